@@ -1,0 +1,1 @@
+"""Message classes of our own .proto files; see _pool.py."""
