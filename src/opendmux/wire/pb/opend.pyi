@@ -1,0 +1,531 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class PacketID(_message.Message):
+    __slots__ = ("connID", "serialNo")
+    CONNID_FIELD_NUMBER: _ClassVar[int]
+    SERIALNO_FIELD_NUMBER: _ClassVar[int]
+    connID: int
+    serialNo: int
+    def __init__(self, connID: _Optional[int] = ..., serialNo: _Optional[int] = ...) -> None: ...
+
+class ProgramStatus(_message.Message):
+    __slots__ = ("type", "strExtDesc")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    STREXTDESC_FIELD_NUMBER: _ClassVar[int]
+    type: int
+    strExtDesc: str
+    def __init__(self, type: _Optional[int] = ..., strExtDesc: _Optional[str] = ...) -> None: ...
+
+class Security(_message.Message):
+    __slots__ = ("market", "code")
+    MARKET_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    market: int
+    code: str
+    def __init__(self, market: _Optional[int] = ..., code: _Optional[str] = ...) -> None: ...
+
+class QotHeader(_message.Message):
+    __slots__ = ("securityFirm",)
+    SECURITYFIRM_FIELD_NUMBER: _ClassVar[int]
+    securityFirm: int
+    def __init__(self, securityFirm: _Optional[int] = ...) -> None: ...
+
+class TrdHeader(_message.Message):
+    __slots__ = ("trdEnv", "accID", "trdMarket", "jpAccType")
+    TRDENV_FIELD_NUMBER: _ClassVar[int]
+    ACCID_FIELD_NUMBER: _ClassVar[int]
+    TRDMARKET_FIELD_NUMBER: _ClassVar[int]
+    JPACCTYPE_FIELD_NUMBER: _ClassVar[int]
+    trdEnv: int
+    accID: int
+    trdMarket: int
+    jpAccType: int
+    def __init__(self, trdEnv: _Optional[int] = ..., accID: _Optional[int] = ..., trdMarket: _Optional[int] = ..., jpAccType: _Optional[int] = ...) -> None: ...
+
+class ResponseHead(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ...) -> None: ...
+
+class InitConnectC2S(_message.Message):
+    __slots__ = ("clientVer", "clientID", "recvNotify", "packetEncAlgo", "pushProtoFmt", "programmingLanguage", "aiType")
+    CLIENTVER_FIELD_NUMBER: _ClassVar[int]
+    CLIENTID_FIELD_NUMBER: _ClassVar[int]
+    RECVNOTIFY_FIELD_NUMBER: _ClassVar[int]
+    PACKETENCALGO_FIELD_NUMBER: _ClassVar[int]
+    PUSHPROTOFMT_FIELD_NUMBER: _ClassVar[int]
+    PROGRAMMINGLANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    AITYPE_FIELD_NUMBER: _ClassVar[int]
+    clientVer: int
+    clientID: str
+    recvNotify: bool
+    packetEncAlgo: int
+    pushProtoFmt: int
+    programmingLanguage: str
+    aiType: int
+    def __init__(self, clientVer: _Optional[int] = ..., clientID: _Optional[str] = ..., recvNotify: _Optional[bool] = ..., packetEncAlgo: _Optional[int] = ..., pushProtoFmt: _Optional[int] = ..., programmingLanguage: _Optional[str] = ..., aiType: _Optional[int] = ...) -> None: ...
+
+class InitConnectS2C(_message.Message):
+    __slots__ = ("serverVer", "loginUserID", "connID", "connAESKey", "keepAliveInterval", "aesCBCiv", "userAttribution")
+    SERVERVER_FIELD_NUMBER: _ClassVar[int]
+    LOGINUSERID_FIELD_NUMBER: _ClassVar[int]
+    CONNID_FIELD_NUMBER: _ClassVar[int]
+    CONNAESKEY_FIELD_NUMBER: _ClassVar[int]
+    KEEPALIVEINTERVAL_FIELD_NUMBER: _ClassVar[int]
+    AESCBCIV_FIELD_NUMBER: _ClassVar[int]
+    USERATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    serverVer: int
+    loginUserID: int
+    connID: int
+    connAESKey: str
+    keepAliveInterval: int
+    aesCBCiv: str
+    userAttribution: int
+    def __init__(self, serverVer: _Optional[int] = ..., loginUserID: _Optional[int] = ..., connID: _Optional[int] = ..., connAESKey: _Optional[str] = ..., keepAliveInterval: _Optional[int] = ..., aesCBCiv: _Optional[str] = ..., userAttribution: _Optional[int] = ...) -> None: ...
+
+class InitConnectRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: InitConnectC2S
+    def __init__(self, c2s: _Optional[_Union[InitConnectC2S, _Mapping]] = ...) -> None: ...
+
+class InitConnectResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: InitConnectS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[InitConnectS2C, _Mapping]] = ...) -> None: ...
+
+class GetGlobalStateC2S(_message.Message):
+    __slots__ = ("userID",)
+    USERID_FIELD_NUMBER: _ClassVar[int]
+    userID: int
+    def __init__(self, userID: _Optional[int] = ...) -> None: ...
+
+class GetGlobalStateS2C(_message.Message):
+    __slots__ = ("marketHK", "marketUS", "marketSH", "marketSZ", "marketHKFuture", "qotLogined", "trdLogined", "serverVer", "serverBuildNo", "time", "localTime", "programStatus", "qotSvrIpAddr", "trdSvrIpAddr", "marketUSFuture", "connID", "marketSGFuture", "marketJPFuture", "marketSG", "marketMY", "marketJP")
+    MARKETHK_FIELD_NUMBER: _ClassVar[int]
+    MARKETUS_FIELD_NUMBER: _ClassVar[int]
+    MARKETSH_FIELD_NUMBER: _ClassVar[int]
+    MARKETSZ_FIELD_NUMBER: _ClassVar[int]
+    MARKETHKFUTURE_FIELD_NUMBER: _ClassVar[int]
+    QOTLOGINED_FIELD_NUMBER: _ClassVar[int]
+    TRDLOGINED_FIELD_NUMBER: _ClassVar[int]
+    SERVERVER_FIELD_NUMBER: _ClassVar[int]
+    SERVERBUILDNO_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    LOCALTIME_FIELD_NUMBER: _ClassVar[int]
+    PROGRAMSTATUS_FIELD_NUMBER: _ClassVar[int]
+    QOTSVRIPADDR_FIELD_NUMBER: _ClassVar[int]
+    TRDSVRIPADDR_FIELD_NUMBER: _ClassVar[int]
+    MARKETUSFUTURE_FIELD_NUMBER: _ClassVar[int]
+    CONNID_FIELD_NUMBER: _ClassVar[int]
+    MARKETSGFUTURE_FIELD_NUMBER: _ClassVar[int]
+    MARKETJPFUTURE_FIELD_NUMBER: _ClassVar[int]
+    MARKETSG_FIELD_NUMBER: _ClassVar[int]
+    MARKETMY_FIELD_NUMBER: _ClassVar[int]
+    MARKETJP_FIELD_NUMBER: _ClassVar[int]
+    marketHK: int
+    marketUS: int
+    marketSH: int
+    marketSZ: int
+    marketHKFuture: int
+    qotLogined: bool
+    trdLogined: bool
+    serverVer: int
+    serverBuildNo: int
+    time: int
+    localTime: float
+    programStatus: ProgramStatus
+    qotSvrIpAddr: str
+    trdSvrIpAddr: str
+    marketUSFuture: int
+    connID: int
+    marketSGFuture: int
+    marketJPFuture: int
+    marketSG: int
+    marketMY: int
+    marketJP: int
+    def __init__(self, marketHK: _Optional[int] = ..., marketUS: _Optional[int] = ..., marketSH: _Optional[int] = ..., marketSZ: _Optional[int] = ..., marketHKFuture: _Optional[int] = ..., qotLogined: _Optional[bool] = ..., trdLogined: _Optional[bool] = ..., serverVer: _Optional[int] = ..., serverBuildNo: _Optional[int] = ..., time: _Optional[int] = ..., localTime: _Optional[float] = ..., programStatus: _Optional[_Union[ProgramStatus, _Mapping]] = ..., qotSvrIpAddr: _Optional[str] = ..., trdSvrIpAddr: _Optional[str] = ..., marketUSFuture: _Optional[int] = ..., connID: _Optional[int] = ..., marketSGFuture: _Optional[int] = ..., marketJPFuture: _Optional[int] = ..., marketSG: _Optional[int] = ..., marketMY: _Optional[int] = ..., marketJP: _Optional[int] = ...) -> None: ...
+
+class GetGlobalStateRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetGlobalStateC2S
+    def __init__(self, c2s: _Optional[_Union[GetGlobalStateC2S, _Mapping]] = ...) -> None: ...
+
+class GetGlobalStateResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: GetGlobalStateS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[GetGlobalStateS2C, _Mapping]] = ...) -> None: ...
+
+class NotifyGtwEvent(_message.Message):
+    __slots__ = ("eventType", "desc")
+    EVENTTYPE_FIELD_NUMBER: _ClassVar[int]
+    DESC_FIELD_NUMBER: _ClassVar[int]
+    eventType: int
+    desc: str
+    def __init__(self, eventType: _Optional[int] = ..., desc: _Optional[str] = ...) -> None: ...
+
+class NotifyProgramStatus(_message.Message):
+    __slots__ = ("programStatus",)
+    PROGRAMSTATUS_FIELD_NUMBER: _ClassVar[int]
+    programStatus: ProgramStatus
+    def __init__(self, programStatus: _Optional[_Union[ProgramStatus, _Mapping]] = ...) -> None: ...
+
+class NotifyConnectStatus(_message.Message):
+    __slots__ = ("qotLogined", "trdLogined")
+    QOTLOGINED_FIELD_NUMBER: _ClassVar[int]
+    TRDLOGINED_FIELD_NUMBER: _ClassVar[int]
+    qotLogined: bool
+    trdLogined: bool
+    def __init__(self, qotLogined: _Optional[bool] = ..., trdLogined: _Optional[bool] = ...) -> None: ...
+
+class NotifyS2C(_message.Message):
+    __slots__ = ("type", "event", "programStatus", "connectStatus")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
+    PROGRAMSTATUS_FIELD_NUMBER: _ClassVar[int]
+    CONNECTSTATUS_FIELD_NUMBER: _ClassVar[int]
+    type: int
+    event: NotifyGtwEvent
+    programStatus: NotifyProgramStatus
+    connectStatus: NotifyConnectStatus
+    def __init__(self, type: _Optional[int] = ..., event: _Optional[_Union[NotifyGtwEvent, _Mapping]] = ..., programStatus: _Optional[_Union[NotifyProgramStatus, _Mapping]] = ..., connectStatus: _Optional[_Union[NotifyConnectStatus, _Mapping]] = ...) -> None: ...
+
+class NotifyResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: NotifyS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[NotifyS2C, _Mapping]] = ...) -> None: ...
+
+class KeepAliveC2S(_message.Message):
+    __slots__ = ("time",)
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    time: int
+    def __init__(self, time: _Optional[int] = ...) -> None: ...
+
+class KeepAliveS2C(_message.Message):
+    __slots__ = ("time",)
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    time: int
+    def __init__(self, time: _Optional[int] = ...) -> None: ...
+
+class KeepAliveRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: KeepAliveC2S
+    def __init__(self, c2s: _Optional[_Union[KeepAliveC2S, _Mapping]] = ...) -> None: ...
+
+class KeepAliveResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: KeepAliveS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[KeepAliveS2C, _Mapping]] = ...) -> None: ...
+
+class TrdAcc(_message.Message):
+    __slots__ = ("trdEnv", "accID", "trdMarketAuthList", "accType", "cardNum", "securityFirm", "simAccType", "uniCardNum", "accStatus", "accRole", "jpAccType", "competitionAccName")
+    TRDENV_FIELD_NUMBER: _ClassVar[int]
+    ACCID_FIELD_NUMBER: _ClassVar[int]
+    TRDMARKETAUTHLIST_FIELD_NUMBER: _ClassVar[int]
+    ACCTYPE_FIELD_NUMBER: _ClassVar[int]
+    CARDNUM_FIELD_NUMBER: _ClassVar[int]
+    SECURITYFIRM_FIELD_NUMBER: _ClassVar[int]
+    SIMACCTYPE_FIELD_NUMBER: _ClassVar[int]
+    UNICARDNUM_FIELD_NUMBER: _ClassVar[int]
+    ACCSTATUS_FIELD_NUMBER: _ClassVar[int]
+    ACCROLE_FIELD_NUMBER: _ClassVar[int]
+    JPACCTYPE_FIELD_NUMBER: _ClassVar[int]
+    COMPETITIONACCNAME_FIELD_NUMBER: _ClassVar[int]
+    trdEnv: int
+    accID: int
+    trdMarketAuthList: _containers.RepeatedScalarFieldContainer[int]
+    accType: int
+    cardNum: str
+    securityFirm: int
+    simAccType: int
+    uniCardNum: str
+    accStatus: int
+    accRole: int
+    jpAccType: _containers.RepeatedScalarFieldContainer[int]
+    competitionAccName: str
+    def __init__(self, trdEnv: _Optional[int] = ..., accID: _Optional[int] = ..., trdMarketAuthList: _Optional[_Iterable[int]] = ..., accType: _Optional[int] = ..., cardNum: _Optional[str] = ..., securityFirm: _Optional[int] = ..., simAccType: _Optional[int] = ..., uniCardNum: _Optional[str] = ..., accStatus: _Optional[int] = ..., accRole: _Optional[int] = ..., jpAccType: _Optional[_Iterable[int]] = ..., competitionAccName: _Optional[str] = ...) -> None: ...
+
+class GetAccListC2S(_message.Message):
+    __slots__ = ("userID", "trdCategory", "needGeneralSecAccount")
+    USERID_FIELD_NUMBER: _ClassVar[int]
+    TRDCATEGORY_FIELD_NUMBER: _ClassVar[int]
+    NEEDGENERALSECACCOUNT_FIELD_NUMBER: _ClassVar[int]
+    userID: int
+    trdCategory: int
+    needGeneralSecAccount: bool
+    def __init__(self, userID: _Optional[int] = ..., trdCategory: _Optional[int] = ..., needGeneralSecAccount: _Optional[bool] = ...) -> None: ...
+
+class GetAccListS2C(_message.Message):
+    __slots__ = ("accList",)
+    ACCLIST_FIELD_NUMBER: _ClassVar[int]
+    accList: _containers.RepeatedCompositeFieldContainer[TrdAcc]
+    def __init__(self, accList: _Optional[_Iterable[_Union[TrdAcc, _Mapping]]] = ...) -> None: ...
+
+class GetAccListRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetAccListC2S
+    def __init__(self, c2s: _Optional[_Union[GetAccListC2S, _Mapping]] = ...) -> None: ...
+
+class GetAccListResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: GetAccListS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[GetAccListS2C, _Mapping]] = ...) -> None: ...
+
+class UnlockTradeC2S(_message.Message):
+    __slots__ = ("unlock", "pwdMD5", "securityFirm")
+    UNLOCK_FIELD_NUMBER: _ClassVar[int]
+    PWDMD5_FIELD_NUMBER: _ClassVar[int]
+    SECURITYFIRM_FIELD_NUMBER: _ClassVar[int]
+    unlock: bool
+    pwdMD5: str
+    securityFirm: int
+    def __init__(self, unlock: _Optional[bool] = ..., pwdMD5: _Optional[str] = ..., securityFirm: _Optional[int] = ...) -> None: ...
+
+class UnlockTradeRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: UnlockTradeC2S
+    def __init__(self, c2s: _Optional[_Union[UnlockTradeC2S, _Mapping]] = ...) -> None: ...
+
+class Empty(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class UnlockTradeResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: Empty
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[Empty, _Mapping]] = ...) -> None: ...
+
+class SubAccPushC2S(_message.Message):
+    __slots__ = ("accIDList",)
+    ACCIDLIST_FIELD_NUMBER: _ClassVar[int]
+    accIDList: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, accIDList: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class SubAccPushRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: SubAccPushC2S
+    def __init__(self, c2s: _Optional[_Union[SubAccPushC2S, _Mapping]] = ...) -> None: ...
+
+class SubAccPushResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: Empty
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[Empty, _Mapping]] = ...) -> None: ...
+
+class SubC2S(_message.Message):
+    __slots__ = ("securityList", "subTypeList", "isSubOrUnSub", "isRegOrUnRegPush", "regPushRehabTypeList", "isFirstPush", "isUnsubAll", "isSubOrderBookDetail", "extendedTime", "session", "header")
+    SECURITYLIST_FIELD_NUMBER: _ClassVar[int]
+    SUBTYPELIST_FIELD_NUMBER: _ClassVar[int]
+    ISSUBORUNSUB_FIELD_NUMBER: _ClassVar[int]
+    ISREGORUNREGPUSH_FIELD_NUMBER: _ClassVar[int]
+    REGPUSHREHABTYPELIST_FIELD_NUMBER: _ClassVar[int]
+    ISFIRSTPUSH_FIELD_NUMBER: _ClassVar[int]
+    ISUNSUBALL_FIELD_NUMBER: _ClassVar[int]
+    ISSUBORDERBOOKDETAIL_FIELD_NUMBER: _ClassVar[int]
+    EXTENDEDTIME_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    securityList: _containers.RepeatedCompositeFieldContainer[Security]
+    subTypeList: _containers.RepeatedScalarFieldContainer[int]
+    isSubOrUnSub: bool
+    isRegOrUnRegPush: bool
+    regPushRehabTypeList: _containers.RepeatedScalarFieldContainer[int]
+    isFirstPush: bool
+    isUnsubAll: bool
+    isSubOrderBookDetail: bool
+    extendedTime: bool
+    session: int
+    header: QotHeader
+    def __init__(self, securityList: _Optional[_Iterable[_Union[Security, _Mapping]]] = ..., subTypeList: _Optional[_Iterable[int]] = ..., isSubOrUnSub: _Optional[bool] = ..., isRegOrUnRegPush: _Optional[bool] = ..., regPushRehabTypeList: _Optional[_Iterable[int]] = ..., isFirstPush: _Optional[bool] = ..., isUnsubAll: _Optional[bool] = ..., isSubOrderBookDetail: _Optional[bool] = ..., extendedTime: _Optional[bool] = ..., session: _Optional[int] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class SubRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: SubC2S
+    def __init__(self, c2s: _Optional[_Union[SubC2S, _Mapping]] = ...) -> None: ...
+
+class SubEventContractC2S(_message.Message):
+    __slots__ = ("securityList", "subTypeList", "isSubOrUnSub", "isRegOrUnRegPush", "isFirstPush", "isUnsubAll", "klineSource", "header")
+    SECURITYLIST_FIELD_NUMBER: _ClassVar[int]
+    SUBTYPELIST_FIELD_NUMBER: _ClassVar[int]
+    ISSUBORUNSUB_FIELD_NUMBER: _ClassVar[int]
+    ISREGORUNREGPUSH_FIELD_NUMBER: _ClassVar[int]
+    ISFIRSTPUSH_FIELD_NUMBER: _ClassVar[int]
+    ISUNSUBALL_FIELD_NUMBER: _ClassVar[int]
+    KLINESOURCE_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    securityList: _containers.RepeatedCompositeFieldContainer[Security]
+    subTypeList: _containers.RepeatedScalarFieldContainer[int]
+    isSubOrUnSub: bool
+    isRegOrUnRegPush: bool
+    isFirstPush: bool
+    isUnsubAll: bool
+    klineSource: _containers.RepeatedScalarFieldContainer[int]
+    header: QotHeader
+    def __init__(self, securityList: _Optional[_Iterable[_Union[Security, _Mapping]]] = ..., subTypeList: _Optional[_Iterable[int]] = ..., isSubOrUnSub: _Optional[bool] = ..., isRegOrUnRegPush: _Optional[bool] = ..., isFirstPush: _Optional[bool] = ..., isUnsubAll: _Optional[bool] = ..., klineSource: _Optional[_Iterable[int]] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class SubEventContractRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: SubEventContractC2S
+    def __init__(self, c2s: _Optional[_Union[SubEventContractC2S, _Mapping]] = ...) -> None: ...
+
+class SubResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: Empty
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[Empty, _Mapping]] = ...) -> None: ...
+
+class RegQotPushC2S(_message.Message):
+    __slots__ = ("securityList", "subTypeList", "rehabTypeList", "isRegOrUnReg", "isFirstPush", "header")
+    SECURITYLIST_FIELD_NUMBER: _ClassVar[int]
+    SUBTYPELIST_FIELD_NUMBER: _ClassVar[int]
+    REHABTYPELIST_FIELD_NUMBER: _ClassVar[int]
+    ISREGORUNREG_FIELD_NUMBER: _ClassVar[int]
+    ISFIRSTPUSH_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    securityList: _containers.RepeatedCompositeFieldContainer[Security]
+    subTypeList: _containers.RepeatedScalarFieldContainer[int]
+    rehabTypeList: _containers.RepeatedScalarFieldContainer[int]
+    isRegOrUnReg: bool
+    isFirstPush: bool
+    header: QotHeader
+    def __init__(self, securityList: _Optional[_Iterable[_Union[Security, _Mapping]]] = ..., subTypeList: _Optional[_Iterable[int]] = ..., rehabTypeList: _Optional[_Iterable[int]] = ..., isRegOrUnReg: _Optional[bool] = ..., isFirstPush: _Optional[bool] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class RegQotPushRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: RegQotPushC2S
+    def __init__(self, c2s: _Optional[_Union[RegQotPushC2S, _Mapping]] = ...) -> None: ...
+
+class SubInfo(_message.Message):
+    __slots__ = ("subType", "securityList")
+    SUBTYPE_FIELD_NUMBER: _ClassVar[int]
+    SECURITYLIST_FIELD_NUMBER: _ClassVar[int]
+    subType: int
+    securityList: _containers.RepeatedCompositeFieldContainer[Security]
+    def __init__(self, subType: _Optional[int] = ..., securityList: _Optional[_Iterable[_Union[Security, _Mapping]]] = ...) -> None: ...
+
+class ConnSubInfo(_message.Message):
+    __slots__ = ("subInfoList", "usedQuota", "isOwnConnData", "securityFirm", "optionUsedQuota")
+    SUBINFOLIST_FIELD_NUMBER: _ClassVar[int]
+    USEDQUOTA_FIELD_NUMBER: _ClassVar[int]
+    ISOWNCONNDATA_FIELD_NUMBER: _ClassVar[int]
+    SECURITYFIRM_FIELD_NUMBER: _ClassVar[int]
+    OPTIONUSEDQUOTA_FIELD_NUMBER: _ClassVar[int]
+    subInfoList: _containers.RepeatedCompositeFieldContainer[SubInfo]
+    usedQuota: int
+    isOwnConnData: bool
+    securityFirm: int
+    optionUsedQuota: int
+    def __init__(self, subInfoList: _Optional[_Iterable[_Union[SubInfo, _Mapping]]] = ..., usedQuota: _Optional[int] = ..., isOwnConnData: _Optional[bool] = ..., securityFirm: _Optional[int] = ..., optionUsedQuota: _Optional[int] = ...) -> None: ...
+
+class GetSubInfoC2S(_message.Message):
+    __slots__ = ("isReqAllConn", "header")
+    ISREQALLCONN_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    isReqAllConn: bool
+    header: QotHeader
+    def __init__(self, isReqAllConn: _Optional[bool] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class GetSubInfoRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetSubInfoC2S
+    def __init__(self, c2s: _Optional[_Union[GetSubInfoC2S, _Mapping]] = ...) -> None: ...
+
+class GetSubInfoS2C(_message.Message):
+    __slots__ = ("connSubInfoList", "totalUsedQuota", "remainQuota", "optionUsedQuota", "optionRemainQuota")
+    CONNSUBINFOLIST_FIELD_NUMBER: _ClassVar[int]
+    TOTALUSEDQUOTA_FIELD_NUMBER: _ClassVar[int]
+    REMAINQUOTA_FIELD_NUMBER: _ClassVar[int]
+    OPTIONUSEDQUOTA_FIELD_NUMBER: _ClassVar[int]
+    OPTIONREMAINQUOTA_FIELD_NUMBER: _ClassVar[int]
+    connSubInfoList: _containers.RepeatedCompositeFieldContainer[ConnSubInfo]
+    totalUsedQuota: int
+    remainQuota: int
+    optionUsedQuota: int
+    optionRemainQuota: int
+    def __init__(self, connSubInfoList: _Optional[_Iterable[_Union[ConnSubInfo, _Mapping]]] = ..., totalUsedQuota: _Optional[int] = ..., remainQuota: _Optional[int] = ..., optionUsedQuota: _Optional[int] = ..., optionRemainQuota: _Optional[int] = ...) -> None: ...
+
+class GetSubInfoResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: GetSubInfoS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[GetSubInfoS2C, _Mapping]] = ...) -> None: ...
