@@ -1,0 +1,78 @@
+"""Encode and decode the messages of proto/opend.proto, as protobuf or as OpenD's JSON.
+
+JSON differs by direction: clients send protobuf's canonical JSON (lowerCamelCase names, 64-bit numbers as strings); what
+goes to a client must carry the exact .proto names and plain numbers, because the Python SDK reads it with a converter of its
+own that silently ignores other names (protocol reference, section 5).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError, Message
+
+from opendmux.errors import RemoteProtocolError
+
+from .frame import ProtoFmt, RetType
+from .pb import opend
+
+__all__ = ["decode_untrusted", "encode", "ret_body", "to_client"]
+
+M = TypeVar("M", bound=Message)
+
+
+def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
+    """Parse a body. Raises RemoteProtocolError when it is not a ``cls`` in that format.
+
+    JSON is read strictly: an unknown field or a doubled key is refused, so that nobody can read another value than we did.
+    """
+    message = cls()
+    if proto_fmt == ProtoFmt.PROTOBUF:
+        try:
+            message.ParseFromString(body)
+        except DecodeError as error:
+            raise RemoteProtocolError(f"the body is not a {cls.DESCRIPTOR.name}: {error}") from error
+        return message
+    if proto_fmt == ProtoFmt.JSON:
+        try:
+            json_format.Parse(body, message)
+        except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+            raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: {error}") from error
+        return message
+    raise RemoteProtocolError(f"unknown proto_fmt {proto_fmt}: 0 is protobuf, 1 is JSON")
+
+
+def encode(message: Message) -> bytes:
+    """Protobuf bytes, the form that goes upstream."""
+    return message.SerializeToString()
+
+
+def to_client(message: Message, proto_fmt: int) -> bytes:
+    """A response body in the client's format."""
+    if proto_fmt == ProtoFmt.JSON:
+        return msgspec.json.encode(_plain(message))
+    return message.SerializeToString()
+
+
+def ret_body(proto_fmt: int, ret_type: int, ret_msg: str = "") -> bytes:
+    """The body of a Response without S2C. ``retType`` is always written, 0 included: absent means -400 to every client."""
+    head = opend.ResponseHead(retType=ret_type)
+    if ret_msg:
+        head.retMsg = ret_msg
+    if ret_type != RetType.SUCCEED:
+        head.errCode = 0
+    return to_client(head, proto_fmt)
+
+
+def _plain(message: Message) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            fields[field.name] = list(value) if field.is_repeated else value
+        elif field.is_repeated:
+            fields[field.name] = [_plain(item) for item in value]
+        else:
+            fields[field.name] = _plain(value)
+    return fields
