@@ -27,11 +27,12 @@ from opendmux.native import Push as NativePush
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 from opendmux.wire.protocols import ProtoId
 
+from . import streams
 from .accounts import Accounts
 from .commands import Push
 from .identity import Session
 from .ledger import Ledger
-from .streams import PushKey, Space, SubType, sub_type_of_kl_type
+from .streams import PushKey, Space
 
 __all__ = ["Pushes"]
 
@@ -50,16 +51,16 @@ CALC_ID = bytes([4, 1])
 CALCULATIONS_KEPT = 1024
 """Asked for and not yet answered; the oldest is forgotten, for a client that went away never gets its answer."""
 
-SINGLE: Mapping[int, SubType] = {
-    ProtoId.QOT_UPDATE_RT: SubType.RT,
-    ProtoId.QOT_UPDATE_TICKER: SubType.TICKER,
-    ProtoId.QOT_UPDATE_BROKER: SubType.BROKER,
+SINGLE: Mapping[int, int] = {
+    ProtoId.QOT_UPDATE_RT: streams.RT,
+    ProtoId.QOT_UPDATE_TICKER: streams.TICKER,
+    ProtoId.QOT_UPDATE_BROKER: streams.BROKER,
 }
-LISTS: Mapping[int, tuple[Space, SubType]] = {
-    ProtoId.QOT_UPDATE_BASIC_QOT: (Space.QOT, SubType.BASIC),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_ORDER_BOOK: (Space.EVENT_CONTRACT, SubType.ORDER_BOOK),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_TICKER: (Space.EVENT_CONTRACT, SubType.TICKER),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE: (Space.EVENT_CONTRACT, SubType.KL_DAY),
+LISTS: Mapping[int, tuple[Space, int]] = {
+    ProtoId.QOT_UPDATE_BASIC_QOT: (Space.QOT, streams.BASIC),
+    ProtoId.QOT_UPDATE_EVENT_CONTRACT_ORDER_BOOK: (Space.EVENT_CONTRACT, streams.ORDER_BOOK),
+    ProtoId.QOT_UPDATE_EVENT_CONTRACT_TICKER: (Space.EVENT_CONTRACT, streams.TICKER),
+    ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE: (Space.EVENT_CONTRACT, streams.KL_DAY),
 }
 EVENT_CONTRACT_KLINE = ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE
 """Carries no K-line type: it goes to whoever holds any K line of the contract."""
@@ -111,7 +112,7 @@ class Pushes:
         return self._stream(push.frame, Space.QOT, _security(body, SECURITY), SINGLE[push.proto_id])
 
     def _kline(self, push: NativePush, body: memoryview, _now: float) -> list[Push]:
-        sub_type = sub_type_of_kl_type(read_int32_untrusted(body, KL_TYPE) or 0)
+        sub_type = streams.SUB_TYPE_OF_KL_TYPE.get(read_int32_untrusted(body, KL_TYPE) or 0)
         if sub_type is None:
             self.unroutable += 1
             return []
@@ -120,11 +121,11 @@ class Pushes:
 
     def _order_book(self, push: NativePush, body: memoryview, _now: float) -> list[Push]:
         odd = read_int32_untrusted(body, BOOK_TYPE) == 1
-        sub_type = SubType.ORDER_BOOK_ODD if odd else SubType.ORDER_BOOK
+        sub_type = streams.ORDER_BOOK_ODD if odd else streams.ORDER_BOOK
         return self._stream(push.frame, Space.QOT, _security(body, SECURITY), sub_type)
 
     def _stream(
-        self, frame: bytes, space: Space, security: tuple[int, str], sub_type: SubType, rehab_type: int = 0
+        self, frame: bytes, space: Space, security: tuple[int, str], sub_type: int, rehab_type: int = 0
     ) -> list[Push]:
         key = PushKey(space, *security, sub_type, rehab_type)
         if not self._ledger.is_flowing(key):
@@ -133,7 +134,7 @@ class Pushes:
         audience = self._ledger.audience(key)
         if not audience:
             return []
-        return [Push(self._slots(audience), frame, None if sub_type == SubType.TICKER else key)]
+        return [Push(self._slots(audience), frame, None if sub_type == streams.TICKER else key)]
 
     def _list(self, push: NativePush, body: memoryview, _now: float) -> list[Push]:
         """Several securities may share the push: each client gets those it asked for and no others."""
@@ -150,7 +151,7 @@ class Pushes:
             pieces += self._item(push, piece, item, space, sub_type)
         return pieces
 
-    def _item(self, push: NativePush, frame: bytes, item: bytes, space: Space, sub_type: SubType) -> list[Push]:
+    def _item(self, push: NativePush, frame: bytes, item: bytes, space: Space, sub_type: int) -> list[Push]:
         market, code = _security(item, ITEM_SECURITY)
         if push.proto_id != EVENT_CONTRACT_KLINE:
             return self._stream(frame, space, (market, code), sub_type)

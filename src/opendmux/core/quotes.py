@@ -12,9 +12,9 @@ from opendmux.wire.protocols import ProtoId
 
 from .answers import failed, reply, verdict
 from .commands import Ask, Command, Failure, Outcome, Request
-from .ledger import Actions, Ledger, UpstreamKind, UpstreamSub
+from .ledger import Ledger
 from .pushes import Pushes
-from .streams import Options, RegRequest, Space, SubRequest
+from .streams import Actions, Kind, Options, RegRequest, Space, SubRequest, UpstreamSub
 
 __all__ = ["Quotes"]
 
@@ -170,9 +170,9 @@ _VERDICT = {
 def _message(sub: UpstreamSub) -> tuple[int, bytes]:
     """The request that carries one `UpstreamSub`."""
     securities = [opend.Security(market=market, code=code) for market, code in sub.securities]
-    subscribe = sub.kind is UpstreamKind.SUBSCRIBE
+    subscribe = sub.kind is Kind.SUBSCRIBE
     header = opend.QotHeader(securityFirm=sub.options.security_firm) if sub.options.security_firm else None
-    if sub.kind is UpstreamKind.REGISTER:
+    if sub.kind is Kind.REGISTER:
         register = opend.RegQotPushC2S(
             securityList=securities,
             subTypeList=sub.sub_types,

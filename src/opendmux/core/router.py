@@ -30,6 +30,7 @@ from .answers import failed, name_of, refused, reply, unavailable
 from .commands import Close, Command, Failure, Forward, Outcome, Reply, Request, Then
 from .gate import HANDSHAKE_ROW, action_of
 from .identity import Session, Upstream
+from .ledger import Ledger
 from .pushes import Pushes
 from .quotes import Quotes
 from .replies import EDITORS
@@ -70,8 +71,9 @@ class Router:
         self.accounts = Accounts()
         self.wall_offset = 0.0
         """Add to ``now`` for UTC seconds; kept right by runtime."""
-        self.pushes = Pushes(self.accounts, self.sessions)
-        self.quotes = Quotes(self.pushes)
+        self.ledger = Ledger()
+        self.pushes = Pushes(self.accounts, self.sessions, self.ledger)
+        self.quotes = Quotes(self.ledger, self.pushes)
         self.trading = Trading(self.accounts)
         self._open_row = open_row
         self._park_s = park_s
