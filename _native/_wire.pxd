@@ -3,7 +3,7 @@
 # Everything that touches peer bytes is `noexcept nogil` and returns a named code; the Python-facing methods turn codes
 # into exceptions or events. Every method of ours runs with the GIL held: nogil documents "no Python in here".
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from libc.stdint cimport SIZE_MAX, uint8_t, uint32_t
 from libc.string cimport memcpy, memmove
 
@@ -154,8 +154,11 @@ cdef inline void buffer_free(Buffer* buffer) noexcept nogil:
     buffer.head = buffer.tail = buffer.capacity = 0
 
 
-cdef inline bint buffer_reserve(Buffer* buffer, size_t count) noexcept nogil:
-    """Make room for `count` more bytes at the tail. False, and nothing is changed, without memory for it."""
+cdef inline bint buffer_reserve_within(Buffer* buffer, size_t count, size_t ceiling) noexcept nogil:
+    """Make room for `count` more bytes at the tail. False, and nothing is changed, without memory for it.
+
+    What is allocated beyond the need, so that the next appends are cheap, stays under `ceiling`.
+    """
     cdef size_t size = buffer.tail - buffer.head
     cdef size_t capacity
     cdef uint8_t* data
@@ -169,18 +172,26 @@ cdef inline bint buffer_reserve(Buffer* buffer, size_t count) noexcept nogil:
         return True
     if count > SIZE_MAX // 4 - size:
         return False
-    capacity = max(2 * size, size + count, <size_t> BUFFER_MIN)
-    data = <uint8_t*> PyMem_RawRealloc(NULL, capacity)
-    if data == NULL:
-        return False
-    if size > 0:
+    capacity = max(size + count, min(max(2 * size, <size_t> BUFFER_MIN), ceiling))
+    if buffer.head == 0:
+        data = <uint8_t*> PyMem_RawRealloc(buffer.data, capacity)
+        if data == NULL:
+            return False
+    else:
+        data = <uint8_t*> PyMem_RawMalloc(capacity)
+        if data == NULL:
+            return False
         memcpy(data, buffer.data + buffer.head, size)
-    PyMem_RawFree(buffer.data)
+        PyMem_RawFree(buffer.data)
     buffer.data = data
     buffer.head = 0
     buffer.tail = size
     buffer.capacity = capacity
     return True
+
+
+cdef inline bint buffer_reserve(Buffer* buffer, size_t count) noexcept nogil:
+    return buffer_reserve_within(buffer, count, SIZE_MAX)
 
 
 cdef inline uint8_t* buffer_extend(Buffer* buffer, size_t count) noexcept nogil:
