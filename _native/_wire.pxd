@@ -76,8 +76,8 @@ cdef inline void store_u32(uint8_t* p, uint32_t value) noexcept nogil:
 cdef inline WireCode read_header(const uint8_t* p, size_t size, size_t max_body, Header* header) noexcept nogil:
     """Look at the `size` bytes at `p`, the start of a frame.
 
-    BAD_MAGIC as early as one wrong byte shows; NEED_MORE when the header is not complete; TOO_LARGE when body_len is over
-    `max_body`. `header` is filled for OK and TOO_LARGE.
+    BAD_MAGIC as early as one wrong byte shows; NEED_MORE when the header is not complete; TOO_LARGE when body_len is
+    over `max_body`. `header` is filled for OK and TOO_LARGE.
     """
     if (size > 0 and p[0] != c"F") or (size > 1 and p[1] != c"T"):
         return WIRE_BAD_MAGIC
