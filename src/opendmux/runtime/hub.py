@@ -32,6 +32,7 @@ from opendmux.native import (
     patch_packet_id_untrusted,
 )
 from opendmux.native import Push as NativePush
+from opendmux.wire.handshake import State
 
 __all__ = ["Client", "Hub", "now_ns"]
 
@@ -90,6 +91,8 @@ class Hub:
         """Connections that had to be closed in the middle of a frame."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
+        self._silent: dict[str, dict[int, Client]] = {}
+        """By address, then by owner in order of arrival: clients that have not sent InitConnect (and, until the next look, some that have)."""
         self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
         self._next_owner = 1
         self._settled = trio.Event()
@@ -122,10 +125,14 @@ class Hub:
     def add(self, client: Client) -> None:
         """From now on the client gets bytes; at the cap of silent connections of its address the oldest of them goes."""
         self.clients[client.session.slot] = client
-        host = client.session.peer_host
-        silent = [c for c in self.clients.values() if c.session.peer_host == host and not c.session.client_id]
-        if len(silent) > self.config.limits.silent_per_address:
-            oldest = min(silent, key=lambda c: c.session.owner)
+        silent = self._silent.setdefault(client.session.peer_host, {})
+        silent[client.session.owner] = client
+        cap = self.config.limits.silent_per_address
+        if len(silent) > cap:
+            for owner in [owner for owner, other in silent.items() if other.session.state is not State.NEW]:
+                del silent[owner]
+        if len(silent) > cap:
+            oldest = silent.pop(next(iter(silent)))
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
 
     def remove(self, client: Client, reason: str) -> None:
@@ -133,6 +140,10 @@ class Hub:
         session = client.session
         commands = self.router.close_session(session, trio.current_time())
         del self.clients[session.slot]
+        silent = self._silent[session.peer_host]
+        silent.pop(session.owner, None)
+        if not silent:
+            del self._silent[session.peer_host]
         self.switch.close_slot(session.slot)
         self.ended[reason] = self.ended.get(reason, 0) + 1
         log.info("%s: closed, %s", session, reason)

@@ -52,6 +52,8 @@ class Outlet:
         self._busy = False
         self.broken = False
         """The peer is gone; nothing can be written any more."""
+        self.torn = False
+        """A ``send_all`` was interrupted: nobody knows how much of it the peer got."""
         self._wake, self.wakeups = trio.open_memory_channel[None](1)
 
     def wake(self) -> None:
@@ -97,8 +99,10 @@ class Outlet:
             else:
                 assert self._stream is not None
                 while data := self._take():
+                    self.torn = True
                     with trio.fail_after(stall_s):
                         await self._stream.send_all(data)
+                    self.torn = False
         finally:
             self._busy = False
         if self.broken:

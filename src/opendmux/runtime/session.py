@@ -180,7 +180,7 @@ class TcpSession:
 
     async def _goodbye(self) -> None:
         """Bring the stream to a frame boundary, then let the peer read it."""
-        if self._peer_gone or self._scope.cancelled_caught:
+        if self._peer_gone or self._outlet.torn or self._scope.cancelled_caught:
             return
         timeouts = self._hub.config.timeouts
         with trio.move_on_after(timeouts.goodbye_s):
@@ -205,7 +205,7 @@ class TcpSession:
                     continue
 
     def _close(self) -> None:
-        if not self._peer_gone and self._hub.switch.out_to_boundary(self.session.slot):
+        if not self._peer_gone and (self._outlet.torn or self._hub.switch.out_to_boundary(self.session.slot)):
             self._hub.torn += 1
         self._stop_reading()
         self._hub.remove(self, self._reason or "cancelled")
