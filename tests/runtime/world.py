@@ -210,5 +210,7 @@ async def world(config: Config | None = None, *, up: bool = True) -> AsyncIterat
             )
 
         proxy = await nursery.start(run)
+        if up:
+            await proxy.listening.wait()
         yield World(proxy, opend_double, listener)
         nursery.cancel_scope.cancel(reason="test is over")

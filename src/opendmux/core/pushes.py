@@ -127,11 +127,12 @@ class Pushes:
     def _stream(
         self, frame: bytes, space: Space, security: tuple[int, str], sub_type: int, rehab_type: int = 0
     ) -> list[Push]:
-        key = PushKey(space, *security, sub_type, rehab_type)
-        if not self._ledger.is_flowing(key):
+        market, code = security
+        if not self._ledger.knows(space, market, code, sub_type):
             return []
+        key = PushKey(space, market, code, sub_type, rehab_type)
         self._latest[key] = frame
-        audience = self._ledger.audience(key)
+        audience = self._ledger.audience(space, market, code, sub_type, rehab_type)
         if not audience:
             return []
         return [Push(self._slots(audience), frame, None if sub_type == streams.TICKER else key)]
@@ -155,7 +156,7 @@ class Pushes:
         market, code = _security(item, ITEM_SECURITY)
         if push.proto_id != EVENT_CONTRACT_KLINE:
             return self._stream(frame, space, (market, code), sub_type)
-        audience = self._ledger.audience_any_kline(space, market, code)
+        audience = self._ledger.audience_any_kline(market, code)
         return [Push(self._slots(audience), frame, None)] if audience else []
 
     # -- by account, by asker, to all

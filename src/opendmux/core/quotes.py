@@ -102,7 +102,7 @@ class Quotes:
         return [Ask(ProtoId.QOT_GET_SUB_INFO, encode(ask), then)]
 
     def _conn_info(self, owner: int, *, own: bool) -> opend.ConnSubInfo:
-        held = self._ledger.subscriptions(owner)
+        held = self._ledger.subscriptions(owner, Space.QOT)
         info = opend.ConnSubInfo(usedQuota=sum(len(securities) for securities in held.values()), isOwnConnData=own)
         for sub_type, securities in held.items():
             info.subInfoList.append(

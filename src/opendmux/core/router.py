@@ -27,7 +27,7 @@ from opendmux.wire.protocols import PUSH_IDS, ProtoId, RequestAction
 
 from .accounts import Accounts
 from .answers import failed, name_of, refused, reply, unavailable
-from .commands import Close, Command, Failure, Forward, Outcome, Reply, Request, Then
+from .commands import Close, Command, Failure, Forward, Outcome, Reply, Request, Then, UseRow
 from .gate import HANDSHAKE_ROW, action_of
 from .identity import Session, Upstream
 from .ledger import Ledger
@@ -166,7 +166,7 @@ class Router:
         body = handshake.init_reply(
             identity, conn_id=session.conn_id, aes_key=session.aes_key, proto_fmt=request.proto_fmt
         )
-        return [reply(request, body)]
+        return [reply(request, body), UseRow(session)]
 
     def _handle(self, request: Request, now: float) -> list[Command]:
         action = action_of(request.session.row, request.proto_id)

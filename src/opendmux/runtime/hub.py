@@ -16,7 +16,7 @@ from typing import Protocol
 import trio
 
 from opendmux.config import Config
-from opendmux.core.commands import Ask, Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then
+from opendmux.core.commands import Ask, Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then, UseRow
 from opendmux.core.gate import HANDSHAKE_ROW, open_row
 from opendmux.core.identity import Session, Upstream
 from opendmux.core.router import Router
@@ -247,6 +247,9 @@ class Hub:
                     self.ask(command.proto_id, command.body, command.then)
                 case Push():
                     self.push((command,))
+                case UseRow(session=session):
+                    if self._alive(session) is not None:
+                        self.switch.set_row(session.slot, session.row)
                 case Close():
                     self._close(command)
         self._notify_settled()
