@@ -2,6 +2,7 @@
 
 import os
 import sys
+from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -20,7 +21,7 @@ def extension(name: str, *c_sources: str) -> Extension:
         f"opendmux.native.{name}",
         [f"_native/{name}.pyx", *c_sources],
         include_dirs=["_native"],
-        depends=["_native/_tables.h", "_native/_wire.pxd"],
+        depends=["_native/_tables.h", "_native/_wire.pxd", *glob("_native/_load_*.h")],
         define_macros=MACROS,
         extra_compile_args=FLAGS,
     )
@@ -32,6 +33,8 @@ setup(
             extension("_framing", "_native/_sha1.c"),
             extension("_scan"),
             extension("_switch", "_native/_sha1.c"),
+            # The benchmark's own ends need POSIX sockets; `opendmux bench` says so where they are missing.
+            *([extension("_load", "_native/_load_drive.c", "_native/_load_stub.c")] if os.name == "posix" else []),
         ],
         include_path=["_native"],
         force=TRACE,

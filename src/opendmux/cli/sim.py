@@ -1,2 +1,0 @@
-def add_parser(s): pass
-def run(a): return 0
