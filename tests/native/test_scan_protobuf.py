@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from opendmux.errors import RemoteProtocolError
 from tests.native.wire_format import (
@@ -19,6 +18,7 @@ from tests.native.wire_format import (
     VARINT,
     F,
     anything,
+    body_and_path,
     chain,
     field,
     group,
@@ -77,22 +77,25 @@ READERS = [
 
 
 @DETERMINISTIC
-@given(body=messages, path=st.sampled_from(PATHS))
-def test_well_formed_bodies(impl: Impl, body: bytes, path: bytes) -> None:
+@given(case=body_and_path(PATHS, whole=True))
+def test_well_formed_bodies(impl: Impl, case: tuple[bytes, bytes]) -> None:
+    body, path = case
     for reader, leaf_type in READERS:
         compare(getattr(impl.scan, reader), body, path, leaf_type, stricter=False)
 
 
 @DETERMINISTIC
-@given(body=anything, path=st.sampled_from(PATHS))
-def test_any_bytes(impl: Impl, body: bytes, path: bytes) -> None:
+@given(case=body_and_path(PATHS))
+def test_any_bytes(impl: Impl, case: tuple[bytes, bytes]) -> None:
+    body, path = case
     for reader, leaf_type in READERS:
         compare(getattr(impl.scan, reader), body, path, leaf_type, stricter=True)
 
 
 @DETERMINISTIC
-@given(body=anything, path=st.sampled_from(PATHS))
-def test_repeated_items(impl: Impl, body: bytes, path: bytes) -> None:
+@given(case=body_and_path(PATHS))
+def test_repeated_items(impl: Impl, case: tuple[bytes, bytes]) -> None:
+    body, path = case
     message = parsed(chain(path, F.TYPE_BYTES, repeated=True), body)
     items, refusal = outcome(impl.scan.read_messages_untrusted, body, path)
     if refusal is not None:

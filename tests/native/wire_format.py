@@ -130,20 +130,41 @@ fields = st.recursive(
 messages = st.lists(fields, max_size=6).map(b"".join)
 """Well-formed bytes; lengths, values and order as odd as the format allows, sub-messages off the path of any kind."""
 
+
+def aimed(path: bytes) -> st.SearchStrategy[bytes]:
+    """Well-formed bytes that mostly have something at ``path``, once or more often, amid other fields."""
+    number = path[0]
+    if len(path) == 1:
+        hit = st.builds(_long_scalar, st.just(number), u64, st.integers(1, 10)) | st.builds(
+            field, st.just(number), contents
+        )
+    else:
+        hit = st.builds(field, st.just(number), aimed(path[1:]))
+    return st.lists(hit | hit | fields, max_size=4).map(b"".join)
+
+
 tags = st.builds(tag, st.integers(1, 3), st.integers(0, 7))
 
 
 @st.composite
-def damaged(draw: st.DrawFn) -> bytes:
+def damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
     """Well-formed bytes with a few places cut, changed or added."""
-    body = bytearray(draw(messages))
+    body = bytearray(draw(whole))
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, len(body)))
         cut = draw(st.integers(0, 2))
-        body[at : at + cut] = draw(
-            st.binary(max_size=2) | st.sampled_from([tag(n, w) for n in (1, 2) for w in range(8)])
-        )
+        body[at : at + cut] = draw(st.binary(max_size=2) | tags)
     return bytes(body)
 
 
-anything = messages | damaged() | st.binary(max_size=40)
+anything = messages | damaged(messages) | st.binary(max_size=40)
+
+
+def body_and_path(paths: list[bytes], *, whole: bool = False) -> st.SearchStrategy[tuple[bytes, bytes]]:
+    """A body aimed at a path, and that path; ``whole``: well-formed."""
+
+    def bodies(path: bytes) -> st.SearchStrategy[tuple[bytes, bytes]]:
+        body = aimed(path) if whole else aimed(path) | damaged(aimed(path)) | anything
+        return st.tuples(body, st.just(path))
+
+    return st.sampled_from(paths).flatmap(bodies)
