@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import struct
 import tracemalloc
 from itertools import pairwise
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opendmux.errors import RemoteProtocolError
+from opendmux.errors import LocalProtocolError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -278,3 +279,10 @@ def test_digest_of_wrong_length(impl: Impl) -> None:
         impl.framing.build_frame(1, 0, 0, b"", bytes(19))
     with pytest.raises(ValueError, match="20 bytes, not 21"):
         impl.framing.Frame(1, 0, 0, bytes(21), b"")
+
+
+def test_body_over_32_bits(impl: Impl) -> None:
+    """Address space only: nobody reads the 4 GiB."""
+    with mmap.mmap(-1, 2**32, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE) as body:
+        with pytest.raises(LocalProtocolError, match="4294967296 bytes"):
+            impl.framing.build_frame(1, 0, 0, body)
