@@ -183,6 +183,11 @@ cdef Code next_field(Cursor* cursor, Field* field, int depth) noexcept nogil:
     return code
 
 
+cdef inline void enter(const Field* message, Cursor* cursor) noexcept nogil:
+    cursor.p = message.content
+    cursor.end = message.end
+
+
 # A walk through every field at a path, through every occurrence of the messages on the way.
 cdef struct Walk:
     const uint8_t* path
@@ -208,14 +213,7 @@ cdef Code next_match(Walk* walk, Field* field) noexcept nogil:
                 return OK
         elif field.wire_type == LEN:
             walk.depth += 1
-            walk.levels[walk.depth] = inside(field)
-
-
-cdef inline Cursor inside(const Field* message) noexcept nogil:
-    cdef Cursor cursor
-    cursor.p = message.content
-    cursor.end = message.end
-    return cursor
+            enter(field, &walk.levels[walk.depth])
 
 
 cdef int refuse(Code code) except -1:
@@ -263,15 +261,15 @@ cdef class Pinned:
         PyBuffer_Release(&self.view)
 
 
-cdef Walk walk_along(Pinned pinned, bytes path, WireType wire_type) noexcept:
-    """The start of a walk; `path` has been checked and outlives it."""
-    cdef Walk walk
+cdef int start_walk(Walk* walk, Pinned pinned, bytes path, WireType wire_type) except -1:
+    """`pinned` and `path` must outlive the walk."""
+    check_path(path)
     walk.path = path
     walk.path_len = <int> len(path)
     walk.wire_type = wire_type
     walk.depth = 0
     walk.levels[0] = pinned.body
-    return walk
+    return 0
 
 
 cdef bint last_match(Pinned pinned, bytes path, WireType wire_type, Field* last) except *:
@@ -280,8 +278,7 @@ cdef bint last_match(Pinned pinned, bytes path, WireType wire_type, Field* last)
     cdef Field field
     cdef bint found = False
     cdef Code code
-    check_path(path)
-    walk = walk_along(pinned, path, wire_type)
+    start_walk(&walk, pinned, path, wire_type)
     while True:
         code = next_match(&walk, &field)
         if code == END:
@@ -316,8 +313,7 @@ def read_messages_untrusted(body, bytes path not None):
     cdef Walk walk
     cdef Field field
     cdef Code code
-    check_path(path)
-    walk = walk_along(pinned, path, LEN)
+    start_walk(&walk, pinned, path, LEN)
     while True:
         code = next_match(&walk, &field)
         if code == END:
@@ -345,9 +341,8 @@ cdef bint read_pair(Pinned pinned, bytes path, WireType first, WireType second, 
     cdef Cursor cursor
     cdef bint found = False
     cdef Code code
-    check_path(path)
     memset(pair, 0, sizeof(Pair))
-    walk = walk_along(pinned, path, LEN)
+    start_walk(&walk, pinned, path, LEN)
     while True:
         code = next_match(&walk, &message)
         if code == END:
@@ -355,7 +350,7 @@ cdef bint read_pair(Pinned pinned, bytes path, WireType first, WireType second, 
         if code != OK:
             refuse(code)
         found = True
-        cursor = inside(&message)
+        enter(&message, &cursor)
         while True:
             code = next_field(&cursor, &field, walk.path_len)
             if code == END:
@@ -417,10 +412,12 @@ cdef Code only_field(Cursor cursor, uint32_t number, uint32_t wire_type, int dep
     return OK if count == 1 else END
 
 
-cdef Code check_fields(Cursor cursor, int depth) noexcept nogil:
+cdef Code check_fields(const Field* message, int depth) noexcept nogil:
     """OK when a message holds nothing that protobuf would refuse."""
+    cdef Cursor cursor
     cdef Field field
     cdef Code code = OK
+    enter(message, &cursor)
     while code == OK:
         code = next_field(&cursor, &field, depth)
     return OK if code == END else code
@@ -436,7 +433,7 @@ cdef Code find_place(Cursor body, const uint8_t* path, int path_len, uint32_t wi
         code = only_field(place.parent, path[depth], LEN, depth, &place.messages[depth])
         if code != OK:
             return NO_PARENT if code == END else code
-        place.parent = inside(&place.messages[depth])
+        enter(&place.messages[depth], &place.parent)
     code = only_field(place.parent, path[path_len - 1], wire_type, path_len - 1, &place.field)
     place.found = code == OK
     return OK if code == END else code
@@ -497,7 +494,7 @@ def patch_packet_id_untrusted(body, uint64_t conn_id, uint32_t serial_no):
     cdef uint8_t* out
     cdef Code code = find_place(pinned.body, PACKET_ID, <int> len(PACKET_ID), LEN, &place)
     if code == OK and place.found:
-        code = check_fields(inside(&place.field), <int> len(PACKET_ID))
+        code = check_fields(&place.field, <int> len(PACKET_ID))
     if code != OK:
         refuse(code)
     room[0] = 1 << 3 | LEN

@@ -23,6 +23,7 @@ enum { BLOCK = 64, LENGTH_FIELD = 8 };
 static int use_ni = 0;
 static PyObject *hashlib_sha1 = NULL;
 static PyObject *hashlib_options = NULL; /* usedforsecurity=False: works on FIPS machines too */
+static PyObject *digest_name = NULL;
 
 #if HAVE_SHA_NI
 
@@ -132,22 +133,23 @@ static int load_hashlib(void) {
     hashlib_sha1 = PyObject_GetAttrString(module, "sha1");
     Py_DECREF(module);
     hashlib_options = Py_BuildValue("{s:O}", "usedforsecurity", Py_False);
-    return hashlib_sha1 != NULL && hashlib_options != NULL ? 0 : -1;
+    digest_name = PyUnicode_InternFromString("digest");
+    return hashlib_sha1 != NULL && hashlib_options != NULL && digest_name != NULL ? 0 : -1;
 }
 
-/* A new reference to the digest as bytes, or NULL with an exception set. */
+/* A new reference to the digest as bytes, or NULL with an exception set. Works on a copy: hashlib lets other threads
+ * run while it hashes a large body, and what they do to the original must not matter. */
 static PyObject *hashlib_digest(const uint8_t *data, size_t size) {
-    PyObject *hash, *digest, *arguments;
-    arguments = Py_BuildValue("(N)", PyMemoryView_FromMemory(size ? (char *)data : "", (Py_ssize_t)size, PyBUF_READ));
-    if (arguments == NULL) {
+    PyObject *hash, *digest, *copy = PyBytes_FromStringAndSize((const char *)data, (Py_ssize_t)size);
+    if (copy == NULL) {
         return NULL;
     }
-    hash = PyObject_Call(hashlib_sha1, arguments, hashlib_options);
-    Py_DECREF(arguments);
+    hash = PyObject_VectorcallDict(hashlib_sha1, &copy, 1, hashlib_options);
+    Py_DECREF(copy);
     if (hash == NULL) {
         return NULL;
     }
-    digest = PyObject_CallMethod(hash, "digest", NULL);
+    digest = PyObject_CallMethodNoArgs(hash, digest_name);
     Py_DECREF(hash);
     return digest;
 }

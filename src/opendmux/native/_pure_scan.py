@@ -160,10 +160,10 @@ def _at(span: _Span, path: bytes, wire_type: int, depth: int = 0) -> Iterator[_F
             yield from _at(_Span(span.data, field.content, field.end), path, wire_type, depth + 1)
 
 
-def _scan(body: Buffer, path: bytes, wire_type: int) -> tuple[bytes, list[_Field]]:
+def _scan(body: Buffer, path: bytes, wire_type: int) -> tuple[bytes, Iterator[_Field]]:
     _check_path(path)
     data = bytes(memoryview(body))
-    return data, list(_at(_Span(data, 0, len(data)), path, wire_type))
+    return data, _at(_Span(data, 0, len(data)), path, wire_type)
 
 
 def _int32(value: int) -> int:
@@ -171,8 +171,11 @@ def _int32(value: int) -> int:
 
 
 def read_varint_untrusted(body: Buffer, path: bytes) -> int | None:
+    value = None
     _, found = _scan(body, path, _VARINT)
-    return found[-1].value if found else None
+    for field in found:
+        value = field.value
+    return value
 
 
 def read_int32_untrusted(body: Buffer, path: bytes) -> int | None:
@@ -192,14 +195,15 @@ def read_messages_untrusted(body: Buffer, path: bytes) -> list[bytes]:
 
 def read_security_untrusted(body: Buffer, path: bytes) -> tuple[int, bytes] | None:
     data, found = _scan(body, path, _LEN)
-    market, code = 0, b""
+    market, code, present = 0, b"", False
     for message in found:
+        present = True
         for field in _inside(data, message, len(path)):
             if field.number == 1 and field.wire_type == _VARINT:
                 market = _int32(field.value)
             elif field.number == 2 and field.wire_type == _LEN:
                 code = data[field.content : field.end]
-    return (market, code) if found else None
+    return (market, code) if present else None
 
 
 def ret_type_untrusted(body: Buffer) -> int:
@@ -209,14 +213,15 @@ def ret_type_untrusted(body: Buffer) -> int:
 
 def packet_id_untrusted(body: Buffer) -> tuple[int, int] | None:
     data, found = _scan(body, _PACKET_ID, _LEN)
-    conn_id, serial_no = 0, 0
+    conn_id, serial_no, present = 0, 0, False
     for message in found:
+        present = True
         for field in _inside(data, message, len(_PACKET_ID)):
             if field.wire_type == _VARINT and field.number == 1:
                 conn_id = field.value
             elif field.wire_type == _VARINT and field.number == 2:
                 serial_no = field.value & _U32
-    return (conn_id, serial_no) if found else None
+    return (conn_id, serial_no) if present else None
 
 
 def _varint(value: int) -> bytes:
