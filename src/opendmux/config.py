@@ -82,7 +82,8 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backoff_max_s: float = 15.0
     """Longest wait between two attempts."""
     park_s: float = 10.0
-    """How long the restore calls of a client that connected during an outage wait for the link: under the SDK's 12 s."""
+    """How long the restore calls of a client that connected during an outage wait for the link: under the SDK's 12
+    s."""
     drain_s: float = 5.0
     """How long a stop waits for requests in flight and unsent replies."""
     write_stall_s: float = 30.0
@@ -131,7 +132,8 @@ def check(config: Config) -> None:
                 raise ConfigError(f"{group}.{name} = {value}: must be greater than 0")
     if config.timeouts.reply_s >= SDK_TIMEOUT_S:
         raise ConfigError(
-            f"timeouts.reply_s = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, when the Python SDK gives up"
+            f"timeouts.reply_s = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, "
+            "when the Python SDK gives up"
         )
     if config.log_level not in LOG_LEVELS:
         raise ConfigError(f"log_level = {config.log_level!r}: must be one of {', '.join(LOG_LEVELS)}")

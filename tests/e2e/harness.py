@@ -187,7 +187,9 @@ class SdkProgram(Process):
         assert ret == 0, f"{name}: {ret} {data}"
         return data
 
-    def wait_push(self, name: str, accept: Callable[[Any], bool] = lambda _data: True, timeout_s: float = PATIENCE_S) -> Any:
+    def wait_push(
+        self, name: str, accept: Callable[[Any], bool] = lambda _data: True, timeout_s: float = PATIENCE_S
+    ) -> Any:
         """The next push of that kind that ``accept`` likes, from now on."""
         deadline = time.monotonic() + timeout_s
         while True:

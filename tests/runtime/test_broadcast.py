@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import trio
 from trio.testing import MockClock
 
@@ -167,7 +166,9 @@ async def test_sub_info_is_ours_and_the_quota_upstreams(autojump_clock: MockCloc
         assert [(c.isOwnConnData, c.usedQuota) for c in every.connSubInfoList] == [(True, 2), (False, 1)]
 
 
-async def test_account_pushes_go_to_those_who_named_the_account_and_upstream_gets_the_union(autojump_clock: MockClock) -> None:
+async def test_account_pushes_go_to_those_who_named_the_account_and_upstream_gets_the_union(
+    autojump_clock: MockClock,
+) -> None:
     async with world() as w:
         agree(w)
         a, b, c = await w.client(), await w.client(), await w.client()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -46,13 +48,15 @@ async def test_back_off_grows_and_is_bounded(autojump_clock: MockClock) -> None:
 
         w.proxy.link._dial = dial
         await trio.sleep(300)
-    gaps = [b - a for a, b in zip(tries, tries[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(tries)]
     assert gaps[0] < 2
     assert all(gap <= 15 * 1.25 + 0.01 for gap in gaps)
     assert gaps[-1] > 15 * 0.75 - 0.01
 
 
-async def test_upstream_serials_are_fresh_and_strictly_increasing_also_after_a_reconnect(autojump_clock: MockClock) -> None:
+async def test_upstream_serials_are_fresh_and_strictly_increasing_also_after_a_reconnect(
+    autojump_clock: MockClock,
+) -> None:
     async with world() as w:
         client = await w.client()
         for serial_no in (900, 5, 5, 4_000_000_000):
@@ -189,7 +193,9 @@ async def test_keep_alive_goes_up_at_the_announced_interval(autojump_clock: Mock
         assert w.opend.connections == 1
 
 
-async def test_restore_calls_of_a_client_that_came_during_the_outage_are_parked_in_order(autojump_clock: MockClock) -> None:
+async def test_restore_calls_of_a_client_that_came_during_the_outage_are_parked_in_order(
+    autojump_clock: MockClock,
+) -> None:
     async with world() as w:
         w.opend.answers[3001] = w.opend.answers[2001] = w.opend.answers[2008] = lambda _frame: OK
         w.opend.up = False
@@ -250,7 +256,9 @@ async def test_what_clients_hold_is_restored_before_the_link_is_ready(autojump_c
 
 
 @pytest.mark.parametrize("proto_id", [2202, 2205, 2227, 2209, 2237])
-async def test_packet_ids_are_upstreams_and_the_rest_of_the_body_is_untouched(autojump_clock: MockClock, proto_id: int) -> None:
+async def test_packet_ids_are_upstreams_and_the_rest_of_the_body_is_untouched(
+    autojump_clock: MockClock, proto_id: int
+) -> None:
     async with world() as w:
         a, b = await w.client(), await w.client()
         for client in (a, b, a):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
     parser = subparsers.add_parser(
@@ -145,11 +146,13 @@ def _print_banner(proxy: Proxy, config: Config) -> None:
     from opendmux.native import IMPLEMENTATION, sha1_backend
 
     where = " and ".join(str(address) for address in proxy.addresses)
-    port = proxy.addresses[0].port
+    try_it = f"import futu; print(futu.OpenQuoteContext('127.0.0.1', {proxy.addresses[0].port}).get_global_state())"
     identity = proxy.hub.router.upstream.identity
     version = f", version {identity.server_ver}" if identity else ""
-    upstream = "SIMULATED OpenD (built in; no real market, no real money)" if config.upstream == SIM else (
-        f"OpenD at {proxy.hub.router.upstream.address}{version}"
+    upstream = (
+        "SIMULATED OpenD (built in; no real market, no real money)"
+        if config.upstream == SIM
+        else (f"OpenD at {proxy.hub.router.upstream.address}{version}")
     )
     print(
         f"opendmux {__version__} is ready\n"
@@ -157,7 +160,7 @@ def _print_banner(proxy: Proxy, config: Config) -> None:
         f"  upstream   {upstream}\n"
         f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}\n"
         f"  access     no keys: whoever reaches the port may do all that OpenD lets it do; keep it on this machine\n"
-        f"  try        python -c \"import futu; print(futu.OpenQuoteContext('127.0.0.1', {port}).get_global_state())\"\n"
+        f'  try        python -c "{try_it}"\n'
         f"  stop       Ctrl-C",
         flush=True,
     )

@@ -1,8 +1,9 @@
 """The upstream link: one connection to OpenD, kept up for ever.
 
-A loop around one connection: dial, InitConnect, restore what clients hold (`Router.link_connected`), ready, KeepAlive; any failure ends the
-connection's nursery, everything that waited is answered (`Hub.link_gone`), and after a back-off with jitter it starts again. The reader
-never waits for a client: replies go to outboxes without waiting, pushes to the broadcaster.
+A loop around one connection: dial, InitConnect, restore what clients hold (`Router.link_connected`), ready,
+KeepAlive; any failure ends the connection's nursery, everything that waited is answered (`Hub.link_gone`), and after
+a back-off with jitter it starts again. The reader never waits for a client: replies go to outboxes without waiting,
+pushes to the broadcaster.
 """
 
 from __future__ import annotations
