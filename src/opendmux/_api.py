@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from .cli.upstreams import dialling, upstream_name
-from .config import Config
+from .cli.upstreams import faces_of
+from .config import Config, check
 from .runtime import server
 from .runtime.server import Proxy
 
@@ -22,5 +22,6 @@ async def open_proxy(config: Config | None = None) -> AsyncIterator[Proxy]:
     be had or a setting is impossible. Cancellation of the block stops at once.
     """
     config = config or Config()
-    async with dialling(config) as dial, server.open_proxy(config, dial, upstream_name(config)) as proxy:
+    check(config)
+    async with faces_of(config) as faces, server.open_proxy(faces, drain_s=config.timeouts.drain_s) as proxy:
         yield proxy

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -20,8 +20,11 @@ __all__ = [
     "SIM",
     "Address",
     "Config",
+    "Listener",
+    "OnOutage",
     "Limits",
     "Timeouts",
+    "UpstreamConfig",
     "check",
     "load",
     "parse_address",
@@ -34,6 +37,9 @@ SDK_TIMEOUT_S: Final = 12.0
 """The Python SDK's wait for a reply."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
+
+
+OnOutage = Literal["hold", "close"]
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -63,6 +69,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Unsent bytes of all clients together."""
     link_high_water_bytes: int = 1024 * 1024
     """Unsent bytes towards upstream above which no client is read."""
+    extra_lanes: int = 4
+    """Further upstream connections for subscriptions whose options conflict. OpenD takes 128 connections in all."""
     silent_per_address: int = 64
     """Connections of one address that never sent InitConnect; above it the oldest is closed. The Python SDK leaves such
     connections behind, and closing one tears its good session down, so they are capped, not timed out."""
@@ -92,6 +100,27 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """To finish a half-sent frame before closing: a torn frame would poison the SDK's next session."""
 
 
+class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One OpenD: a ``[[upstreams]]`` entry."""
+
+    name: str
+    """What listeners call it."""
+    address: str
+    """HOST:PORT, or ``sim``."""
+
+
+class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ports that lead to one upstream or to a group: a ``[[listeners]]`` entry."""
+
+    listen: tuple[str, ...]
+    """HOST:PORT each."""
+    upstream: tuple[str, ...]
+    """One name; or several, a group: quotes come from the first that answers and fail over to the next, trade calls go to the
+    first alone and never fail over."""
+    on_outage: OnOutage | None = None
+    """As in the main section, for these ports."""
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One proxy."""
 
@@ -99,8 +128,18 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """HOST:PORT each. Empty: 127.0.0.1 and, where the machine has it, ::1, on port 33333: users say ``localhost``."""
     upstream: str = DEFAULT_UPSTREAM
     """OpenD's HOST:PORT, or ``sim`` for the embedded simulator."""
+    upstreams: tuple[UpstreamConfig, ...] = ()
+    """Several OpenDs, by name. Empty: the one of ``upstream``."""
+    listeners: tuple[Listener, ...] = ()
+    """Which ports lead to which of them. Empty: ``listen`` leads to the first."""
     sim_seed: int = 1
     """Seed of the embedded simulator."""
+    on_outage: OnOutage = "hold"
+    """What clients see when OpenD goes away: ``hold`` keeps their connections and refuses requests with the reason,
+    ``close`` closes them, so that an SDK with a recovery of its own runs it."""
+    unlock: Literal["shared", "own"] = "shared"
+    """``shared``: one unlock opens real trading for all clients, as with OpenD itself. ``own``: each client must unlock
+    for itself."""
     allow_unknown: bool = False
     """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
     log_level: str = "info"

@@ -11,7 +11,7 @@ from trio.testing import MockClock
 
 from opendmux.config import Config, Timeouts
 from opendmux.errors import ConfigError
-from opendmux.runtime.server import bind
+from opendmux.runtime.binding import bind
 from opendmux.wire.messages import ret_body
 
 from .world import world
@@ -25,17 +25,17 @@ def test_a_port_in_use_is_one_clear_sentence() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ConfigError, match=f"127.0.0.1:{port}: another program uses that port"):
-            bind(Config(listen=(f"127.0.0.1:{port}",)))
+            bind([f"127.0.0.1:{port}"])
 
 
 @pytest.mark.parametrize("text", ["33333", "localhost:", "1.2.3.4:99999", "::1:33333", "host:port"])
 def test_a_bad_address_is_one_clear_sentence(text: str) -> None:
     with pytest.raises(ConfigError, match="--listen"):
-        bind(Config(listen=(text,)))
+        bind([text])
 
 
 def test_bound_sockets_do_not_listen_yet() -> None:
-    (sock,) = bind(Config(listen=("127.0.0.1:0",)))
+    (sock,) = bind(["127.0.0.1:0"])
     with sock, socket.socket() as client:
         assert client.connect_ex(sock.getsockname()) != 0
 

@@ -12,7 +12,8 @@ import trio
 import trio.testing
 
 from opendmux.config import Config
-from opendmux.runtime.server import Proxy, run_proxy
+from opendmux.runtime.server import Face, Proxy, run_proxy
+from opendmux.runtime.station import Reach
 from opendmux.wire.frame import Frame, Splitter, build_frame
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
@@ -108,8 +109,14 @@ class Client(Peer):
             if (frame.proto_id, frame.serial_no) == (proto_id, serial_no):
                 return frame
 
-    async def init(self, *, recv_notify: bool = False) -> opend.InitConnectS2C:
-        c2s = opend.InitConnectC2S(clientVer=300, clientID="test", recvNotify=recv_notify, packetEncAlgo=-1)
+    async def init(self, *, recv_notify: bool = False, push_proto_fmt: int = 0) -> opend.InitConnectS2C:
+        c2s = opend.InitConnectC2S(
+            clientVer=300,
+            clientID="test",
+            recvNotify=recv_notify,
+            packetEncAlgo=-1,
+            pushProtoFmt=push_proto_fmt,
+        )
         frame = await self.call(ProtoId.INIT_CONNECT, encode(opend.InitConnectRequest(c2s=c2s)))
         response = opend.InitConnectResponse.FromString(frame.body)
         assert response.retType == 0
@@ -128,6 +135,12 @@ class OpenD:
     log: list[Frame] = field(default_factory=list)
     """Every frame but InitConnect and KeepAlive, in order."""
     peer: Peer | None = None
+    """Of the newest connection."""
+    peers: list[Peer] = field(default_factory=list)
+    inits: list[opend.InitConnectC2S] = field(default_factory=list)
+    """What each connection said in InitConnect."""
+    origins: dict[int, Peer] = field(default_factory=dict)
+    """By id() of a frame in `log`: the connection it came by."""
 
     def __post_init__(self) -> None:
         self._waiting, self.requests = trio.open_memory_channel[Frame](10000)
@@ -139,6 +152,7 @@ class OpenD:
         ours, theirs = trio.testing.memory_stream_pair()
         self.connections += 1
         self.peer = Peer(theirs)
+        self.peers.append(self.peer)
         self.nursery.start_soon(self._serve, self.peer)
         return ours
 
@@ -151,6 +165,7 @@ class OpenD:
 
     async def _one(self, peer: Peer, frame: Frame) -> None:
         if frame.proto_id == ProtoId.INIT_CONNECT:
+            self.inits.append(opend.InitConnectRequest.FromString(frame.body).c2s)
             s2c = opend.InitConnectS2C(
                 serverVer=1009, loginUserID=77, connID=UPSTREAM_CONN_ID, connAESKey="0" * 16, keepAliveInterval=10
             )
@@ -159,20 +174,24 @@ class OpenD:
             await peer.send(frame.proto_id, frame.serial_no, OK)
         else:
             self.log.append(frame)
+            self.origins[id(frame)] = peer
             answer = self.answers.get(frame.proto_id)
             body = answer(frame) if answer else None
             if body is not None:
-                await peer.send(frame.proto_id, frame.serial_no, body)
+                await peer.send(frame.proto_id, frame.serial_no, body, proto_fmt=frame.proto_fmt)
             else:
                 self._waiting.send_nowait(frame)
 
     async def reply(self, frame: Frame, body: bytes) -> None:
-        assert self.peer is not None
-        await self.peer.send(frame.proto_id, frame.serial_no, body)
+        await self.origins[id(frame)].send(frame.proto_id, frame.serial_no, body, proto_fmt=frame.proto_fmt)
 
-    async def push(self, proto_id: int, body: bytes) -> None:
-        assert self.peer is not None
-        await self.peer.send(proto_id, 0, body)
+    async def push(self, proto_id: int, body: bytes, *, connection: int = -1, proto_fmt: int = 0) -> None:
+        await self.peers[connection].send(proto_id, 0, body, proto_fmt=proto_fmt)
+
+    def sent_by(self, connection: int, proto_id: int) -> list[Frame]:
+        """Requests that came by one connection (counted from 0)."""
+        peer = self.peers[connection]
+        return [f for f in self.log if f.proto_id == proto_id and self.origins[id(f)] is peer]
 
     async def drop(self) -> None:
         """End the connection; `up` decides whether the next one succeeds."""
@@ -194,10 +213,10 @@ class World:
     async def connect(self) -> Client:
         return Client(*await self.listener.connect())
 
-    async def client(self, *, recv_notify: bool = False) -> Client:
+    async def client(self, *, recv_notify: bool = False, push_proto_fmt: int = 0) -> Client:
         """Connected, InitConnect done, settled: pushes may come."""
         client = await self.connect()
-        await client.init(recv_notify=recv_notify)
+        await client.init(recv_notify=recv_notify, push_proto_fmt=push_proto_fmt)
         await trio.sleep(0.2)
         return client
 
@@ -210,14 +229,11 @@ async def world(config: Config | None = None, *, up: bool = True) -> AsyncIterat
         listener = MemoryListener()
 
         async def run(task_status: trio.TaskStatus[Proxy]) -> None:
-            await run_proxy(
-                config or Config(),
-                opend_double.dial,
-                "opend.test:11111",
-                bound=[],
-                listeners=[listener],
-                task_status=task_status,
+            settings = config or Config()
+            face = Face(
+                Reach("opend.test:11111", opend_double.dial), settings, settings.on_outage, listeners=[listener]
             )
+            await run_proxy([face], drain_s=settings.timeouts.drain_s, task_status=task_status)
 
         proxy = await nursery.start(run)
         if up:

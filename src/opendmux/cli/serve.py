@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opendmux.config import Config
-    from opendmux.runtime.server import Proxy
+    from opendmux.runtime.server import Face, Proxy
 
 __all__ = ["add_parser", "run"]
 
@@ -86,14 +88,13 @@ async def _serve(config: Config) -> int:
     import trio
 
     from opendmux.errors import ConfigError
-    from opendmux.runtime.server import bind, run_proxy
+    from opendmux.runtime.server import run_proxy
 
-    from .upstreams import dialling, upstream_name
+    from .upstreams import faces_of
 
-    bound = bind(config)
     code = 0
     try:
-        async with dialling(config) as dial, trio.open_nursery() as nursery:
+        async with faces_of(config) as faces, trio.open_nursery() as nursery:
 
             async def until_signal(proxy: Proxy) -> None:
                 nonlocal code
@@ -101,19 +102,15 @@ async def _serve(config: Config) -> int:
                 nursery.cancel_scope.cancel(reason="second signal")
 
             async def serve(task_status: trio.TaskStatus[Proxy]) -> None:
-                name = upstream_name(config)
-                await run_proxy(config, dial, name, bound=bound, task_status=task_status)
+                await run_proxy(faces, drain_s=config.timeouts.drain_s, task_status=task_status)
                 nursery.cancel_scope.cancel(reason="stopped")
 
             proxy = await nursery.start(serve)
             nursery.start_soon(until_signal, proxy)
             await proxy.listening.wait()
-            _print_banner(proxy, config)
+            _print_banner(proxy, faces)
     except* ConfigError as group:
         raise _first(group) from None
-    finally:
-        for sock in bound:
-            sock.close()
     return code
 
 
@@ -140,27 +137,24 @@ async def _signals(proxy: Proxy) -> int:
     raise AssertionError("signals end only with the process")
 
 
-def _print_banner(proxy: Proxy, config: Config) -> None:
+def _print_banner(proxy: Proxy, faces: Sequence[Face]) -> None:
     from opendmux._version import __version__
-    from opendmux.config import SIM
     from opendmux.native import IMPLEMENTATION, sha1_backend
+    from opendmux.runtime.binding import address_of
 
-    where = " and ".join(str(address) for address in proxy.addresses)
+    lines = [f"opendmux {__version__} is ready"]
+    for face in faces:
+        where = " and ".join(str(address_of(sock)) for sock in face.bound)
+        name = face.reach.name
+        upstream = "SIMULATED OpenD (built in; no real market, no real money)" if name == "SIMULATED" else f"OpenD at {name}"
+        if face.reach.trade_name is not None:
+            upstream += f"; trading at {face.reach.trade_name} alone"
+        lines += [f"  clients    connect to {where}", f"  upstream   {upstream}"]
     try_it = f"import futu; print(futu.OpenQuoteContext('127.0.0.1', {proxy.addresses[0].port}).get_global_state())"
-    identity = proxy.hub.router.upstream.identity
-    version = f", version {identity.server_ver}" if identity else ""
-    upstream = (
-        "SIMULATED OpenD (built in; no real market, no real money)"
-        if config.upstream == SIM
-        else (f"OpenD at {proxy.hub.router.upstream.address}{version}")
-    )
-    print(
-        f"opendmux {__version__} is ready\n"
-        f"  clients    connect to {where}\n"
-        f"  upstream   {upstream}\n"
-        f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}\n"
-        f"  access     no keys: whoever reaches the port may do all that OpenD lets it do; keep it on this machine\n"
-        f'  try        python -c "{try_it}"\n'
-        f"  stop       Ctrl-C",
-        flush=True,
-    )
+    lines += [
+        f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}",
+        "  access     no keys: whoever reaches the port may do all that OpenD lets it do; keep it on this machine",
+        f'  try        python -c "{try_it}"',
+        "  stop       Ctrl-C",
+    ]
+    print("\n".join(lines), flush=True)

@@ -1,30 +1,73 @@
-"""From the configured upstream to something that can be dialled; the only place that knows the embedded simulator."""
+"""From the configuration to what is run; the only place that knows the embedded simulator."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from opendmux.config import SIM, Config, parse_address
-from opendmux.runtime.server import dial_tcp
+from opendmux.config import SIM, Config, Listener, UpstreamConfig, parse_address
+from opendmux.errors import ConfigError
+from opendmux.runtime.binding import bind, dial_group, dial_tcp
+from opendmux.runtime.server import Face
+from opendmux.runtime.station import Reach
 from opendmux.runtime.upstream import Dial
 
-__all__ = ["dialling", "upstream_name"]
+__all__ = ["faces_of", "name_of"]
+
+SIMULATED = "SIMULATED"
 
 
-def upstream_name(config: Config) -> str:
-    """What banner, logs and refusals call the upstream. Raises ConfigError for a bad address."""
-    return "SIMULATED" if config.upstream == SIM else str(parse_address(config.upstream, what="--upstream"))
+def name_of(address: str) -> str:
+    """What banner, logs and refusals call an upstream. Raises ConfigError for a bad address."""
+    return SIMULATED if address == SIM else str(parse_address(address, what="--upstream"))
 
 
 @asynccontextmanager
-async def dialling(config: Config) -> AsyncIterator[Dial]:
-    """The dial function, with the simulator running behind it when that is the upstream."""
-    if config.upstream != SIM:
-        yield dial_tcp(parse_address(config.upstream, what="--upstream"))
-        return
+async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
+    """Bound faces with their upstreams, the simulator running behind those that name it.
+
+    Raises ConfigError; everything that was bound is closed again then.
+    """
+    configured = config.upstreams or (UpstreamConfig("opend", config.upstream),)
+    upstreams = {upstream.name: upstream for upstream in configured}
+    listeners = config.listeners or (Listener(config.listen, (configured[0].name,)),)
+    async with AsyncExitStack() as stack:
+        faces: list[Face] = []
+        try:
+            dials: dict[str, Dial] = {}
+            reaches: dict[tuple[str, ...], Reach] = {}
+            for listener in listeners:
+                key = listener.upstream
+                for name in key:
+                    if name not in upstreams:
+                        known = ", ".join(upstreams)
+                        raise ConfigError(f"listener {listener.listen}: no upstream is called {name!r} (there are: {known})")
+                    if name not in dials:
+                        dials[name] = await _dial_of(upstreams[name].address, config, stack)
+                if key not in reaches:
+                    reaches[key] = _reach([(name_of(upstreams[name].address), dials[name]) for name in key])
+                on_outage = listener.on_outage or config.on_outage
+                faces.append(Face(reaches[key], config, on_outage, bind(listener.listen)))
+            yield faces
+        finally:
+            for face in faces:
+                for sock in face.bound:
+                    sock.close()
+
+
+async def _dial_of(address: str, config: Config, stack: AsyncExitStack) -> Dial:
+    if address != SIM:
+        return dial_tcp(parse_address(address, what="--upstream"))
     from opendmux.sim import SimConfig, open_simulator
 
-    async with open_simulator(SimConfig(seed=config.sim_seed, epoch=time.time())) as simulator:
-        yield simulator.connect
+    simulator = await stack.enter_async_context(open_simulator(SimConfig(seed=config.sim_seed, epoch=time.time())))
+    return simulator.connect
+
+
+def _reach(members: list[tuple[str, Dial]]) -> Reach:
+    """A single OpenD, or a group: quotes from whichever answers, trade calls from the first alone."""
+    if len(members) == 1:
+        return Reach(*members[0])
+    name = " or ".join(name for name, _dial in members)
+    return Reach(name, dial_group(members), trade_name=members[0][0], trade_dial=members[0][1])

@@ -1,4 +1,4 @@
-"""Whose account pushes go to whom (2008), and whether OpenD is unlocked (2005).
+"""Whose account pushes go to whom (2008).
 
 Trd_SubAccPush replaces the whole list of its connection. All clients share one connection here, so upstream gets the
 union, and each client sees the accounts it named itself.
@@ -20,8 +20,6 @@ class Accounts:
     def __init__(self) -> None:
         self._by_owner: dict[int, frozenset[int]] = {}
         self._audience: dict[int, list[int]] = {}
-        self.unlocked = False
-        """The last 2005 that upstream accepted was an unlock. OpenD's lock does not depend on our connection."""
 
     def get(self, owner: int) -> frozenset[int]:
         """The owner's list."""

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from .identity import Session
 
-__all__ = ["Ask", "Close", "Command", "Failure", "Forward", "Outcome", "Push", "Reply", "Request", "Then", "UseRow"]
+__all__ = ["Ask", "Close", "CloseLane", "Command", "Failure", "Forward", "OpenLane", "Outcome", "Push", "Reply", "Request", "Then", "UseRow", "Witness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class Forward:
 
     request: Request
     then: Then | None
+    lane: int = 0
+    """The upstream connection it goes to."""
     with_packet_id: bool = False
     """Rewrite C2S.packetID to the upstream connection's values."""
 
@@ -67,6 +69,7 @@ class Forward:
 class Ask:
     """Send a request of the proxy's own upstream."""
 
+    lane: int
     proto_id: int
     body: bytes
     then: Then
@@ -83,10 +86,33 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Witness:
+    """How a trade write ended, for the audit: retType -400 when nobody knows."""
+
+    request: Request
+    ret_type: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class UseRow:
-    """The session's policy row has changed: the switch must go by it from the next frame on."""
+    """The session's policy row or lane has changed: the switch must go by it from the next frame on."""
 
     session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLane:
+    """Make and keep a link for this lane."""
+
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLane:
+    """The lane's link is not needed any more."""
+
+    lane: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +123,6 @@ class Close:
     reason: str
 
 
-Command: TypeAlias = Reply | Forward | Ask | Push | UseRow | Close
+Command: TypeAlias = Reply | Forward | Ask | Push | Witness | UseRow | OpenLane | CloseLane | Close
 Then: TypeAlias = Callable[[Outcome, float], "list[Command]"]
 """Called once with the outcome and the time; returns what is to be done next."""

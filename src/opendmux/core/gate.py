@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from opendmux.wire.protocols import BASE_ROW, N_PROTOCOLS, RequestAction, index_of
+from collections.abc import Iterable
+from typing import Final
 
-__all__ = ["HANDSHAKE_ROW", "action_of", "open_row"]
+from opendmux.wire.protocols import BASE_ROW, N_PROTOCOLS, PROTOCOLS, RequestAction, index_of
+
+__all__ = [
+    "HANDSHAKE_ROW",
+    "TRADE_AREAS",
+    "TRADE_LINK",
+    "action_of",
+    "inspecting",
+    "open_row",
+    "with_trade_link",
+]
+
+TRADE_AREAS: Final = frozenset({"trade-read", "trade-write", "trade-sub", "unlock"})
+TRADE_LINK: Final = 1
+"""Index into a session's own link map; 0 is its home lane."""
 
 HANDSHAKE_ROW = bytes([RequestAction.LOCAL]) * (N_PROTOCOLS + 1)
 """Until InitConnect has been answered every frame is core's to judge."""
@@ -17,6 +32,25 @@ def open_row(*, allow_unknown: bool) -> bytes:
     """
     unknown = RequestAction.PASS if allow_unknown else RequestAction.DENY
     return bytes([unknown]) + BASE_ROW[1:]
+
+
+def with_trade_link(row: bytes) -> bytes:
+    """The row with every trade protocol on link index 1 of the session: where a group of OpenDs trades."""
+    cells = bytearray(row)
+    for protocol in PROTOCOLS.values():
+        if protocol.area in TRADE_AREAS:
+            cells[protocol.index] |= TRADE_LINK << 4
+    return bytes(cells)
+
+
+def inspecting(row: bytes, proto_ids: Iterable[int]) -> bytes:
+    """The row with these requests shown to core where they were passed on unseen."""
+    cells = bytearray(row)
+    for proto_id in proto_ids:
+        index = index_of(proto_id)
+        if cells[index] & 3 == RequestAction.PASS:
+            cells[index] |= RequestAction.INSPECT
+    return bytes(cells)
 
 
 def action_of(row: bytes, proto_id: int) -> RequestAction:

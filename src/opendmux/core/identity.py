@@ -1,4 +1,7 @@
-"""Who a session is. Everything that belongs to somebody hangs on the owner number, never on a socket."""
+"""Who a session is, and what an upstream connection is to core.
+
+Everything that belongs to somebody hangs on the owner number, never on a socket.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,15 @@ class Session:
     aes_key: str = field(repr=False)
     row: bytes
     """The policy row in force; what waits in a queue is gated by it again when it leaves the queue."""
+    on_outage: str = "hold"
+    """``hold`` or ``close``: what this client sees when OpenD goes away."""
     state: State = State.NEW
     client_id: str = ""
     recv_notify: bool = False
+    lane: int = 0
+    """The upstream connection that its requests use and that its pushes come from, unless a stream needs another."""
     restoring: bool = False
-    """Opened while the link was down: its restore calls are parked until the link is back."""
+    """Opened while its lane was down: its restore calls are parked until the lane is back."""
     settled_at: float = 0.0
     """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
 
@@ -45,7 +52,7 @@ class Session:
 
 @dataclass(slots=True)
 class Upstream:
-    """The upstream link, as core sees it."""
+    """One upstream connection, as core sees it."""
 
     address: str
     ready: bool = False

@@ -16,15 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import Push as NativePush
-from opendmux.native import (
-    build_frame,
-    read_bytes_untrusted,
-    read_int32_untrusted,
-    read_messages_untrusted,
-    read_security_untrusted,
-    read_varint_untrusted,
-)
-from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 from opendmux.wire.protocols import ProtoId
 
 from . import streams
@@ -32,21 +23,22 @@ from .accounts import Accounts
 from .commands import Push
 from .identity import Session
 from .ledger import Ledger
+from .pushbody import Body, Item, Place, open_untrusted
 from .streams import PushKey, Space
 
 __all__ = ["Pushes"]
 
 log = logging.getLogger("opendmux.pushes")
 
-SECURITY = bytes([4, 1])
-"""s2c.security of the pushes with one security; s2c.<list> of those with several."""
-ITEM_SECURITY = bytes([1])
-KL_REHAB_TYPE, KL_TYPE = bytes([4, 1]), bytes([4, 2])
-KL_SECURITY = bytes([4, 3])
-BOOK_TYPE = bytes([4, 9])
-ACC_ID = bytes([4, 1, 2])
-"""s2c.header.accID."""
-CALC_ID = bytes([4, 1])
+SECURITY = Place(bytes([4, 1]), ("s2c", "security"))
+ITEM_SECURITY = Place(bytes([1]), ("security",))
+ITEM_CODE = Place(bytes([1]), ("code",))
+KL_REHAB_TYPE = Place(bytes([4, 1]), ("s2c", "rehabType"))
+KL_TYPE = Place(bytes([4, 2]), ("s2c", "klType"))
+KL_SECURITY = Place(bytes([4, 3]), ("s2c", "security"))
+BOOK_TYPE = Place(bytes([4, 9]), ("s2c", "orderBookType"))
+ACC_ID = Place(bytes([4, 1, 2]), ("s2c", "header", "accID"))
+CALC_ID = Place(bytes([4, 1]), ("s2c", "calcId"))
 
 CALCULATIONS_KEPT = 1024
 """Asked for and not yet answered; the oldest is forgotten, for a client that went away never gets its answer."""
@@ -56,30 +48,55 @@ SINGLE: Mapping[int, int] = {
     ProtoId.QOT_UPDATE_TICKER: streams.TICKER,
     ProtoId.QOT_UPDATE_BROKER: streams.BROKER,
 }
-LISTS: Mapping[int, tuple[Space, int]] = {
-    ProtoId.QOT_UPDATE_BASIC_QOT: (Space.QOT, streams.BASIC),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_ORDER_BOOK: (Space.EVENT_CONTRACT, streams.ORDER_BOOK),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_TICKER: (Space.EVENT_CONTRACT, streams.TICKER),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE: (Space.EVENT_CONTRACT, streams.KL_DAY),
+"""Pushes of one security, and their sub type."""
+
+LISTS: Mapping[int, tuple[Space, int, Place, Place]] = {
+    ProtoId.QOT_UPDATE_BASIC_QOT: (
+        Space.QOT,
+        streams.BASIC,
+        Place(bytes([4, 1]), ("s2c", "basicQotList")),
+        ITEM_SECURITY,
+    ),
+    ProtoId.QOT_UPDATE_EVENT_CONTRACT_ORDER_BOOK: (
+        Space.EVENT_CONTRACT,
+        streams.ORDER_BOOK,
+        Place(bytes([4, 1]), ("s2c", "orderBookList")),
+        ITEM_CODE,
+    ),
+    ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE: (
+        Space.EVENT_CONTRACT,
+        streams.KL_DAY,
+        Place(bytes([4, 1]), ("s2c", "klineList")),
+        ITEM_CODE,
+    ),
+    ProtoId.QOT_UPDATE_EVENT_CONTRACT_TICKER: (
+        Space.EVENT_CONTRACT,
+        streams.TICKER,
+        Place(bytes([4, 1]), ("s2c", "tickerList")),
+        ITEM_CODE,
+    ),
 }
+"""Pushes of several securities: the list, and the security in a piece of it."""
+
 EVENT_CONTRACT_KLINE = ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE
 """Carries no K-line type: it goes to whoever holds any K line of the contract."""
 
 
 class Pushes:
-    """Routes pushes of upstream; one object per proxy."""
+    """Routes the pushes of one lane."""
 
-    def __init__(self, accounts: Accounts, sessions: Mapping[int, Session], ledger: Ledger) -> None:
+    def __init__(self, lane: int, accounts: Accounts, sessions: Mapping[int, Session], ledger: Ledger) -> None:
         self.unroutable = 0
         """Pushes that could not be read or that nobody can be told from."""
+        self._lane = lane
         self._accounts = accounts
         self._sessions = sessions
         self._ledger = ledger
         self._latest: dict[PushKey, bytes] = {}
-        self._calculations: dict[bytes, int] = {}
+        self._calculations: dict[str, int] = {}
         self._held: list[tuple[float, int, bytes]] = []
         """(not before, owner, frame) for clients that have only just got their InitConnect reply."""
-        self._routes: dict[int, Callable[[NativePush, memoryview, float], list[Push]]] = {
+        self._routes: dict[int, Callable[[NativePush, Body, float], list[Push]]] = {
             ProtoId.NOTIFY: self._notify,
             ProtoId.TRD_UPDATE_ORDER: self._trade,
             ProtoId.TRD_UPDATE_ORDER_FILL: self._trade,
@@ -96,11 +113,11 @@ class Pushes:
     def route_untrusted(self, push: NativePush, now: float) -> list[Push]:
         """Who gets this push of upstream. One that can't be read is dropped and counted, never guessed."""
         route = self._routes.get(push.proto_id)
-        if route is None or push.proto_fmt != ProtoFmt.PROTOBUF:
+        if route is None:
             self.unroutable += 1
             return []
         try:
-            return route(push, memoryview(push.frame)[HEADER_LEN:], now)
+            return route(push, open_untrusted(push), now)
         except RemoteProtocolError as error:
             self.unroutable += 1
             log.warning("push %d from OpenD can't be read: %s", push.proto_id, error)
@@ -108,21 +125,21 @@ class Pushes:
 
     # -- by stream
 
-    def _single(self, push: NativePush, body: memoryview, _now: float) -> list[Push]:
-        return self._stream(push.frame, Space.QOT, _security(body, SECURITY), SINGLE[push.proto_id])
+    def _single(self, push: NativePush, body: Body, _now: float) -> list[Push]:
+        return self._stream(push.frame, Space.QOT, body.security_untrusted(SECURITY), SINGLE[push.proto_id])
 
-    def _kline(self, push: NativePush, body: memoryview, _now: float) -> list[Push]:
-        sub_type = streams.SUB_TYPE_OF_KL_TYPE.get(read_int32_untrusted(body, KL_TYPE) or 0)
+    def _kline(self, push: NativePush, body: Body, _now: float) -> list[Push]:
+        sub_type = streams.SUB_TYPE_OF_KL_TYPE.get(body.int32_untrusted(KL_TYPE))
         if sub_type is None:
             self.unroutable += 1
             return []
-        rehab_type = read_int32_untrusted(body, KL_REHAB_TYPE) or 0
-        return self._stream(push.frame, Space.QOT, _security(body, KL_SECURITY), sub_type, rehab_type)
+        rehab_type = body.int32_untrusted(KL_REHAB_TYPE)
+        return self._stream(push.frame, Space.QOT, body.security_untrusted(KL_SECURITY), sub_type, rehab_type)
 
-    def _order_book(self, push: NativePush, body: memoryview, _now: float) -> list[Push]:
-        odd = read_int32_untrusted(body, BOOK_TYPE) == 1
+    def _order_book(self, push: NativePush, body: Body, _now: float) -> list[Push]:
+        odd = body.int32_untrusted(BOOK_TYPE) == 1
         sub_type = streams.ORDER_BOOK_ODD if odd else streams.ORDER_BOOK
-        return self._stream(push.frame, Space.QOT, _security(body, SECURITY), sub_type)
+        return self._stream(push.frame, Space.QOT, body.security_untrusted(SECURITY), sub_type)
 
     def _stream(
         self, frame: bytes, space: Space, security: tuple[int, str], sub_type: int, rehab_type: int = 0
@@ -137,48 +154,44 @@ class Pushes:
             return []
         return [Push(self._slots(audience), frame, None if sub_type == streams.TICKER else key)]
 
-    def _list(self, push: NativePush, body: memoryview, _now: float) -> list[Push]:
+    def _list(self, push: NativePush, body: Body, _now: float) -> list[Push]:
         """Several securities may share the push: each client gets those it asked for and no others."""
-        space, sub_type = LISTS[push.proto_id]
-        items = read_messages_untrusted(body, SECURITY)
+        space, sub_type, place, security = LISTS[push.proto_id]
+        items = body.items_untrusted(place, security)
         if len(items) == 1:
             return self._item(push, push.frame, items[0], space, sub_type)
-        serial_no = int.from_bytes(push.frame[8:12], "little")
-        pieces: list[Push] = []
+        pushes: list[Push] = []
         for item in items:
-            # Response{retType: 0, s2c: {list: [item]}}
-            s2c = b"\x0a" + _varint(len(item)) + item
-            piece = build_frame(push.proto_id, push.proto_fmt, serial_no, b"\x08\x00\x22" + _varint(len(s2c)) + s2c)
-            pieces += self._item(push, piece, item, space, sub_type)
-        return pieces
+            if push.proto_id == EVENT_CONTRACT_KLINE or self._ledger.knows(space, item.market, item.code, sub_type):
+                pushes += self._item(push, body.frame_of(place, item), item, space, sub_type)
+        return pushes
 
-    def _item(self, push: NativePush, frame: bytes, item: bytes, space: Space, sub_type: int) -> list[Push]:
-        market, code = _security(item, ITEM_SECURITY)
+    def _item(self, push: NativePush, frame: bytes, item: Item, space: Space, sub_type: int) -> list[Push]:
         if push.proto_id != EVENT_CONTRACT_KLINE:
-            return self._stream(frame, space, (market, code), sub_type)
-        audience = self._ledger.audience_any_kline(market, code)
+            return self._stream(frame, space, (item.market, item.code), sub_type)
+        audience = self._ledger.audience_any_kline(item.market, item.code)
         return [Push(self._slots(audience), frame, None)] if audience else []
 
     # -- by account, by asker, to all
 
-    def _trade(self, push: NativePush, body: memoryview, now: float) -> list[Push]:
-        acc_id = read_varint_untrusted(body, ACC_ID)
+    def _trade(self, push: NativePush, body: Body, now: float) -> list[Push]:
+        acc_id = body.uint64_untrusted(ACC_ID)
         if acc_id is None:
             self.unroutable += 1
             return []
-        return self._to_owners(self._accounts.audience(acc_id), push.frame, now)
+        return self.to_owners(self._accounts.audience(acc_id), push.frame, now)
 
-    def _calculation(self, push: NativePush, body: memoryview, now: float) -> list[Push]:
-        owner = self._calculations.pop(read_bytes_untrusted(body, CALC_ID) or b"", None)
-        return self._to_owners([] if owner is None else [owner], push.frame, now)
+    def _calculation(self, push: NativePush, body: Body, now: float) -> list[Push]:
+        owner = self._calculations.pop(body.text_untrusted(CALC_ID), None)
+        return self.to_owners([] if owner is None else [owner], push.frame, now)
 
-    def _notify(self, push: NativePush, _body: memoryview, now: float) -> list[Push]:
-        return self._to_owners([s.owner for s in self._sessions.values() if s.recv_notify], push.frame, now)
+    def _notify(self, push: NativePush, _body: Body, now: float) -> list[Push]:
+        return self.to_owners([s.owner for s in self._sessions.values() if s.recv_notify and s.lane == self._lane], push.frame, now)
 
-    def _everybody(self, push: NativePush, _body: memoryview, now: float) -> list[Push]:
-        return self._to_owners(list(self._sessions), push.frame, now)
+    def _everybody(self, push: NativePush, _body: Body, now: float) -> list[Push]:
+        return self.to_owners([s.owner for s in self._sessions.values() if s.lane == self._lane], push.frame, now)
 
-    def _to_owners(self, owners: Sequence[int], frame: bytes, now: float) -> list[Push]:
+    def to_owners(self, owners: Sequence[int], frame: bytes, now: float) -> list[Push]:
         """Ordered delivery to the ready ones; for those that only just became ready the frame is held."""
         slots: list[int] = []
         for owner in owners:
@@ -197,7 +210,7 @@ class Pushes:
             return []
         ripe = [item for item in self._held if item[0] <= now]
         self._held = [item for item in self._held if item[0] > now]
-        return [push for _at, owner, frame in ripe for push in self._to_owners([owner], frame, now)]
+        return [push for _at, owner, frame in ripe for push in self.to_owners([owner], frame, now)]
 
     # -- bookkeeping
 
@@ -216,7 +229,7 @@ class Pushes:
         self._latest.clear()
         self._calculations.clear()
 
-    def expect_calculation(self, calc_id: bytes, owner: int) -> None:
+    def expect_calculation(self, calc_id: str, owner: int) -> None:
         """The push with this calcId is for ``owner``."""
         if len(self._calculations) >= CALCULATIONS_KEPT:
             del self._calculations[next(iter(self._calculations))]
@@ -231,22 +244,3 @@ class Pushes:
         sessions = self._sessions
         return [sessions[owner].slot for owner in owners if owner in sessions]
 
-
-def _security(body: bytes | memoryview, path: bytes) -> tuple[int, str]:
-    found = read_security_untrusted(body, path)
-    if found is None:
-        raise RemoteProtocolError("no security in it")
-    market, code = found
-    try:
-        return market, code.decode()
-    except UnicodeDecodeError as error:
-        raise RemoteProtocolError("its code is not UTF-8") from error
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)

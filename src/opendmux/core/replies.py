@@ -40,13 +40,12 @@ def _global_state(_pushes: Pushes, session: Session, outcome: Outcome) -> bytes:
 
 def _indicator_calc(pushes: Pushes, session: Session, outcome: Outcome) -> bytes:
     """The result of 3260 comes as push 3261 with this calcId, for the asker alone."""
-    calc_id: bytes | None
     if outcome.proto_fmt == ProtoFmt.JSON:
         s2c = _json_untrusted(outcome.body).get("s2c")
         text = s2c.get("calcId") if isinstance(s2c, dict) else None
-        calc_id = text.encode() if isinstance(text, str) else None
+        calc_id = text if isinstance(text, str) else ""
     else:
-        calc_id = read_bytes_untrusted(outcome.body, CALC_ID)
+        calc_id = (read_bytes_untrusted(outcome.body, CALC_ID) or b"").decode(errors="replace")
     if calc_id:
         pushes.expect_calculation(calc_id, session.owner)
     return outcome.body

@@ -1,20 +1,19 @@
-"""The router: a client's frame, an upstream reply or a change of the link comes in, commands come out.
+"""The router: a client's frame, an upstream reply or a change of a link comes in, commands come out.
 
-Theory of operation. The native switch has already passed on what may be forwarded blindly; what arrives here is what
-core must see: frames before InitConnect, INSPECT, LOCAL and DENY cells, everything while the link is down, bad
-frames, and replies of EVENT cells. State changes at once and completely; the returned commands are executed in order
-by runtime. A request is answered exactly once: by a command from here, or by the closing of its session.
+Theory of operation. The native switch has already passed on what may be forwarded blindly; what arrives here is what core
+must see: frames before InitConnect, INSPECT, LOCAL and DENY cells, everything while the link is down, bad frames, and
+replies of EVENT cells. State changes at once and completely; the returned commands are executed in order by runtime. A
+request is answered exactly once: by a command from here, or by the closing of its session.
 
-While the link is down requests are refused at once with the reason. One exception keeps the Python SDK alive: it
-restores its subscriptions exactly once after a reconnect, so the restore calls of a session that was opened during
-the outage are parked until the link is back (`link_up`) or their time is up (`tick`), when the session is closed and
-the SDK will try again.
+While a lane is down requests are refused at once with the reason. Two exceptions. The Python SDK restores its subscriptions
+exactly once after a reconnect, so the restore calls of a session that was opened during the outage are parked until the lane
+is back or their time is up, when the session is closed and the SDK will try again. And a lane that is just being made
+for its first client lets all requests wait.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -24,20 +23,19 @@ from opendmux.wire import handshake
 from opendmux.wire.frame import ProtoFmt, RetType
 from opendmux.wire.handshake import Act, Identity, State
 from opendmux.wire.messages import ret_body
-from opendmux.wire.protocols import PUSH_IDS, ProtoId, RequestAction
+from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId, RequestAction
 
-from .accounts import Accounts
 from .answers import failed, name_of, refused, reply, unavailable
 from .commands import Close, Command, Failure, Forward, Outcome, Reply, Request, Then, UseRow
-from .gate import HANDSHAKE_ROW, action_of
-from .identity import Session, Upstream
-from .ledger import Ledger
-from .pushes import Pushes
-from .quotes import Quotes
+from .gate import HANDSHAKE_ROW, TRADE_AREAS, action_of
+from .identity import Session
+from .lanes import Lane, LaneKind, Lanes, Waiting
+from .outages import Outages
 from .replies import EDITORS
-from .trading import Trading
+from .subscriptions import Subscriptions
+from .unlock import Mode, Unlock
 
-__all__ = ["PARKED_IDS", "SETTLE_S", "Router"]
+__all__ = ["PARKED_IDS", "SETTLE_S", "Policy", "Router"]
 
 log = logging.getLogger("opendmux.router")
 
@@ -57,40 +55,42 @@ SETTLE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class _Parked:
-    until: float
-    request: Request
+class Policy:
+    """What the owner of the proxy decided. ``open_row``: the policy row of a client after InitConnect."""
+
+    open_row: bytes
+    park_s: float
+    unlock: Mode = "shared"
+    extra_lanes: int = 4
 
 
 class Router:
-    """All decisions about requests and replies. ``open_row``: the policy row of a client after InitConnect."""
+    """All decisions about requests and replies of one OpenD (or group of OpenDs)."""
 
-    def __init__(self, upstream: Upstream, *, open_row: bytes, park_s: float) -> None:
-        self.upstream = upstream
+    def __init__(self, address: str, policy: Policy, *, trade_address: str | None = None) -> None:
+        self.policy = policy
         self.sessions: dict[int, Session] = {}
         """By owner."""
-        self.accounts = Accounts()
         self.wall_offset = 0.0
         """Add to ``now`` for UTC seconds; kept right by runtime."""
-        self.ledger = Ledger()
-        self.pushes = Pushes(self.accounts, self.sessions, self.ledger)
-        self.quotes = Quotes(self.ledger, self.pushes)
-        self.trading = Trading(self.accounts)
-        self._open_row = open_row
-        self._park_s = park_s
-        self._parked: deque[_Parked] = deque()
-        self._inspectors: dict[int, Callable[[Request, float], list[Command]]] = {
-            ProtoId.TRD_UNLOCK_TRADE: lambda request, _now: self.trading.unlock(request),
-            ProtoId.TRD_SUB_ACC_PUSH: lambda request, _now: self.trading.sub_acc_push(request),
-            ProtoId.TRD_PLACE_ORDER: lambda request, _now: self.trading.write(request),
-            ProtoId.TRD_MODIFY_ORDER: lambda request, _now: self.trading.write(request),
-            ProtoId.TRD_PLACE_COMBO_ORDER: lambda request, _now: self.trading.write(request),
-            ProtoId.TRD_RECONFIRM_ORDER_2209: lambda request, _now: self.trading.write(request),
-            ProtoId.TRD_RECONFIRM_ORDER_2237: lambda request, _now: self.trading.write(request),
-            ProtoId.QOT_SUB: self.quotes.sub,
-            ProtoId.QOT_REG_QOT_PUSH: self.quotes.register,
-            ProtoId.QOT_GET_SUB_INFO: self.quotes.sub_info,
-            ProtoId.QOT_SUB_EVENT_CONTRACT: self.quotes.sub_event_contract,
+        self.unlock = Unlock(policy.unlock)
+        self.lanes = Lanes(
+            address, self.sessions, self.unlock, extra=policy.extra_lanes, trade_address=trade_address
+        )
+        self.subscriptions = Subscriptions(self.lanes, open_s=policy.park_s)
+        self._outages = Outages(self.sessions)
+        self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
+            ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
+            ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
+            ProtoId.TRD_PLACE_ORDER: lambda lane, request, _now: lane.trading.write(request),
+            ProtoId.TRD_MODIFY_ORDER: lambda lane, request, _now: lane.trading.write(request),
+            ProtoId.TRD_PLACE_COMBO_ORDER: lambda lane, request, _now: lane.trading.write(request),
+            ProtoId.TRD_RECONFIRM_ORDER_2209: lambda lane, request, _now: lane.trading.write(request),
+            ProtoId.TRD_RECONFIRM_ORDER_2237: lambda lane, request, _now: lane.trading.write(request),
+            ProtoId.QOT_SUB: lambda _lane, request, now: self.subscriptions.sub(request, now),
+            ProtoId.QOT_REG_QOT_PUSH: lambda _lane, request, now: self.subscriptions.register(request, now),
+            ProtoId.QOT_GET_SUB_INFO: lambda _lane, request, now: self.subscriptions.sub_info(request, now),
+            ProtoId.QOT_SUB_EVENT_CONTRACT: lambda _lane, r, now: self.subscriptions.sub_event_contract(r, now),
         }
 
     # -- sessions
@@ -98,7 +98,7 @@ class Router:
     def open_session(self, session: Session) -> None:
         """A client has connected; it must send InitConnect first."""
         session.row = HANDSHAKE_ROW
-        session.restoring = not self.upstream.ready
+        session.restoring = not self.lanes.main.upstream.ready
         self.sessions[session.owner] = session
 
     def close_session(self, session: Session, now: float) -> list[Command]:
@@ -106,9 +106,15 @@ class Router:
         session.state = State.CLOSED
         if self.sessions.pop(session.owner, None) is None:
             return []
-        self.pushes.forget(session.owner)
-        commands = self.quotes.close_owner(session.owner, now, link_ready=self.upstream.ready)
-        return commands + self.trading.close_owner(session.owner, link_ready=self.upstream.ready)
+        owner = session.owner
+        commands: list[Command] = []
+        self.unlock.forget(owner)
+        for lane in self.lanes.all:
+            lane.pushes.forget(owner)
+            ready = lane.upstream.ready
+            commands += lane.quotes.close_owner(owner, now, link_ready=ready)
+            commands += lane.trading.close_owner(owner, link_ready=ready)
+        return commands
 
     # -- requests
 
@@ -128,7 +134,7 @@ class Router:
             log.warning("%s: SHA-1 mismatch in %s, refused", session, name_of(event.proto_id))
             return [refused(request, f"{name_of(event.proto_id)} was not sent: the SHA-1 of its body is wrong")]
         if event.proto_fmt not in (ProtoFmt.PROTOBUF, ProtoFmt.JSON):
-            return [self._bad_format(request)]
+            return [_bad_format(request)]
         return self._frame(request, now)
 
     def _frame(self, request: Request, now: float) -> list[Command]:
@@ -142,7 +148,6 @@ class Router:
             wall = int(now + self.wall_offset)
             return [reply(request, handshake.keep_alive_reply(wall, request.proto_fmt))]
         if act is Act.REFUSE:
-            # The session counts as closed now, but the refusal is still flushed.
             return [
                 refused(request, "InitConnect (1001) must be the first request"),
                 Close(session, f"{name_of(request.proto_id)} before InitConnect"),
@@ -150,7 +155,7 @@ class Router:
         return []
 
     def _init(self, request: Request, now: float) -> list[Command]:
-        session, identity = request.session, self.upstream.identity
+        session, identity = request.session, self.lanes.main.upstream.identity
         if identity is None:
             return [Close(session, "OpenD has not been reached yet")]
         try:
@@ -161,13 +166,17 @@ class Router:
             return [Close(session, "the client asks for encryption, which is not configured here")]
         session.client_id = hello.client_id
         session.recv_notify = hello.recv_notify
-        session.row = self._open_row
+        session.row = self.policy.open_row
         session.settled_at = now + SETTLE_S
+        commands: list[Command] = []
+        if hello.push_proto_fmt == ProtoFmt.JSON:
+            session.lane = self.lanes.json.index
+            commands += self.lanes.open(self.lanes.json, now)
         log.info("%s: ready, version %d, %s", session, hello.client_ver, hello.language or "language not said")
         body = handshake.init_reply(
             identity, conn_id=session.conn_id, aes_key=session.aes_key, proto_fmt=request.proto_fmt
         )
-        return [reply(request, body), UseRow(session)]
+        return [reply(request, body), UseRow(session), *commands]
 
     def _handle(self, request: Request, now: float) -> list[Command]:
         action = action_of(request.session.row, request.proto_id)
@@ -175,30 +184,61 @@ class Router:
             if request.proto_id in PUSH_IDS:
                 return [refused(request, f"{name_of(request.proto_id)} is a push, it can't be requested")]
             return [refused(request, f"proto_id {request.proto_id} is not known here and was not sent")]
-        if not self.upstream.ready:
-            return self._while_down(request, now)
-        inspector = self._inspectors.get(request.proto_id)
-        if inspector is None:
-            return [Forward(request, self.editor_of(request))]
         try:
-            return inspector(request, now)
+            lane = self._lane_for(request)
+            if not lane.upstream.ready:
+                return self._while_down(lane, request, now)
+            inspector = self._inspectors.get(request.proto_id)
+            if inspector is not None:
+                return inspector(lane, request, now)
         except RemoteProtocolError as error:
             return [refused(request, f"{name_of(request.proto_id)} was not sent: {error}")]
+        return [Forward(request, self._editor_of(lane, request), lane.index)]
 
-    def _while_down(self, request: Request, now: float) -> list[Command]:
-        if request.session.restoring and request.proto_id in PARKED_IDS:
-            self._parked.append(_Parked(now + self._park_s, request))
+    def _lane_for(self, request: Request) -> Lane:
+        protocol = PROTOCOLS.get(request.proto_id)
+        if self.lanes.trade is not self.lanes.main and protocol is not None and protocol.area in TRADE_AREAS:
+            return self.lanes.trade
+        home = self.lanes[request.session.lane]
+        if home.kind is not LaneKind.MAIN:
+            return home
+        return self.subscriptions.lane_of_data_untrusted(request) or home
+
+    def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
+        session = request.session
+        if lane.opening:
+            lane.waiting.append(
+                Waiting(
+                    now + self.policy.park_s,
+                    session,
+                    lambda later: self._handle(request, later),
+                    lambda later: [unavailable(request, lane.upstream.absence(later))],
+                )
+            )
             return []
-        return [unavailable(request, self.upstream.absence(now))]
+        if session.restoring and request.proto_id in PARKED_IDS:
+            lane.waiting.append(
+                Waiting(
+                    now + self.policy.park_s,
+                    session,
+                    lambda later: self._handle(request, later),
+                    lambda later: self._give_up(session, lane, later),
+                )
+            )
+            return []
+        return [unavailable(request, lane.upstream.absence(now))]
 
     @staticmethod
-    def _bad_format(request: Request) -> Reply:
-        body = ret_body(ProtoFmt.PROTOBUF, RetType.FAILED, f"unknown proto_fmt {request.proto_fmt}")
-        return reply(request, body, ProtoFmt.PROTOBUF)
+    def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:
+        """Without an answer to its restore call the SDK must start afresh."""
+        if not session.ready:
+            return []
+        session.state = State.CLOSED
+        return [Close(session, lane.upstream.absence(now))]
 
     # -- replies
 
-    def editor_of(self, request: Request) -> Then | None:
+    def _editor_of(self, lane: Lane, request: Request) -> Then | None:
         """What core does with the reply to a request that was passed on; None: nothing, it goes straight back."""
         editor = EDITORS.get(request.proto_id)
         if editor is None:
@@ -208,72 +248,83 @@ class Router:
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
             try:
-                body = editor(self.pushes, request.session, outcome)
+                body = editor(lane.pushes, request.session, outcome)
             except RemoteProtocolError:
                 return [failed(request, Failure.CORRUPT)]
             return [reply(request, body, outcome.proto_fmt)]
 
         return then
 
-    def passed_reply(self, request: Request, outcome: Outcome, now: float) -> list[Command]:
+    def passed_reply(self, lane_index: int, request: Request, outcome: Outcome, now: float) -> list[Command]:
         """The reply to a request that the switch passed on by itself, or the reason why none came."""
         if outcome.failure is not None:
             return [failed(request, outcome.failure)]
-        then = self.editor_of(request)
+        then = self._editor_of(self.lanes[lane_index], request)
         return then(outcome, now) if then else [reply(request, outcome.body, outcome.proto_fmt)]
 
-    # -- the link
+    # -- links
 
-    def link_connected(self, identity: Identity, now: float) -> list[Command]:
-        """Upstream has answered InitConnect: what it must know of us, before anybody may use the link."""
-        self.upstream.identity = identity
-        return self.quotes.replay(now) + self.trading.replay()
+    def link_connected(self, index: int, identity: Identity, now: float) -> list[Command]:
+        """Upstream has answered InitConnect: what it must know of us, before anybody may use the lane."""
+        lane = self.lanes[index]
+        lane.upstream.identity = identity
+        return lane.quotes.replay(now) + lane.trading.replay()
 
-    @property
-    def replaying(self) -> bool:
+    def replaying(self, index: int) -> bool:
         """Some of `link_connected`'s requests are still open."""
-        return self.quotes.replaying
+        return self.lanes[index].quotes.replaying
 
-    def link_up(self, now: float) -> list[Command]:
-        """The link is ready: parked requests go on, in their order."""
-        self.upstream.ready = True
-        parked, self._parked = self._parked, deque()
-        commands: list[Command] = []
+    def link_up(self, index: int, now: float) -> list[Command]:
+        """The lane is ready: what waited for it goes on, in order."""
+        lane = self.lanes[index]
+        first = not lane.ever_ready
+        lane.upstream.ready, lane.opening, lane.ever_ready = True, False, True
+        commands = [] if first else self._outages.over(lane, now)
+        waiting = list(lane.waiting)
+        lane.waiting.clear()
         for session in self.sessions.values():
-            session.restoring = False
-        for item in parked:
-            if item.request.session.ready:
-                commands += self._handle(item.request, now)
+            if session.lane == index:
+                session.restoring = False
+        for item in waiting:
+            if item.session.ready:
+                commands += item.go(now)
         return commands
 
-    def link_lost(self, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
-        """The upstream connection ended. ``pending``: what was waiting for a reply, by its continuation or as passed
-        on."""
-        if self.upstream.ready:
-            self.upstream.ready = False
-            self.upstream.down_since = now
-        self.trading.link_lost()
-        commands = self.quotes.link_lost(self.upstream.absence(now), now)
+    def link_lost(
+        self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float
+    ) -> list[Command]:
+        """The lane's connection ended. ``pending``: what waited for a reply, by its continuation or as passed on."""
+        lane = self.lanes[index]
+        was_ready = lane.upstream.ready
+        if was_ready:
+            lane.upstream.ready = False
+            lane.upstream.down_since = now
+        lane.trading.link_lost()
+        commands = lane.quotes.link_lost(lane.upstream.absence(now), now)
         outcome = Outcome(b"", ProtoFmt.PROTOBUF, Failure.LOST)
         for then, request in pending:
             if then is not None:
                 commands += then(outcome, now)
             elif request is not None:
-                commands += self.passed_reply(request, outcome, now)
-        # What a continuation wanted to ask upstream can't be asked any more.
-        return [command for command in commands if isinstance(command, Reply | Close)]
+                commands += self.passed_reply(index, request, outcome, now)
+        if was_ready:
+            commands += self._outages.begun(lane, now)
+        return commands
 
     # -- time
 
     def tick(self, now: float) -> list[Command]:
-        """Whatever is due: parked requests whose time is up, delayed unsubscribes, pushes held for a settling
-        client."""
+        """Whatever is due: waits whose time is up, delayed unsubscribes, pushes held for a settling client."""
         commands: list[Command] = []
-        while self._parked and self._parked[0].until <= now:
-            session = self._parked.popleft().request.session
-            if session.ready:
-                session.state = State.CLOSED
-                commands.append(Close(session, self.upstream.absence(now)))
-        if self.upstream.ready:
-            commands += self.quotes.due(now)
-        return commands + self.pushes.due(now)
+        for lane in self.lanes.all:
+            while lane.waiting and lane.waiting[0].until <= now:
+                commands += lane.waiting.popleft().give_up(now)
+            if lane.upstream.ready:
+                commands += lane.quotes.due(now)
+            commands += lane.pushes.due(now)
+        return commands + self.lanes.tidy(now)
+
+
+def _bad_format(request: Request) -> Reply:
+    body = ret_body(ProtoFmt.PROTOBUF, RetType.FAILED, f"unknown proto_fmt {request.proto_fmt}")
+    return reply(request, body, ProtoFmt.PROTOBUF)

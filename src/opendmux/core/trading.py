@@ -1,47 +1,57 @@
-"""Trade requests that core must see: 2005 unlock, 2008 account pushes, and the writes that carry a PacketID."""
+"""Trade requests that core must see, on one lane: 2005 unlock, 2008 account pushes, and the writes that carry a PacketID."""
 
 from __future__ import annotations
 
 import logging
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import patch_packet_id_untrusted, ret_type_untrusted
-from opendmux.wire.frame import ProtoFmt
-from opendmux.wire.messages import decode_untrusted, encode
+from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.messages import canonical_json, decode_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .accounts import Accounts
 from .answers import failed, name_of, refused, reply, succeeded, verdict
-from .commands import Ask, Command, Forward, Outcome, Request, Then
+from .commands import Ask, Command, Forward, Outcome, Request, Then, Witness
+from .packet import is_real_untrusted, stamp_untrusted
+from .unlock import Unlock
 
 __all__ = ["Trading"]
 
 log = logging.getLogger("opendmux.trading")
 
+LOCKED_WORDS = ("unlock", "解锁", "解鎖")
+"""OpenD's text when a write needs an unlock is not documented; each of its languages has one of these in it."""
+
 
 class Trading:
     """Handlers of trade requests; each returns what is to be done."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, lane: int, accounts: Accounts, unlock: Unlock) -> None:
+        self._lane = lane
         self._accounts = accounts
+        self._unlock = unlock
         self._confirmed: frozenset[int] = frozenset()
-        """The union that upstream has accepted on this connection."""
+        """The union of account lists that upstream has accepted on this connection."""
 
     # -- 2005
 
     def unlock(self, request: Request) -> list[Command]:
-        """Trd_UnlockTrade goes through as it is; the lock's new state is remembered when upstream agreed."""
-        unlock = decode_untrusted(opend.UnlockTradeRequest, request.body, request.proto_fmt).c2s.unlock
+        """Trd_UnlockTrade goes through; what OpenD accepted is remembered. A personal lock may stay here."""
+        message = decode_untrusted(opend.UnlockTradeRequest, request.body, request.proto_fmt)
+        unlock, owner = message.c2s.unlock, request.session.owner
+        if not unlock and self._unlock.stays_here(owner):
+            self._unlock.accepted(owner, unlock=False)
+            return [succeeded(request)]
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
-            if outcome.proto_fmt == ProtoFmt.PROTOBUF and ret_type_untrusted(outcome.body) == 0:
-                self._accounts.unlocked = unlock
+            if verdict(outcome)[0] == RetType.SUCCEED:
+                self._unlock.accepted(owner, unlock=unlock)
             return [reply(request, outcome.body, outcome.proto_fmt)]
 
-        return [Forward(request, then)]
+        return [Forward(_canonical(request, message), then, self._lane)]
 
     # -- 2008
 
@@ -57,7 +67,7 @@ class Trading:
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
             ret_type, ret_msg = verdict(outcome)
-            if ret_type == 0:
+            if ret_type == RetType.SUCCEED:
                 self._confirmed = union
                 return [succeeded(request)]
             if self._accounts.get(owner) == wanted:
@@ -72,14 +82,7 @@ class Trading:
         """The owner is gone: its accounts leave the union."""
         if not self._accounts.set(owner, ()) or not link_ready:
             return []
-        union = self._accounts.union()
-
-        def then(outcome: Outcome, _now: float) -> list[Command]:
-            if verdict(outcome)[0] == 0:
-                self._confirmed = union
-            return []
-
-        return [self._ask_union(union, then)]
+        return [self._tell(self._accounts.union())]
 
     def link_lost(self) -> None:
         """Upstream forgot the list."""
@@ -88,34 +91,51 @@ class Trading:
     def replay(self) -> list[Command]:
         """Tell a new upstream connection the union."""
         union = self._accounts.union()
-        if not union:
-            return []
+        return [self._tell(union)] if union else []
 
+    def _tell(self, union: frozenset[int]) -> Ask:
         def then(outcome: Outcome, _now: float) -> list[Command]:
             ret_type, ret_msg = verdict(outcome)
-            if ret_type == 0:
+            if ret_type == RetType.SUCCEED:
                 self._confirmed = union
             else:
-                log.warning("account pushes could not be restored: %d %s", ret_type, ret_msg)
+                log.warning("OpenD did not take the list of account pushes: %d %s", ret_type, ret_msg)
             return []
 
-        return [self._ask_union(union, then)]
+        return self._ask_union(union, then)
 
-    @staticmethod
-    def _ask_union(union: frozenset[int], then: Then) -> Ask:
+    def _ask_union(self, union: frozenset[int], then: Then) -> Ask:
         c2s = opend.SubAccPushC2S(accIDList=sorted(union))
-        return Ask(ProtoId.TRD_SUB_ACC_PUSH, encode(opend.SubAccPushRequest(c2s=c2s)), then)
+        return Ask(self._lane, ProtoId.TRD_SUB_ACC_PUSH, encode(opend.SubAccPushRequest(c2s=c2s)), then)
 
     # -- 2202, 2205, 2227, 2209, 2237
 
     def write(self, request: Request) -> list[Command]:
-        """A trade write goes upstream once, with the upstream connection's PacketID; its body is otherwise
-        untouched."""
-        if request.proto_fmt != ProtoFmt.PROTOBUF:
-            return [refused(request, f"{name_of(request.proto_id)} was not sent: use protobuf bodies for trade writes")]
+        """A trade write goes upstream once, with the upstream connection's PacketID."""
+        name = name_of(request.proto_id)
         try:
-            # What can't be patched is refused here, before a serial is spent on it.
-            patch_packet_id_untrusted(request.body, 0, 0)
+            # What can't be stamped is refused here, before a serial is spent on it.
+            stamp_untrusted(request.proto_id, request.proto_fmt, request.body, 0, 0)
+            real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
         except RemoteProtocolError as error:
-            return [refused(request, f"{name_of(request.proto_id)} was not sent: {error}")]
-        return [Forward(request, None, with_packet_id=True)]
+            return [refused(request, f"{name} was not sent: {error}")]
+        if real and not self._unlock.may_trade(request.session.owner):
+            return [refused(request, f"{name} was not sent: this program has not unlocked trading (unlock_trade) itself")]
+
+        def then(outcome: Outcome, _now: float) -> list[Command]:
+            if outcome.failure is not None:
+                return [Witness(request, RetType.UNKNOWN, outcome.failure.value), failed(request, outcome.failure)]
+            ret_type, ret_msg = verdict(outcome)
+            if ret_type != RetType.SUCCEED and any(word in ret_msg.lower() for word in LOCKED_WORDS):
+                self._unlock.refused()
+            return [Witness(request, ret_type, ret_msg), reply(request, outcome.body, outcome.proto_fmt)]
+
+        return [Forward(request, then, self._lane, with_packet_id=True)]
+
+
+def _canonical(request: Request, message: opend.UnlockTradeRequest) -> Request:
+    """JSON that core has looked into goes on in canonical form; a protobuf body as it came."""
+    if request.proto_fmt == ProtoFmt.PROTOBUF:
+        return request
+    body = canonical_json(message)
+    return Request(request.session, request.proto_id, request.proto_fmt, request.serial_no, body)

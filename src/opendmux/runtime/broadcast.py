@@ -13,7 +13,10 @@ from opendmux.native import Push as NativePush
 
 from .hub import Hub
 
-__all__ = ["BATCHES_WAITING", "broadcast"]
+__all__ = ["BATCHES_WAITING", "Batch", "broadcast"]
+
+Batch = tuple[int, list[NativePush]]
+"""A lane, and what one read of its connection brought."""
 
 BATCHES_WAITING = 64
 """Batches in the channel at most; a batch is what one read of the upstream socket brought (256 KiB)."""
@@ -22,13 +25,13 @@ SLICE = 256
 """Pushes between two checkpoints: a burst must not keep the pump from the other clients."""
 
 
-async def broadcast(hub: Hub, batches: trio.MemoryReceiveChannel[list[NativePush]]) -> None:
+async def broadcast(hub: Hub, batches: trio.MemoryReceiveChannel[Batch]) -> None:
     """Run until the channel is closed. Cancellation: pushes not yet fanned out are dropped with the connection they
     came from."""
-    async for batch in batches:
+    async for lane, batch in batches:
         for start in range(0, len(batch), SLICE):
             now = trio.current_time()
-            pushes = hub.router.pushes
+            pushes = hub.router.lanes[lane].pushes
             hub.push(
                 [command for push in batch[start : start + SLICE] for command in pushes.route_untrusted(push, now)]
             )

@@ -15,11 +15,28 @@ from typing import Protocol
 
 import trio
 
-from opendmux.config import Config
-from opendmux.core.commands import Ask, Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then, UseRow
-from opendmux.core.gate import HANDSHAKE_ROW, open_row
-from opendmux.core.identity import Session, Upstream
-from opendmux.core.router import Router
+from opendmux.config import Config, OnOutage
+from opendmux.core.answers import name_of
+from opendmux.core.commands import (
+    Ask,
+    Close,
+    CloseLane,
+    Command,
+    Failure,
+    Forward,
+    OpenLane,
+    Outcome,
+    Push,
+    Reply,
+    Request,
+    Then,
+    UseRow,
+    Witness,
+)
+from opendmux.core.gate import HANDSHAKE_ROW, TRADE_LINK, open_row, with_trade_link
+from opendmux.core.identity import Session
+from opendmux.core.packet import stamp_untrusted
+from opendmux.core.router import Policy, Router
 from opendmux.native import (
     EVENT,
     NATIVE,
@@ -29,14 +46,15 @@ from opendmux.native import (
     Entry,
     LinkEvent,
     Switch,
-    patch_packet_id_untrusted,
 )
 from opendmux.native import Push as NativePush
+from opendmux.wire.frame import RetType
 from opendmux.wire.handshake import State
 
-__all__ = ["Client", "Hub", "now_ns"]
+__all__ = ["Client", "Hub", "LinkPort", "now_ns"]
 
 log = logging.getLogger("opendmux.hub")
+audit = logging.getLogger("opendmux.audit")
 
 
 def now_ns() -> int:
@@ -63,10 +81,20 @@ class Client(Protocol):
         sent."""
 
 
-class Hub:
-    """One proxy's shared state. ``link`` is the switch's number of the one upstream link."""
+class LinkPort(Protocol):
+    """What the hub needs of the task that keeps a lane's link."""
 
-    def __init__(self, config: Config, upstream_name: str) -> None:
+    def flush(self) -> None:
+        """Write what can be written without waiting; nothing while it is not connected."""
+
+    def drop(self, reason: str) -> None:
+        """End the connection; a new one is made."""
+
+
+class Hub:
+    """The shared state of one OpenD, or of one group of OpenDs. A lane's number is the switch's link number."""
+
+    def __init__(self, config: Config, upstream_name: str, *, trade_name: str | None = None) -> None:
         limits = config.limits
         self.config = config
         self.switch = Switch(
@@ -76,18 +104,25 @@ class Hub:
             outbox_high_water=limits.outbox_high_water_bytes,
             outbox_total=limits.outbox_total_bytes,
         )
-        self.link = self.switch.open_link()
-        self.router = Router(
-            Upstream(upstream_name),
-            open_row=open_row(allow_unknown=config.allow_unknown),
+        row = open_row(allow_unknown=config.allow_unknown)
+        policy = Policy(
+            open_row=row if trade_name is None else with_trade_link(row),
             park_s=config.timeouts.park_s,
+            unlock=config.unlock,
+            extra_lanes=config.limits.extra_lanes,
         )
+        self.router = Router(upstream_name, policy, trade_address=trade_name)
+        for lane in self.router.lanes.all:
+            number = self.switch.open_link()
+            assert number == lane.index, "lanes and links are numbered alike"
         self.clients: dict[int, Client] = {}
         """By slot."""
-        self.flush_link: Callable[[], None] = lambda: None
-        """Set by the link while it is connected: write what can be written without waiting."""
-        self.drop_link: Callable[[str], None] = lambda _reason: None
-        """Set by the link while it is connected: end it."""
+        self.links: dict[int, LinkPort] = {}
+        """By lane: the links that are kept up."""
+        self.open_lane: Callable[[int], None] = lambda _lane: None
+        """Set by the server: start the task that keeps a lane's link."""
+        self.close_lane: Callable[[int], None] = lambda _lane: None
+        """Set by the server: end that task."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
         self.ended: dict[str, int] = {}
@@ -101,7 +136,7 @@ class Hub:
 
     # -- sessions
 
-    def open_session(self, peer: str, peer_host: str, transport: str) -> Session:
+    def open_session(self, peer: str, peer_host: str, transport: str, on_outage: OnOutage) -> Session:
         """A slot and an identity for a new client; the caller then registers it with `add`."""
         slot = self.switch.open_slot(
             HANDSHAKE_ROW,
@@ -119,6 +154,7 @@ class Hub:
             conn_id=secrets.randbits(62) | 1 << 62,
             aes_key=secrets.token_hex(8),
             row=HANDSHAKE_ROW,
+            on_outage=on_outage,
         )
         self._next_owner += 1
         self.router.open_session(session)
@@ -151,12 +187,12 @@ class Hub:
         self.ended[reason] = self.ended.get(reason, 0) + 1
         log.info("%s: closed, %s", session, reason)
         self.execute(commands)
-        self.flush_link()
+        self.flush_links()
 
     # -- client -> upstream
 
     def feed(self, client: Client, data: bytes | bytearray | memoryview, at_ns: int) -> None:
-        """A chunk from a client. The link is not flushed: the caller does that once per round."""
+        """A chunk from a client. The links are not flushed: the caller does that once per round."""
         session = client.session
         events = self.switch.feed_untrusted(session.slot, data, at_ns)
         if events is not None:
@@ -175,11 +211,16 @@ class Hub:
 
     # -- upstream -> clients
 
-    def link_chunk(self, data: bytes | bytearray | memoryview, at_ns: int) -> list[NativePush]:
+    def flush_links(self) -> None:
+        """Write what waits for upstream, as far as that goes without waiting."""
+        for link in self.links.values():
+            link.flush()
+
+    def link_chunk(self, lane: int, data: bytes | bytearray | memoryview, at_ns: int) -> list[NativePush]:
         """A chunk from upstream; returns its pushes, which are the broadcaster's."""
-        batch = self.switch.link_feed_untrusted(self.link, data, at_ns)
+        batch = self.switch.link_feed_untrusted(lane, data, at_ns)
         for event in batch.events:
-            self._link_event(event, at_ns / 1e9)
+            self._link_event(lane, event, at_ns / 1e9)
         for slot in batch.dirty:
             client = self.clients.get(slot)
             if client is not None:
@@ -189,11 +230,11 @@ class Hub:
         self.resume_paused()
         return batch.pushes
 
-    def _link_event(self, event: LinkEvent, now: float) -> None:
+    def _link_event(self, lane: int, event: LinkEvent, now: float) -> None:
         entry = event.entry
         if entry is None:
-            if event.kind == STREAM_LOST:
-                self.drop_link("OpenD's stream is damaged: bad magic or a body over the limit")
+            if event.kind == STREAM_LOST and lane in self.links:
+                self.links[lane].drop("OpenD's stream is damaged: bad magic or a body over the limit")
             return
         if event.kind == OVERFLOW:
             self._overflow(entry.slot)
@@ -206,7 +247,7 @@ class Hub:
             then: Then = entry.token  # type: ignore[assignment]
             return then(outcome, now)
         request = self._request_of(entry)
-        return self.router.passed_reply(request, outcome, now) if request else []
+        return self.router.passed_reply(entry.link, request, outcome, now) if request else []
 
     def _request_of(self, entry: Entry) -> Request | None:
         client = self.clients.get(entry.slot)
@@ -214,11 +255,11 @@ class Hub:
             return None
         return Request(client.session, entry.proto_id, entry.proto_fmt, entry.serial_no, b"")
 
-    def link_gone(self) -> None:
-        """The upstream connection ended: everything that waited for it gets its answer."""
-        entries = self.switch.reset_link(self.link)
+    def link_gone(self, lane: int) -> None:
+        """The lane's connection ended: everything that waited for it gets its answer."""
+        entries = self.switch.reset_link(lane)
         pending = [(entry.token, self._request_of(entry)) for entry in entries]
-        self.execute(self.router.link_lost(pending, trio.current_time()))  # type: ignore[arg-type]
+        self.execute(self.router.link_lost(lane, pending, trio.current_time()))  # type: ignore[arg-type]
         self.resume_paused()
         self._notify_settled()
 
@@ -234,7 +275,7 @@ class Hub:
             self.execute(self._finish(entry, timeout, now))
         self.execute(self.router.tick(now))
         self.resume_paused()
-        self.flush_link()
+        self.flush_links()
 
     # -- commands
 
@@ -247,12 +288,17 @@ class Hub:
                 case Forward():
                     self._forward(command)
                 case Ask():
-                    self.ask(command.proto_id, command.body, command.then)
+                    self.ask(command.lane, command.proto_id, command.body, command.then)
                 case Push():
                     self.push((command,))
-                case UseRow(session=session):
-                    if self._alive(session) is not None:
-                        self.switch.set_row(session.slot, session.row)
+                case UseRow():
+                    self._use_row(command.session)
+                case Witness():
+                    self.witness(command)
+                case OpenLane():
+                    self.open_lane(command.lane)
+                case CloseLane():
+                    self.close_lane(command.lane)
                 case Close():
                     self._close(command)
         self._notify_settled()
@@ -275,12 +321,12 @@ class Hub:
             return
         body, serial = request.body, 0
         if command.with_packet_id:
-            identity = self.router.upstream.identity
-            assert identity is not None, "a link that is ready has an identity"
-            serial = self.switch.reserve_serial(self.link)
-            body = patch_packet_id_untrusted(body, identity.conn_id, serial)
+            identity = self.router.lanes[command.lane].upstream.identity
+            assert identity is not None, "a lane that is ready has an identity"
+            serial = self.switch.reserve_serial(command.lane)
+            body = stamp_untrusted(request.proto_id, request.proto_fmt, body, identity.conn_id, serial)
         self.switch.submit(
-            self.link,
+            command.lane,
             session.slot,
             request.serial_no,
             request.proto_id,
@@ -293,11 +339,26 @@ class Hub:
             upstream_serial=serial,
         )
 
-    def ask(self, proto_id: int, body: bytes, then: Then, *, timeout_s: float | None = None) -> None:
+    def ask(self, lane: int, proto_id: int, body: bytes, then: Then) -> None:
         """Send a request of the proxy's own; ``then`` gets its outcome. The link is flushed by the caller's round."""
-        timeout_ns = self._reply_timeout_ns if timeout_s is None else int(timeout_s * 1e9)
+        timeout_ns = self._reply_timeout_ns
         self.switch.submit(
-            self.link, -1, 0, proto_id, 0, body, reply=EVENT, token=then, timeout_ns=timeout_ns, now_ns=now_ns()
+            lane, -1, 0, proto_id, 0, body, reply=EVENT, token=then, timeout_ns=timeout_ns, now_ns=now_ns()
+        )
+
+    def _use_row(self, session: Session) -> None:
+        if self._alive(session) is None:
+            return
+        self.switch.set_link(session.slot, 0, session.lane)
+        self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade.index)
+        self.switch.set_row(session.slot, session.row)
+
+    def witness(self, command: Witness) -> None:
+        """The audit's hook: how a trade write ended. An unknown outcome is a warning."""
+        level = logging.WARNING if command.ret_type == RetType.UNKNOWN else logging.INFO
+        request = command.request
+        audit.log(
+            level, "%s: %s retType %d %s", request.session, name_of(request.proto_id), command.ret_type, command.note
         )
 
     def push(self, commands: Iterable[Push]) -> None:

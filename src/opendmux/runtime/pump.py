@@ -79,7 +79,7 @@ class Pump:
                         client = self._clients.get(fd)
                         if client is not None:
                             self._read(client, at_ns)
-                    self._hub.flush_link()
+                    self._hub.flush_links()
         finally:
             self._epoll.close()
 

@@ -18,6 +18,8 @@ import sys
 
 import trio
 
+from opendmux.config import OnOutage
+
 from .hub import Hub, now_ns
 from .outlet import Outlet, raw_socket
 from .pump import Pump
@@ -39,7 +41,9 @@ KEEP_IDLE_S, KEEP_INTERVAL_S, KEEP_COUNT = 30, 10, 3
 class TcpSession:
     """A client on a plain socket or on any Trio stream. Made by `serve_tcp`."""
 
-    def __init__(self, hub: Hub, pump: Pump | None, stream: trio.abc.Stream, peer: str, peer_host: str) -> None:
+    def __init__(
+        self, hub: Hub, pump: Pump | None, stream: trio.abc.Stream, peer: str, peer_host: str, on_outage: OnOutage
+    ) -> None:
         self._hub = hub
         self._pump = pump
         self._stream = stream
@@ -47,7 +51,7 @@ class TcpSession:
         if raw is not None:
             self.sock = raw
         self._raw = raw
-        self.session = hub.open_session(peer, peer_host, "tcp")
+        self.session = hub.open_session(peer, peer_host, "tcp", on_outage)
         slot, switch = self.session.slot, hub.switch
         self._outlet = Outlet(
             raw,
@@ -151,10 +155,10 @@ class TcpSession:
         try:
             while data := await self._stream.receive_some(READ_BYTES):
                 self._hub.feed(self, data, now_ns())
-                self._hub.flush_link()
+                self._hub.flush_links()
                 while (resumed := self._resumed) is not None:
                     await resumed.wait()
-                    self._hub.flush_link()
+                    self._hub.flush_links()
         except trio.BrokenResourceError:
             self.received_eof("connection reset")
         else:
@@ -235,12 +239,14 @@ def _find_dead_peers(stream: trio.abc.Stream) -> None:
         stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_COUNT)
 
 
-async def serve_tcp(hub: Hub, pump: Pump | None, stream: trio.abc.Stream, clients: set[TcpSession]) -> None:
+async def serve_tcp(
+    hub: Hub, pump: Pump | None, stream: trio.abc.Stream, clients: set[TcpSession], *, on_outage: OnOutage = "hold"
+) -> None:
     """Serve one accepted connection; its crash ends with it. ``clients``: the sessions that a drain has to reach."""
     try:
         peer, peer_host = _name_of(stream)
         _find_dead_peers(stream)
-        client = TcpSession(hub, pump, stream, peer, peer_host)
+        client = TcpSession(hub, pump, stream, peer, peer_host, on_outage)
         clients.add(client)
         try:
             await client.run()

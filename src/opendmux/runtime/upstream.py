@@ -1,4 +1,4 @@
-"""The upstream link: one connection to OpenD, kept up for ever.
+"""The upstream link: one connection to OpenD, kept up for ever. Every lane has its own.
 
 A loop around one connection: dial, InitConnect, restore what clients hold (`Router.link_connected`), ready,
 KeepAlive; any failure ends the connection's nursery, everything that waited is answered (`Hub.link_gone`), and after
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import logging
+import os
 import random
 import socket
 import time
@@ -18,11 +19,12 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from opendmux.core.commands import Command, Outcome
+from opendmux.core.lanes import Lane, LaneKind
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.protocols import ProtoId
 
+from .broadcast import Batch
 from .hub import Hub, now_ns
 from .outlet import Outlet, raw_socket
 
@@ -56,48 +58,68 @@ class LinkState(enum.Enum):
 
 
 class UpstreamLink:
-    """One link. ``pushes`` is the broadcaster's channel; it is closed when `run` ends."""
+    """The link of one lane. ``pushes`` is the broadcaster's channel; it is closed when `run` ends."""
 
-    def __init__(self, hub: Hub, dial: Dial, pushes: trio.MemorySendChannel[list[NativePush]]) -> None:
+    def __init__(self, hub: Hub, lane: Lane, dial: Dial, pushes: trio.MemorySendChannel[Batch]) -> None:
         self.state = LinkState.DOWN
         self.connects = 0
         """Connections that became ready."""
         self.first_ready = trio.Event()
+        self.number = lane.index
         self._hub = hub
+        self._lane = lane
         self._dial = dial
         self._pushes = pushes
         self._timeouts = hub.config.timeouts
         self._reason = ""
         self._last_rx = 0.0
         self._logged: tuple[str, float] = ("", 0.0)
+        self._outlet: Outlet | None = None
+        self._drop: Callable[[str], None] | None = None
+
+    def flush(self) -> None:
+        """See `LinkPort`."""
+        if self._outlet is not None:
+            self._outlet.flush()
+
+    def drop(self, reason: str) -> None:
+        """See `LinkPort`."""
+        if self._drop is not None:
+            self._drop(reason)
 
     async def run(self) -> None:
         """Keep the link up until cancelled."""
-        address = self._hub.router.upstream.address
-        self._hub.router.upstream.down_since = trio.current_time()
-        failures = 0
+        self._lane.upstream.down_since = trio.current_time()
+        self._hub.links[self.number] = self
         async with self._pushes:
-            while True:
-                self.state = LinkState.CONNECTING
-                stream = await self._connect()
-                if stream is not None:
-                    connects = self.connects
-                    await self._connection(stream)
-                    if self.connects > connects:
-                        failures = 0
-                self.state = LinkState.DOWN
-                delay = min(self._timeouts.backoff_max_s, self._timeouts.backoff_first_s * 2**failures)
-                failures = min(failures + 1, 16)
-                self._say_down(address)
-                await trio.sleep(delay * random.uniform(0.75, 1.25))
+            try:
+                await self._keep_up()
+            finally:
+                del self._hub.links[self.number]
 
-    def _say_down(self, address: str) -> None:
+    async def _keep_up(self) -> None:
+        failures = 0
+        while True:
+            self.state = LinkState.CONNECTING
+            stream = await self._connect()
+            if stream is not None:
+                connects = self.connects
+                await self._connection(stream)
+                if self.connects > connects:
+                    failures = 0
+            self.state = LinkState.DOWN
+            delay = min(self._timeouts.backoff_max_s, self._timeouts.backoff_first_s * 2**failures)
+            failures = min(failures + 1, 16)
+            self._say_down()
+            await trio.sleep(delay * random.uniform(0.75, 1.25))
+
+    def _say_down(self) -> None:
         reason, at = self._logged
         now = trio.current_time()
         if reason != self._reason or now - at >= REPEAT_LOG_S:
             self._logged = (self._reason, now)
-            waiting = "reconnecting" if self.connects else "waiting for it; clients are not accepted yet"
-            log.warning("OpenD at %s: %s; %s", address, self._reason, waiting)
+            waiting = "reconnecting" if self.connects else "waiting for it; its clients have to wait"
+            log.warning("OpenD at %s (%s): %s; %s", self._lane.upstream.address, self._lane, self._reason, waiting)
 
     async def _connect(self) -> trio.abc.Stream | None:
         try:
@@ -117,8 +139,8 @@ class UpstreamLink:
         outlet = Outlet(
             sock,
             stream if sock is None else None,
-            peek=lambda: hub.switch.link_out(hub.link),
-            sent=lambda count: hub.switch.link_sent(hub.link, count),
+            peek=lambda: hub.switch.link_out(self.number),
+            sent=lambda count: hub.switch.link_sent(self.number, count),
             take=self._take,
         )
         self._last_rx = trio.current_time()
@@ -130,19 +152,17 @@ class UpstreamLink:
                     self._reason = reason
                     nursery.cancel_scope.cancel(reason=reason)
 
-                hub.drop_link = drop
-                hub.flush_link = outlet.flush
+                self._drop, self._outlet = drop, outlet
                 nursery.start_soon(self._read, sock, stream, drop)
                 nursery.start_soon(self._write, outlet, drop)
                 await self._live(drop)
         finally:
-            hub.drop_link = lambda _reason: None
-            hub.flush_link = lambda: None
+            self._drop = self._outlet = None
             was_ready = self.state is LinkState.READY
             self.state = LinkState.DOWN
-            hub.link_gone()
+            hub.link_gone(self.number)
             if was_ready and self._reason:
-                log.warning("link lost: %s", self._reason)
+                log.warning("OpenD at %s (%s): link lost: %s", self._lane.upstream.address, self._lane, self._reason)
             if sock is not None:
                 sock.close()
             else:
@@ -156,19 +176,20 @@ class UpstreamLink:
         except (RemoteProtocolError, trio.TooSlowError) as error:
             drop(str(error) or f"no answer to InitConnect for {self._timeouts.connect_s:g} s")
             return
-        hub.execute(hub.router.link_connected(identity, trio.current_time()))
-        hub.flush_link()
+        hub.execute(hub.router.link_connected(self.number, identity, trio.current_time()))
+        self.flush()
         with trio.move_on_after(self._timeouts.replay_s) as replay:
-            await hub.until(lambda: not hub.router.replaying)
+            await hub.until(lambda: not hub.router.replaying(self.number))
         if replay.cancelled_caught:
             drop(f"restoring the subscriptions took over {self._timeouts.replay_s:g} s")
             return
         self.state = LinkState.READY
         self.connects += 1
-        hub.switch.set_link_ready(hub.link, True)
-        log.info("OpenD at %s is ready, version %d", hub.router.upstream.address, identity.server_ver)
-        hub.execute(hub.router.link_up(trio.current_time()))
-        hub.flush_link()
+        hub.switch.set_link_ready(self.number, True)
+        address, version = self._lane.upstream.address, identity.server_ver
+        log.info("OpenD at %s (%s) is ready, version %d", address, self._lane, version)
+        hub.execute(hub.router.link_up(self.number, trio.current_time()))
+        self.flush()
         self.first_ready.set()
         await self._keep_alive(identity.keep_alive_interval_s, drop)
 
@@ -180,8 +201,10 @@ class UpstreamLink:
             return []
 
         with trio.fail_after(self._timeouts.connect_s):
-            self._hub.ask(ProtoId.INIT_CONNECT, handshake.init_request(), then)
-            self._hub.flush_link()
+            is_json, is_extra = self._lane.kind is LaneKind.JSON, self._lane.kind is LaneKind.EXTRA
+            request = handshake.init_request(recv_notify=not is_extra, push_proto_fmt=int(is_json))
+            self._hub.ask(self.number, ProtoId.INIT_CONNECT, request, then)
+            self.flush()
             await self._hub.until(lambda: bool(outcomes))
         outcome = outcomes[0]
         if outcome.failure is not None:
@@ -198,16 +221,17 @@ class UpstreamLink:
             silent = trio.current_time() - self._last_rx
             if silent >= interval * MUTE_INTERVALS:
                 drop(f"no byte for {silent:.0f} s, KeepAlive included")
-            elif self._hub.switch.link_serial(self._hub.link) > SERIAL_LIMIT:
+            elif self._hub.switch.link_serial(self.number) > SERIAL_LIMIT:
                 drop("serial numbers are used up; taking a new connection")
             else:
                 wall = int(time.time())
-                self._hub.ask(ProtoId.KEEP_ALIVE, handshake.keep_alive_request(wall), lambda _outcome, _now: [])
-                self._hub.flush_link()
+                body = handshake.keep_alive_request(wall)
+                self._hub.ask(self.number, ProtoId.KEEP_ALIVE, body, lambda _outcome, _now: [])
+                self.flush()
 
     def _take(self) -> bytes:
-        data = bytes(self._hub.switch.link_out(self._hub.link))
-        self._hub.switch.link_sent(self._hub.link, len(data))
+        data = bytes(self._hub.switch.link_out(self.number))
+        self._hub.switch.link_sent(self.number, len(data))
         return data
 
     async def _write(self, outlet: Outlet, drop: Callable[[str], None]) -> None:
@@ -251,18 +275,18 @@ class UpstreamLink:
     async def _chunk(self, data: bytes | bytearray | memoryview) -> None:
         at_ns = now_ns()
         self._last_rx = at_ns / 1e9
-        pushes = self._hub.link_chunk(data, at_ns)
-        self._hub.flush_link()
+        pushes = self._hub.link_chunk(self.number, data, at_ns)
+        self._hub.flush_links()
         if pushes:
-            await self._pushes.send(pushes)
+            await self._pushes.send((self.number, pushes))
 
 
 def _plain(error: BaseException) -> str:
     """The reason without errno and class name: ``Connection refused``."""
-    while not (isinstance(error, OSError) and error.strerror):
+    while not (isinstance(error, OSError) and error.errno):
         # Trio tries every address of a name and wraps what went wrong with each.
         inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
         if inner is None:
             return str(error) or type(error).__name__
         error = inner
-    return error.strerror
+    return os.strerror(error.errno)

@@ -141,14 +141,14 @@ def init_reply(identity: Identity, *, conn_id: int, aes_key: str, proto_fmt: int
     return to_client(opend.InitConnectResponse(retType=0, s2c=s2c), proto_fmt)
 
 
-def init_request() -> bytes:
-    """Our own InitConnect towards upstream: we want Notify pushes, protobuf and no encryption."""
+def init_request(*, recv_notify: bool = True, push_proto_fmt: int = 0) -> bytes:
+    """Our own InitConnect towards upstream, unencrypted."""
     c2s = opend.InitConnectC2S(
         clientVer=300,
         clientID="opendmux",
-        recvNotify=True,
+        recvNotify=recv_notify,
         packetEncAlgo=-1,
-        pushProtoFmt=0,
+        pushProtoFmt=push_proto_fmt,
         programmingLanguage="Python",
     )
     return encode(opend.InitConnectRequest(c2s=c2s))

@@ -18,7 +18,7 @@ from opendmux.errors import RemoteProtocolError
 from .frame import ProtoFmt
 from .pb import opend
 
-__all__ = ["decode_untrusted", "encode", "ret_body", "to_client"]
+__all__ = ["canonical_json", "decode_untrusted", "encode", "ret_body", "to_client"]
 
 M = TypeVar("M", bound=Message)
 
@@ -48,6 +48,11 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
 def encode(message: Message) -> bytes:
     """Protobuf bytes, the form that goes upstream."""
     return message.SerializeToString()
+
+
+def canonical_json(message: Message) -> bytes:
+    """Protobuf's canonical JSON, as the SDKs send it: the form in which a JSON request goes upstream."""
+    return json_format.MessageToJson(message, indent=None).encode()
 
 
 def to_client(message: Message, proto_fmt: int) -> bytes:

@@ -529,3 +529,227 @@ class GetSubInfoResponse(_message.Message):
     errCode: int
     s2c: GetSubInfoS2C
     def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[GetSubInfoS2C, _Mapping]] = ...) -> None: ...
+
+class PlaceOrderC2S(_message.Message):
+    __slots__ = ("packetID", "header", "trdSide", "orderType", "code", "qty", "price", "adjustPrice", "adjustSideAndLimit", "secMarket", "remark", "timeInForce", "fillOutsideRTH", "auxPrice", "trailType", "trailValue", "trailSpread", "session", "positionID", "expireTime", "amount", "predSide")
+    PACKETID_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    TRDSIDE_FIELD_NUMBER: _ClassVar[int]
+    ORDERTYPE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    QTY_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTPRICE_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTSIDEANDLIMIT_FIELD_NUMBER: _ClassVar[int]
+    SECMARKET_FIELD_NUMBER: _ClassVar[int]
+    REMARK_FIELD_NUMBER: _ClassVar[int]
+    TIMEINFORCE_FIELD_NUMBER: _ClassVar[int]
+    FILLOUTSIDERTH_FIELD_NUMBER: _ClassVar[int]
+    AUXPRICE_FIELD_NUMBER: _ClassVar[int]
+    TRAILTYPE_FIELD_NUMBER: _ClassVar[int]
+    TRAILVALUE_FIELD_NUMBER: _ClassVar[int]
+    TRAILSPREAD_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    POSITIONID_FIELD_NUMBER: _ClassVar[int]
+    EXPIRETIME_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_FIELD_NUMBER: _ClassVar[int]
+    PREDSIDE_FIELD_NUMBER: _ClassVar[int]
+    packetID: PacketID
+    header: TrdHeader
+    trdSide: int
+    orderType: int
+    code: str
+    qty: float
+    price: float
+    adjustPrice: bool
+    adjustSideAndLimit: float
+    secMarket: int
+    remark: str
+    timeInForce: int
+    fillOutsideRTH: bool
+    auxPrice: float
+    trailType: int
+    trailValue: float
+    trailSpread: float
+    session: int
+    positionID: int
+    expireTime: str
+    amount: float
+    predSide: int
+    def __init__(self, packetID: _Optional[_Union[PacketID, _Mapping]] = ..., header: _Optional[_Union[TrdHeader, _Mapping]] = ..., trdSide: _Optional[int] = ..., orderType: _Optional[int] = ..., code: _Optional[str] = ..., qty: _Optional[float] = ..., price: _Optional[float] = ..., adjustPrice: _Optional[bool] = ..., adjustSideAndLimit: _Optional[float] = ..., secMarket: _Optional[int] = ..., remark: _Optional[str] = ..., timeInForce: _Optional[int] = ..., fillOutsideRTH: _Optional[bool] = ..., auxPrice: _Optional[float] = ..., trailType: _Optional[int] = ..., trailValue: _Optional[float] = ..., trailSpread: _Optional[float] = ..., session: _Optional[int] = ..., positionID: _Optional[int] = ..., expireTime: _Optional[str] = ..., amount: _Optional[float] = ..., predSide: _Optional[int] = ...) -> None: ...
+
+class PlaceOrderRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: PlaceOrderC2S
+    def __init__(self, c2s: _Optional[_Union[PlaceOrderC2S, _Mapping]] = ...) -> None: ...
+
+class ModifyOrderC2S(_message.Message):
+    __slots__ = ("packetID", "header", "orderID", "modifyOrderOp", "forAll", "trdMarket", "qty", "price", "adjustPrice", "adjustSideAndLimit", "auxPrice", "trailType", "trailValue", "trailSpread", "orderIDEx")
+    PACKETID_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ORDERID_FIELD_NUMBER: _ClassVar[int]
+    MODIFYORDEROP_FIELD_NUMBER: _ClassVar[int]
+    FORALL_FIELD_NUMBER: _ClassVar[int]
+    TRDMARKET_FIELD_NUMBER: _ClassVar[int]
+    QTY_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTPRICE_FIELD_NUMBER: _ClassVar[int]
+    ADJUSTSIDEANDLIMIT_FIELD_NUMBER: _ClassVar[int]
+    AUXPRICE_FIELD_NUMBER: _ClassVar[int]
+    TRAILTYPE_FIELD_NUMBER: _ClassVar[int]
+    TRAILVALUE_FIELD_NUMBER: _ClassVar[int]
+    TRAILSPREAD_FIELD_NUMBER: _ClassVar[int]
+    ORDERIDEX_FIELD_NUMBER: _ClassVar[int]
+    packetID: PacketID
+    header: TrdHeader
+    orderID: int
+    modifyOrderOp: int
+    forAll: bool
+    trdMarket: int
+    qty: float
+    price: float
+    adjustPrice: bool
+    adjustSideAndLimit: float
+    auxPrice: float
+    trailType: int
+    trailValue: float
+    trailSpread: float
+    orderIDEx: str
+    def __init__(self, packetID: _Optional[_Union[PacketID, _Mapping]] = ..., header: _Optional[_Union[TrdHeader, _Mapping]] = ..., orderID: _Optional[int] = ..., modifyOrderOp: _Optional[int] = ..., forAll: _Optional[bool] = ..., trdMarket: _Optional[int] = ..., qty: _Optional[float] = ..., price: _Optional[float] = ..., adjustPrice: _Optional[bool] = ..., adjustSideAndLimit: _Optional[float] = ..., auxPrice: _Optional[float] = ..., trailType: _Optional[int] = ..., trailValue: _Optional[float] = ..., trailSpread: _Optional[float] = ..., orderIDEx: _Optional[str] = ...) -> None: ...
+
+class ModifyOrderRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: ModifyOrderC2S
+    def __init__(self, c2s: _Optional[_Union[ModifyOrderC2S, _Mapping]] = ...) -> None: ...
+
+class ComboLeg(_message.Message):
+    __slots__ = ("security", "side", "qtyRatio", "positionID", "predSide")
+    SECURITY_FIELD_NUMBER: _ClassVar[int]
+    SIDE_FIELD_NUMBER: _ClassVar[int]
+    QTYRATIO_FIELD_NUMBER: _ClassVar[int]
+    POSITIONID_FIELD_NUMBER: _ClassVar[int]
+    PREDSIDE_FIELD_NUMBER: _ClassVar[int]
+    security: Security
+    side: int
+    qtyRatio: float
+    positionID: int
+    predSide: int
+    def __init__(self, security: _Optional[_Union[Security, _Mapping]] = ..., side: _Optional[int] = ..., qtyRatio: _Optional[float] = ..., positionID: _Optional[int] = ..., predSide: _Optional[int] = ...) -> None: ...
+
+class PlaceComboOrderC2S(_message.Message):
+    __slots__ = ("packetID", "header", "comboLegs", "qty", "price", "orderType", "timeInForce", "expireTime", "remark", "quoteID")
+    PACKETID_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    COMBOLEGS_FIELD_NUMBER: _ClassVar[int]
+    QTY_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    ORDERTYPE_FIELD_NUMBER: _ClassVar[int]
+    TIMEINFORCE_FIELD_NUMBER: _ClassVar[int]
+    EXPIRETIME_FIELD_NUMBER: _ClassVar[int]
+    REMARK_FIELD_NUMBER: _ClassVar[int]
+    QUOTEID_FIELD_NUMBER: _ClassVar[int]
+    packetID: PacketID
+    header: TrdHeader
+    comboLegs: _containers.RepeatedCompositeFieldContainer[ComboLeg]
+    qty: float
+    price: float
+    orderType: int
+    timeInForce: int
+    expireTime: str
+    remark: str
+    quoteID: str
+    def __init__(self, packetID: _Optional[_Union[PacketID, _Mapping]] = ..., header: _Optional[_Union[TrdHeader, _Mapping]] = ..., comboLegs: _Optional[_Iterable[_Union[ComboLeg, _Mapping]]] = ..., qty: _Optional[float] = ..., price: _Optional[float] = ..., orderType: _Optional[int] = ..., timeInForce: _Optional[int] = ..., expireTime: _Optional[str] = ..., remark: _Optional[str] = ..., quoteID: _Optional[str] = ...) -> None: ...
+
+class PlaceComboOrderRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: PlaceComboOrderC2S
+    def __init__(self, c2s: _Optional[_Union[PlaceComboOrderC2S, _Mapping]] = ...) -> None: ...
+
+class ReconfirmOrderC2S(_message.Message):
+    __slots__ = ("packetID", "header", "orderID", "reconfirmReason")
+    PACKETID_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ORDERID_FIELD_NUMBER: _ClassVar[int]
+    RECONFIRMREASON_FIELD_NUMBER: _ClassVar[int]
+    packetID: PacketID
+    header: TrdHeader
+    orderID: int
+    reconfirmReason: int
+    def __init__(self, packetID: _Optional[_Union[PacketID, _Mapping]] = ..., header: _Optional[_Union[TrdHeader, _Mapping]] = ..., orderID: _Optional[int] = ..., reconfirmReason: _Optional[int] = ...) -> None: ...
+
+class ReconfirmOrderRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: ReconfirmOrderC2S
+    def __init__(self, c2s: _Optional[_Union[ReconfirmOrderC2S, _Mapping]] = ...) -> None: ...
+
+class GetBasicQotC2S(_message.Message):
+    __slots__ = ("securityList", "header")
+    SECURITYLIST_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    securityList: _containers.RepeatedCompositeFieldContainer[Security]
+    header: QotHeader
+    def __init__(self, securityList: _Optional[_Iterable[_Union[Security, _Mapping]]] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class GetBasicQotRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetBasicQotC2S
+    def __init__(self, c2s: _Optional[_Union[GetBasicQotC2S, _Mapping]] = ...) -> None: ...
+
+class GetKLC2S(_message.Message):
+    __slots__ = ("rehabType", "klType", "security", "reqNum", "header")
+    REHABTYPE_FIELD_NUMBER: _ClassVar[int]
+    KLTYPE_FIELD_NUMBER: _ClassVar[int]
+    SECURITY_FIELD_NUMBER: _ClassVar[int]
+    REQNUM_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    rehabType: int
+    klType: int
+    security: Security
+    reqNum: int
+    header: QotHeader
+    def __init__(self, rehabType: _Optional[int] = ..., klType: _Optional[int] = ..., security: _Optional[_Union[Security, _Mapping]] = ..., reqNum: _Optional[int] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class GetKLRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetKLC2S
+    def __init__(self, c2s: _Optional[_Union[GetKLC2S, _Mapping]] = ...) -> None: ...
+
+class GetOrderBookC2S(_message.Message):
+    __slots__ = ("security", "num", "orderBookType", "header")
+    SECURITY_FIELD_NUMBER: _ClassVar[int]
+    NUM_FIELD_NUMBER: _ClassVar[int]
+    ORDERBOOKTYPE_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    security: Security
+    num: int
+    orderBookType: int
+    header: QotHeader
+    def __init__(self, security: _Optional[_Union[Security, _Mapping]] = ..., num: _Optional[int] = ..., orderBookType: _Optional[int] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class GetOrderBookRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetOrderBookC2S
+    def __init__(self, c2s: _Optional[_Union[GetOrderBookC2S, _Mapping]] = ...) -> None: ...
+
+class GetOneC2S(_message.Message):
+    __slots__ = ("security", "maxRetNum", "header")
+    SECURITY_FIELD_NUMBER: _ClassVar[int]
+    MAXRETNUM_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    security: Security
+    maxRetNum: int
+    header: QotHeader
+    def __init__(self, security: _Optional[_Union[Security, _Mapping]] = ..., maxRetNum: _Optional[int] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class GetOneRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetOneC2S
+    def __init__(self, c2s: _Optional[_Union[GetOneC2S, _Mapping]] = ...) -> None: ...

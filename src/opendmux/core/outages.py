@@ -1,0 +1,76 @@
+"""What clients see when OpenD goes away and comes back.
+
+``hold`` (the default): connections stay, KeepAlive is answered, requests are refused with the reason, and clients that take
+notifications get a Notify of type ConnStatus when it goes and when it is back. ``close``: clients are closed at a frame
+boundary, so that an SDK with a recovery of its own runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from opendmux.native import build_frame
+from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.handshake import State
+from opendmux.wire.messages import decode_untrusted, encode, to_client
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import ProtoId
+
+from .commands import Ask, Close, Command, Outcome
+from .identity import Session
+from .lanes import Lane, LaneKind
+
+__all__ = ["Outages"]
+
+CONN_STATUS = 3
+"""Notify.NotifyType ConnStatus."""
+
+
+class Outages:
+    """Tells the sessions of a lane about its link."""
+
+    def __init__(self, sessions: Mapping[int, Session]) -> None:
+        self._sessions = sessions
+
+    def begun(self, lane: Lane, now: float) -> list[Command]:
+        """The lane's link, which was ready, is gone."""
+        if lane.kind is LaneKind.EXTRA:
+            return []
+        reason = lane.upstream.absence(now)
+        closing = [s for s in self._sessions.values() if s.on_outage == "close" and self._uses(s, lane)]
+        for session in closing:
+            session.state = State.CLOSED
+        told = self._status(lane, qot_logined=False, trd_logined=False, now=now)
+        return [*(Close(session, reason) for session in closing), *told]
+
+    def over(self, lane: Lane, now: float) -> list[Command]:
+        """It is back: OpenD is asked how its own logins are, and clients are told that."""
+        if lane.kind is LaneKind.EXTRA or not self._listeners(lane):
+            return []
+
+        def then(outcome: Outcome, later: float) -> list[Command]:
+            if outcome.failure is not None or not lane.upstream.ready:
+                return []
+            response = decode_untrusted(opend.GetGlobalStateResponse, outcome.body, outcome.proto_fmt)
+            if response.retType != RetType.SUCCEED:
+                return []
+            state = response.s2c
+            return self._status(lane, qot_logined=state.qotLogined, trd_logined=state.trdLogined, now=later)
+
+        ask = opend.GetGlobalStateRequest(c2s=opend.GetGlobalStateC2S(userID=0))
+        return [Ask(lane.index, ProtoId.GET_GLOBAL_STATE, encode(ask), then)]
+
+    def _status(self, lane: Lane, *, qot_logined: bool, trd_logined: bool, now: float) -> list[Command]:
+        status = opend.NotifyConnectStatus(qotLogined=qot_logined, trdLogined=trd_logined)
+        message = opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=CONN_STATUS, connectStatus=status))
+        proto_fmt = ProtoFmt.JSON if lane.kind is LaneKind.JSON else ProtoFmt.PROTOBUF
+        frame = build_frame(ProtoId.NOTIFY, proto_fmt, 0, to_client(message, proto_fmt))
+        return list(lane.pushes.to_owners(self._listeners(lane), frame, now))
+
+    def _listeners(self, lane: Lane) -> list[int]:
+        return [s.owner for s in self._sessions.values() if s.recv_notify and self._uses(s, lane)]
+
+    @staticmethod
+    def _uses(session: Session, lane: Lane) -> bool:
+        # The TRADE lane belongs to the sessions of MAIN.
+        return session.lane == lane.index or (lane.kind is LaneKind.TRADE and session.lane == 0)

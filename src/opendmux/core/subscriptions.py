@@ -1,0 +1,372 @@
+"""Subscription requests of clients (3001, 3002, 3003, 3455) over all lanes.
+
+A stream lives on the lane where its options fit. A client's home lane comes first; where somebody else uses other options
+there, the request goes to an EXTRA lane, one that has the stream with the same options or not at all, made when there is none.
+When the pool is used up the client is told; it never gets another client's stream.
+
+A request may therefore fall into parts, one per lane. It is still atomic: when a part is refused, what the others
+added for this client is given up again and the client gets that refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from opendmux.errors import RemoteProtocolError
+from opendmux.wire.frame import RetType
+from opendmux.wire.messages import decode_untrusted, encode, ret_body, to_client
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import ProtoId
+
+from . import streams
+from .answers import failed, refused, reply, succeeded, verdict
+from .commands import Ask, Command, Outcome, Push, Request, UseRow
+from .gate import inspecting
+from .identity import Session
+from .lanes import Lane, LaneKind, Lanes, Waiting
+from .streams import Options, RegRequest, Security, Space, StreamKey, SubRequest, normalise, refusal_of
+
+__all__ = ["Subscriptions"]
+
+
+class Subscriptions:
+    """Handlers of subscription requests; each returns what is to be done."""
+
+    def __init__(self, lanes: Lanes, *, open_s: float) -> None:
+        self._lanes = lanes
+        self._open_s = open_s
+        """How long a request may wait for a lane that is being made."""
+
+    # -- the four requests
+
+    def sub(self, request: Request, now: float) -> list[Command]:
+        """Qot_Sub: subscribe, unsubscribe, unsubscribe all of this client."""
+        c2s = decode_untrusted(opend.SubRequest, request.body, request.proto_fmt).c2s
+        wanted = SubRequest(
+            space=Space.QOT,
+            securities=_securities(c2s.securityList),
+            sub_types=tuple(c2s.subTypeList),
+            subscribe=c2s.isSubOrUnSub,
+            register=c2s.isRegOrUnRegPush if c2s.HasField("isRegOrUnRegPush") else None,
+            rehab_types=tuple(c2s.regPushRehabTypeList),
+            first_push=c2s.isFirstPush if c2s.HasField("isFirstPush") else True,
+            unsub_all=c2s.isUnsubAll,
+            options=Options(
+                order_book_detail=c2s.isSubOrderBookDetail,
+                extended_time=c2s.extendedTime,
+                session=c2s.session,
+                security_firm=c2s.header.securityFirm,
+            ),
+        )
+        return self._subscribe(request, wanted, now)
+
+    def sub_event_contract(self, request: Request, now: float) -> list[Command]:
+        """Qot_SubEventContract: the same for event contracts, a namespace of its own."""
+        c2s = decode_untrusted(opend.SubEventContractRequest, request.body, request.proto_fmt).c2s
+        wanted = SubRequest(
+            space=Space.EVENT_CONTRACT,
+            securities=_securities(c2s.securityList),
+            sub_types=tuple(c2s.subTypeList),
+            subscribe=c2s.isSubOrUnSub,
+            register=c2s.isRegOrUnRegPush if c2s.HasField("isRegOrUnRegPush") else None,
+            first_push=c2s.isFirstPush if c2s.HasField("isFirstPush") else True,
+            unsub_all=c2s.isUnsubAll,
+            options=Options(security_firm=c2s.header.securityFirm, kline_source=tuple(c2s.klineSource)),
+        )
+        return self._subscribe(request, wanted, now)
+
+    def register(self, request: Request, now: float) -> list[Command]:
+        """Qot_RegQotPush: which of its subscriptions are pushed to this client."""
+        c2s = decode_untrusted(opend.RegQotPushRequest, request.body, request.proto_fmt).c2s
+        wanted = RegRequest(
+            securities=_securities(c2s.securityList),
+            sub_types=tuple(c2s.subTypeList),
+            rehab_types=tuple(c2s.rehabTypeList),
+            register=c2s.isRegOrUnReg,
+            first_push=c2s.isFirstPush if c2s.HasField("isFirstPush") else True,
+        )
+        refusal = refusal_of(wanted)
+        if refusal is not None:
+            return [refused(request, refusal)]
+        owner = request.session.owner
+        keys = [StreamKey(Space.QOT, *security, sub) for security in wanted.securities for sub in wanted.sub_types]
+        home = self._lanes[request.session.lane]
+        by_lane = _grouped((self.holder(owner, key) or home, key) for key in keys)
+        joint = _Joint(request)
+        parts = [
+            (lane, joint.part(lane, lane_keys), replace(wanted, securities=securities, sub_types=sub_types))
+            for lane, lane_keys in by_lane.items()
+            for securities, sub_types in _products(lane_keys)
+        ]
+        return [c for lane, part, piece in parts for c in lane.quotes.register(owner, piece, part, now)]
+
+    def sub_info(self, request: Request, _now: float) -> list[Command]:
+        """Qot_GetSubInfo: the quota is upstream's, the lists are ours.
+
+        With isReqAllConn there is one entry per other client too, as OpenD has one per other connection.
+        """
+        all_conn = decode_untrusted(opend.GetSubInfoRequest, request.body, request.proto_fmt).c2s.isReqAllConn
+        ask = opend.GetSubInfoRequest(c2s=opend.GetSubInfoC2S(isReqAllConn=False))
+
+        def then(outcome: Outcome, _now: float) -> list[Command]:
+            if outcome.failure is not None:
+                return [failed(request, outcome.failure)]
+            ret_type, ret_msg = verdict(outcome)
+            if ret_type != RetType.SUCCEED:
+                return [reply(request, ret_body(request.proto_fmt, ret_type, ret_msg))]
+            response = decode_untrusted(opend.GetSubInfoResponse, outcome.body, outcome.proto_fmt)
+            del response.s2c.connSubInfoList[:]
+            owner = request.session.owner
+            response.s2c.connSubInfoList.append(self._conn_info(owner, own=True))
+            if all_conn:
+                others = dict.fromkeys(o for lane in self._lanes.all for o in lane.ledger.owners_with_subscriptions())
+                others.pop(owner, None)
+                response.s2c.connSubInfoList.extend(self._conn_info(other, own=False) for other in others)
+            return [reply(request, to_client(response, request.proto_fmt))]
+
+        return [Ask(request.session.lane, ProtoId.QOT_GET_SUB_INFO, encode(ask), then)]
+
+    def _conn_info(self, owner: int, *, own: bool) -> opend.ConnSubInfo:
+        info = opend.ConnSubInfo(usedQuota=0, isOwnConnData=own)
+        held: dict[int, list[Security]] = {}
+        for lane in self._lanes.all:
+            for sub_type, securities in lane.ledger.subscriptions(owner, Space.QOT).items():
+                held.setdefault(sub_type, []).extend(securities)
+        for sub_type, securities in held.items():
+            info.usedQuota += len(securities)
+            info.subInfoList.append(
+                opend.SubInfo(
+                    subType=sub_type,
+                    securityList=[opend.Security(market=market, code=code) for market, code in securities],
+                )
+            )
+        return info
+
+    # -- which lane
+
+    def holder(self, owner: int, key: StreamKey) -> Lane | None:
+        """The lane on which the owner holds the stream."""
+        return next((lane for lane in self._lanes.wanted() if lane.ledger.holds(owner, key)), None)
+
+    def _place(self, owner: int, home: Lane, key: StreamKey, options: Options) -> Lane | None:
+        """Where this subscription belongs; None when the pool is used up. Changes nothing."""
+        held = self.holder(owner, key)
+        candidates = [held] if held is not None else [home]
+        candidates += [lane for lane in self._lanes.extras if lane.wanted and lane is not held]
+        # A JSON client can't be served by an extra lane: their pushes are protobuf.
+        usable = candidates[:1] if home.kind is LaneKind.JSON else candidates
+        for lane in usable:
+            if lane.ledger.fits(owner, key, options):
+                return lane
+        if home.kind is LaneKind.JSON:
+            return None
+        return next((lane for lane in self._lanes.extras if not lane.wanted), None)
+
+    def lane_of_data_untrusted(self, request: Request) -> Lane | None:
+        """The EXTRA lane that must answer this call for data of a subscribed stream; None: the home lane does.
+
+        OpenD answers such calls only on the connection that holds the subscription.
+        """
+        find = DATA_CALLS.get(request.proto_id)
+        if find is None or not any(lane.wanted for lane in self._lanes.extras):
+            return None
+        owner = request.session.owner
+        lanes = {self.holder(owner, key) for key in find(request)}
+        if len(lanes) > 1:
+            raise RemoteProtocolError("these securities were subscribed with different options: ask for them one by one")
+        lane = lanes.pop() if lanes else None
+        return lane if lane is not None and lane.kind is LaneKind.EXTRA else None
+
+    # -- subscribing
+
+    def _subscribe(self, request: Request, wanted: SubRequest, now: float) -> list[Command]:
+        refusal = refusal_of(wanted)
+        if refusal is not None:
+            return [refused(request, refusal)]
+        owner, home = request.session.owner, self._lanes[request.session.lane]
+        if wanted.unsub_all or not wanted.subscribe:
+            return self._unsubscribe(request, wanted, now)
+        keys = [StreamKey(wanted.space, *s, sub_type) for s in wanted.securities for sub_type in wanted.sub_types]
+        placed: dict[Lane, list[StreamKey]] = {}
+        for key in dict.fromkeys(keys):
+            options = normalise(key.space, key.market, key.sub_type, wanted.options)
+            lane = self._place(owner, home, key, options)
+            if lane is None:
+                # The ledger's own words say who is in the way and when to try again.
+                lane = home
+            placed.setdefault(lane, []).append(key)
+        joint = _Joint(request)
+        commands = self._watch_data_calls(request.session, placed)
+        pieces = [
+            (lane, joint.part(lane, [k for k in lane_keys if not lane.ledger.holds(owner, k)]), lane_keys)
+            for lane, lane_keys in placed.items()
+        ]
+        for lane, part, lane_keys in pieces:
+            shapes = list(_products(lane_keys))
+            part.expect(len(shapes))
+            for securities, sub_types in shapes:
+                piece = replace(wanted, securities=securities, sub_types=sub_types)
+                commands += self._start(lane, request, piece, part, now)
+        return commands
+
+    @staticmethod
+    def _watch_data_calls(session: Session, placed: Iterable[Lane]) -> list[Command]:
+        """A client with a stream on an EXTRA lane has its data calls looked at, to send each where its stream is."""
+        row = inspecting(session.row, DATA_CALLS)
+        if row == session.row or not any(lane.kind is LaneKind.EXTRA for lane in placed):
+            return []
+        session.row = row
+        return [UseRow(session)]
+
+    def _start(self, lane: Lane, request: Request, piece: SubRequest, part: _Part, now: float) -> list[Command]:
+        """Hand one piece to its lane, now or when the lane is there."""
+        owner = request.session.owner
+        if lane.upstream.ready or (lane.wanted and not lane.opening):
+            return lane.quotes.subscribe(owner, piece, part, now)
+        lane.waiting.append(
+            Waiting(
+                until=now + self._open_s,
+                session=request.session,
+                go=lambda later: lane.quotes.subscribe(owner, piece, part, later),
+                give_up=lambda later: part.ended(
+                    RetType.DISCONNECT, f"no further connection to OpenD could be made: {lane.upstream.absence(later)}",
+                    (), later,
+                ),
+            )
+        )
+        return self._lanes.open(lane, now)
+
+    def _unsubscribe(self, request: Request, wanted: SubRequest, now: float) -> list[Command]:
+        joint = _Joint(request)
+        home = self._lanes[request.session.lane]
+        lanes = dict.fromkeys([home, *self._lanes.wanted()])
+        parts = [(lane, joint.part(lane, ())) for lane in lanes]
+        return [
+            command
+            for lane, part in parts
+            for command in lane.quotes.subscribe(request.session.owner, wanted, part, now)
+        ]
+
+
+@dataclass(slots=True, eq=False)
+class _Joint:
+    """One client request that has fallen into parts; answered when the last of them has ended."""
+
+    request: Request
+    open: int = 0
+    failure: tuple[int, str] | None = None
+    pushes: list[Push] = field(default_factory=list)
+    parts: list[_Part] = field(default_factory=list)
+
+    def part(self, lane: Lane, added: Sequence[StreamKey]) -> _Part:
+        """A further part; ``added``: the streams the client would newly hold by it."""
+        part = _Part(self, lane, tuple(added))
+        self.parts.append(part)
+        self.open += 1
+        return part
+
+    def closed(self, now: float) -> list[Command]:
+        """The answer, and what a refusal takes back."""
+        if self.failure is None:
+            return [succeeded(self.request), *self.pushes]
+        ret_type, ret_msg = self.failure
+        commands: list[Command] = [refused(self.request, ret_msg, ret_type)]
+        owner = self.request.session.owner
+        for part in self.parts:
+            for securities, sub_types in _products([key for key in part.added if part.lane.ledger.holds(owner, key)]):
+                undo = SubRequest(part.added[0].space, securities, sub_types, subscribe=False)
+                commands += part.lane.quotes.subscribe(owner, undo, _NOBODY, now)
+        return commands
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """What one lane does for a request: one ledger operation, or several."""
+
+    joint: _Joint
+    lane: Lane
+    added: tuple[StreamKey, ...]
+
+    def expect(self, operations: int) -> None:
+        """It ends after so many operations (1 unless said otherwise)."""
+        self.joint.open += operations - 1
+
+    def ended(self, ret_type: int, ret_msg: str, first_pushes: Sequence[Push], now: float) -> list[Command]:
+        """See `Ticket`."""
+        joint = self.joint
+        joint.open -= 1
+        if ret_type == RetType.SUCCEED:
+            joint.pushes += first_pushes
+        elif joint.failure is None:
+            joint.failure = (ret_type, ret_msg)
+        return [] if joint.open else joint.closed(now)
+
+
+class _Nobody:
+    """The ticket of an operation whose end interests nobody."""
+
+    def ended(self, _ret_type: int, _ret_msg: str, _pushes: Sequence[Push], _now: float) -> list[Command]:
+        return []
+
+
+_NOBODY = _Nobody()
+
+
+def _one(sub_type: int) -> Callable[[Request], list[StreamKey]]:
+    def find(request: Request) -> list[StreamKey]:
+        c2s = decode_untrusted(opend.GetOneRequest, request.body, request.proto_fmt).c2s
+        return [StreamKey(Space.QOT, c2s.security.market, c2s.security.code, sub_type)]
+
+    return find
+
+
+def _book(request: Request) -> list[StreamKey]:
+    c2s = decode_untrusted(opend.GetOrderBookRequest, request.body, request.proto_fmt).c2s
+    sub_type = streams.ORDER_BOOK_ODD if c2s.orderBookType == 1 else streams.ORDER_BOOK
+    return [StreamKey(Space.QOT, c2s.security.market, c2s.security.code, sub_type)]
+
+
+def _kline(request: Request) -> list[StreamKey]:
+    c2s = decode_untrusted(opend.GetKLRequest, request.body, request.proto_fmt).c2s
+    sub_type = streams.SUB_TYPE_OF_KL_TYPE.get(c2s.klType, 0)
+    return [StreamKey(Space.QOT, c2s.security.market, c2s.security.code, sub_type)]
+
+
+def _basic(request: Request) -> list[StreamKey]:
+    c2s = decode_untrusted(opend.GetBasicQotRequest, request.body, request.proto_fmt).c2s
+    return [StreamKey(Space.QOT, item.market, item.code, streams.BASIC) for item in c2s.securityList]
+
+
+DATA_CALLS: Mapping[int, Callable[[Request], list[StreamKey]]] = {
+    ProtoId.QOT_GET_BASIC_QOT: _basic,
+    ProtoId.QOT_GET_KL: _kline,
+    ProtoId.QOT_GET_RT: _one(streams.RT),
+    ProtoId.QOT_GET_TICKER: _one(streams.TICKER),
+    ProtoId.QOT_GET_ORDER_BOOK: _book,
+    ProtoId.QOT_GET_BROKER: _one(streams.BROKER),
+}
+"""Calls that need a subscription on the same connection, and the streams they need."""
+
+
+def _grouped(pairs: Iterable[tuple[Lane, StreamKey]]) -> dict[Lane, list[StreamKey]]:
+    groups: dict[Lane, list[StreamKey]] = {}
+    for lane, key in pairs:
+        groups.setdefault(lane, []).append(key)
+    return groups
+
+
+def _products(keys: Sequence[StreamKey]) -> Iterator[tuple[tuple[Security, ...], tuple[int, ...]]]:
+    """The keys as few cross products of securities and sub types."""
+    sub_types: dict[Security, list[int]] = {}
+    for key in keys:
+        sub_types.setdefault((key.market, key.code), []).append(key.sub_type)
+    shapes: dict[tuple[int, ...], list[Security]] = {}
+    for security, types in sub_types.items():
+        shapes.setdefault(tuple(types), []).append(security)
+    for shape, securities in shapes.items():
+        yield tuple(securities), shape
+
+
+def _securities(items: Iterable[opend.Security]) -> tuple[Security, ...]:
+    return tuple((item.market, item.code) for item in items)

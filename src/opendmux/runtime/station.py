@@ -1,0 +1,92 @@
+"""One OpenD (or one group of them) with everything that runs for it: hub, links, broadcaster, clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trio
+
+from opendmux.config import Config
+from opendmux.core.lanes import Lane, LaneKind
+
+from .broadcast import BATCHES_WAITING, Batch, broadcast
+from .hub import Hub
+from .upstream import Dial, UpstreamLink
+
+__all__ = ["Reach", "Station"]
+
+TICK_S = 0.05
+"""How often deadlines are looked at; all of them are seconds long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How an upstream is reached.
+
+    ``trade_dial`` and ``trade_name``: the one OpenD that a group trades with; None where there is no group.
+    """
+
+    name: str
+    dial: Dial
+    trade_name: str | None = None
+    trade_dial: Dial | None = None
+
+
+@dataclass(slots=True)
+class Station:
+    """Runs until cancelled; its lanes' links start and stop as core asks for them."""
+
+    config: Config
+    reach: Reach
+    hub: Hub = field(init=False)
+    link: UpstreamLink = field(init=False)
+    """Of the MAIN lane."""
+    _scopes: dict[int, trio.CancelScope] = field(init=False, default_factory=dict)
+    _send: trio.MemorySendChannel[Batch] = field(init=False)
+    _receive: trio.MemoryReceiveChannel[Batch] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hub = Hub(self.config, self.reach.name, trade_name=self.reach.trade_name)
+        self._send, self._receive = trio.open_memory_channel[Batch](BATCHES_WAITING)
+        self.link = self._make(self.hub.router.lanes.main)
+
+    def _make(self, lane: Lane) -> UpstreamLink:
+        dial = self.reach.dial
+        if lane.kind is LaneKind.TRADE:
+            assert self.reach.trade_dial is not None, "a TRADE lane exists only in a group"
+            dial = self.reach.trade_dial
+        return UpstreamLink(self.hub, lane, dial, self._send.clone())
+
+    async def run(self) -> None:
+        """Keep links, broadcaster and clock going until cancelled."""
+        lanes = self.hub.router.lanes
+        async with trio.open_nursery() as nursery:
+
+            def open_lane(number: int) -> None:
+                nursery.start_soon(self._keep, self._make(lanes[number]))
+
+            self.hub.open_lane = open_lane
+            self.hub.close_lane = self._close
+            nursery.start_soon(broadcast, self.hub, self._receive)
+            nursery.start_soon(self._tick)
+            nursery.start_soon(self._keep, self.link)
+            if lanes.trade is not lanes.main:
+                open_lane(lanes.trade.index)
+
+    async def _keep(self, link: UpstreamLink) -> None:
+        with trio.CancelScope() as scope:
+            self._scopes[link.number] = scope
+            try:
+                await link.run()
+            finally:
+                del self._scopes[link.number]
+
+    def _close(self, number: int) -> None:
+        scope = self._scopes.get(number)
+        if scope is not None:
+            scope.cancel(reason="the lane is not needed any more")
+
+    async def _tick(self) -> None:
+        while True:
+            self.hub.tick()
+            await trio.sleep(TICK_S)
