@@ -197,6 +197,13 @@ class SdkProgram(Process):
             if message.get("push") == name and accept(message["data"]):
                 return message["data"]
 
+    def saw_push(self, name: str, accept: Callable[[Any], bool]) -> Any:
+        """Such a push, now or before: a push may reach the program before the answer to what caused it."""
+        for push in self.pushes:
+            if push["push"] == name and accept(push["data"]):
+                return push["data"]
+        return self.wait_push(name, accept)
+
     def drain_pushes(self) -> list[dict[str, Any]]:
         """Everything pushed so far, without waiting."""
         while True:

@@ -110,13 +110,13 @@ def test_a_trader_and_a_watcher_on_one_account(stage: Stage) -> None:
         order = trader.ok("place_order", 400.0, 100, "HK.00700", "BUY", order_type="NORMAL", **simulated)[0]
         order_id = order["order_id"]
         for program in (trader, watcher):
-            program.wait_push("order", lambda rows: rows[0]["order_id"] == order_id)
+            program.saw_push("order", lambda rows: rows[0]["order_id"] == order_id)
         filled = {"FILLED_ALL", "FILLED_PART", "SUBMITTED"}
         assert trader.ok("order_list_query", **simulated)[0]["order_status"] in filled
         resting = trader.ok("place_order", 1.0, 100, "HK.00700", "BUY", order_type="NORMAL", **simulated)[0]["order_id"]
         trader.ok("modify_order", "NORMAL", resting, 200, 1.2, **simulated)
         trader.ok("modify_order", "CANCEL", resting, 0, 0, **simulated)
-        cancelled = watcher.wait_push(
+        cancelled = watcher.saw_push(
             "order", lambda rows: rows[0]["order_id"] == resting and rows[0]["order_status"] == "CANCELLED_ALL"
         )
         assert cancelled[0]["qty"] == 200
@@ -134,7 +134,7 @@ def test_real_orders_need_the_unlock_and_bring_deals(stage: Stage) -> None:
         assert ret == -1, text
         program.ok("unlock_trade", password="123456")
         program.ok("place_order", 400.0, 100, "HK.00700", "BUY", order_type="MARKET", **real)
-        deal = program.wait_push("deal")
+        deal = program.saw_push("deal", lambda _rows: True)
         assert deal[0]["code"] == "HK.00700"
         assert program.ok("deal_list_query", **real)
         assert program.ok("position_list_query", **real)
