@@ -81,6 +81,10 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     reply_s: float = 11.0
     """Wait for an upstream reply. The Python SDK gives up after 12 s, so our answer must come before that."""
+    read_wait_s: float = 4.0
+    """How long a read may wait for one of OpenD's 30-second windows. The JavaScript SDK gives up after 5 s."""
+    write_wait_s: float = 1.0
+    """How long a trade write may wait for one: an older order may not be what its owner wants any more."""
     connect_s: float = 10.0
     """TCP connect to upstream, and the wait for its InitConnect reply."""
     replay_s: float = 30.0
@@ -140,6 +144,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unlock: Literal["shared", "own"] = "shared"
     """``shared``: one unlock opens real trading for all clients, as with OpenD itself. ``own``: each client must unlock
     for itself."""
+    budgets: bool = True
+    """Keep OpenD's limits per 30 seconds for all clients together: requests over them wait a little or are refused with the
+    time to come back, instead of being refused by OpenD."""
+    coalesce: bool = True
+    """Ask identical reads that are in flight once."""
     allow_unknown: bool = False
     """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
     log_level: str = "info"

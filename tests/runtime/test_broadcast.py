@@ -288,7 +288,7 @@ async def test_an_order_reply_is_never_overtaken_by_its_push(autojump_clock: Moc
         agree(w)
         client = await w.client()
         await ok(client, 2008, bodies.acc_push(1))
-        for _ in range(20):
+        for _ in range(10):
             await client.request(ProtoId.TRD_PLACE_ORDER, bodies.trade_write(client.conn_id, 1))
             request = await w.opend.requests.receive()
             await w.opend.reply(request, OK)

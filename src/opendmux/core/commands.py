@@ -63,6 +63,8 @@ class Forward:
     """The upstream connection it goes to."""
     with_packet_id: bool = False
     """Rewrite C2S.packetID to the upstream connection's values."""
+    until: float | None = None
+    """When its owner must have an answer; None: the usual time from now on."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
+from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.frame import ProtoFmt, RetType
 from opendmux.wire.handshake import Act, Identity, State
@@ -26,10 +27,12 @@ from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId, RequestAction
 
 from .answers import failed, name_of, refused, reply, unavailable
-from .commands import Close, Command, Failure, Forward, Outcome, Reply, Request, Then, UseRow
+from .budgets import Waits
+from .commands import Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then, UseRow
 from .gate import HANDSHAKE_ROW, TRADE_AREAS, action_of
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes, Waiting
+from .metering import Metering
 from .outages import Outages
 from .replies import EDITORS
 from .subscriptions import Subscriptions
@@ -62,6 +65,10 @@ class Policy:
     park_s: float
     unlock: Mode = "shared"
     extra_lanes: int = 4
+    budgets: bool = True
+    coalesce: bool = True
+    reply_s: float = 11.0
+    waits: Waits = Waits()
 
 
 class Router:
@@ -78,6 +85,13 @@ class Router:
             address, self.sessions, self.unlock, extra=policy.extra_lanes, trade_address=trade_address
         )
         self.subscriptions = Subscriptions(self.lanes, open_s=policy.park_s)
+        self.metering = Metering(
+            self.lanes,
+            budgets=policy.budgets,
+            coalesce=policy.coalesce,
+            reply_s=policy.reply_s,
+            waits=policy.waits,
+        )
         self._outages = Outages(self.sessions)
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
@@ -109,6 +123,7 @@ class Router:
         owner = session.owner
         commands: list[Command] = []
         self.unlock.forget(owner)
+        self.metering.close_owner(owner)
         for lane in self.lanes.all:
             lane.pushes.forget(owner)
             ready = lane.upstream.ready
@@ -190,10 +205,19 @@ class Router:
                 return self._while_down(lane, request, now)
             inspector = self._inspectors.get(request.proto_id)
             if inspector is not None:
-                return inspector(lane, request, now)
+                return self._metered(inspector(lane, request, now), now)
         except RemoteProtocolError as error:
             return [refused(request, f"{name_of(request.proto_id)} was not sent: {error}")]
-        return [Forward(request, self._editor_of(lane, request), lane.index)]
+        return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now)
+
+    def _metered(self, commands: list[Command], now: float) -> list[Command]:
+        if not self.metering.on:
+            return commands
+        return [
+            decided
+            for command in commands
+            for decided in (self.metering.pass_on(command, now) if isinstance(command, Forward) else [command])
+        ]
 
     def _lane_for(self, request: Request) -> Lane:
         protocol = PROTOCOLS.get(request.proto_id)
@@ -262,6 +286,11 @@ class Router:
         then = self._editor_of(self.lanes[lane_index], request)
         return then(outcome, now) if then else [reply(request, outcome.body, outcome.proto_fmt)]
 
+    def push(self, index: int, push: NativePush, now: float) -> list[Push]:
+        """Who gets this push of the lane. One that can't be read is dropped and counted."""
+        self.metering.fence(push.proto_id)
+        return self.lanes[index].pushes.route_untrusted(push, now)
+
     # -- links
 
     def link_connected(self, index: int, identity: Identity, now: float) -> list[Command]:
@@ -300,7 +329,8 @@ class Router:
             lane.upstream.ready = False
             lane.upstream.down_since = now
         lane.trading.link_lost()
-        commands = lane.quotes.link_lost(lane.upstream.absence(now), now)
+        commands = self.metering.link_lost(index, now)
+        commands += lane.quotes.link_lost(lane.upstream.absence(now), now)
         outcome = Outcome(b"", ProtoFmt.PROTOBUF, Failure.LOST)
         for then, request in pending:
             if then is not None:
@@ -322,7 +352,7 @@ class Router:
             if lane.upstream.ready:
                 commands += lane.quotes.due(now)
             commands += lane.pushes.due(now)
-        return commands + self.lanes.tidy(now)
+        return commands + self.metering.due(now) + self.lanes.tidy(now)
 
 
 def _bad_format(request: Request) -> Reply:

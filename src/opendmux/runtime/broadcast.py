@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import trio
 
+from opendmux.core.commands import Push
 from opendmux.native import Push as NativePush
 
 from .hub import Hub
@@ -31,8 +32,8 @@ async def broadcast(hub: Hub, batches: trio.MemoryReceiveChannel[Batch]) -> None
     async for lane, batch in batches:
         for start in range(0, len(batch), SLICE):
             now = trio.current_time()
-            pushes = hub.router.lanes[lane].pushes
-            hub.push(
-                [command for push in batch[start : start + SLICE] for command in pushes.route_untrusted(push, now)]
-            )
+            commands: list[Push] = []
+            for push in batch[start : start + SLICE]:
+                commands += hub.router.push(lane, push, now)
+            hub.push(commands)
             await trio.lowlevel.checkpoint()

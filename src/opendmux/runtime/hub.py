@@ -17,6 +17,7 @@ import trio
 
 from opendmux.config import Config, OnOutage
 from opendmux.core.answers import name_of
+from opendmux.core.budgets import Waits
 from opendmux.core.commands import (
     Ask,
     Close,
@@ -33,8 +34,9 @@ from opendmux.core.commands import (
     UseRow,
     Witness,
 )
-from opendmux.core.gate import HANDSHAKE_ROW, TRADE_LINK, open_row, with_trade_link
+from opendmux.core.gate import HANDSHAKE_ROW, TRADE_LINK, inspecting, open_row, with_trade_link
 from opendmux.core.identity import Session
+from opendmux.core.metering import METERED_IDS
 from opendmux.core.packet import stamp_untrusted
 from opendmux.core.router import Policy, Router
 from opendmux.native import (
@@ -105,9 +107,15 @@ class Hub:
             outbox_total=limits.outbox_total_bytes,
         )
         row = open_row(allow_unknown=config.allow_unknown)
+        if config.budgets or config.coalesce:
+            row = inspecting(row, METERED_IDS)
         policy = Policy(
             open_row=row if trade_name is None else with_trade_link(row),
             park_s=config.timeouts.park_s,
+            budgets=config.budgets,
+            coalesce=config.coalesce,
+            reply_s=config.timeouts.reply_s,
+            waits=Waits(config.timeouts.read_wait_s, config.timeouts.write_wait_s),
             unlock=config.unlock,
             extra_lanes=config.limits.extra_lanes,
         )
@@ -319,7 +327,7 @@ class Hub:
         session = request.session
         if self._alive(session) is None:
             return
-        body, serial = request.body, 0
+        body, serial, at_ns = request.body, 0, now_ns()
         if command.with_packet_id:
             identity = self.router.lanes[command.lane].upstream.identity
             assert identity is not None, "a lane that is ready has an identity"
@@ -334,8 +342,8 @@ class Hub:
             body,
             reply=NATIVE if command.then is None else EVENT,
             token=command.then,
-            timeout_ns=self._reply_timeout_ns,
-            now_ns=now_ns(),
+            timeout_ns=self._reply_timeout_ns if command.until is None else int(command.until * 1e9) - at_ns,
+            now_ns=at_ns,
             upstream_serial=serial,
         )
 

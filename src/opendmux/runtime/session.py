@@ -118,8 +118,12 @@ class TcpSession:
     # -- the pump's side
 
     def received(self, data: memoryview, at_ns: int) -> None:
-        """See `Pumped`."""
-        self._hub.feed(self, data, at_ns)
+        """See `Pumped`. A crash over this client's bytes ends this client alone."""
+        try:
+            self._hub.feed(self, data, at_ns)
+        except Exception:
+            log.exception("%s: a session crashed; the others go on", self.session)
+            self.end("crashed", flush_all=False)
 
     def received_eof(self, reason: str) -> None:
         """See `Pumped`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 import trio
@@ -14,6 +15,8 @@ from .hub import Hub
 from .upstream import Dial, UpstreamLink
 
 __all__ = ["Reach", "Station"]
+
+log = logging.getLogger("opendmux.station")
 
 TICK_S = 0.05
 """How often deadlines are looked at; all of them are seconds long."""
@@ -88,5 +91,8 @@ class Station:
 
     async def _tick(self) -> None:
         while True:
-            self.hub.tick()
+            try:
+                self.hub.tick()
+            except Exception:
+                log.exception("what was due could not be done")
             await trio.sleep(TICK_S)

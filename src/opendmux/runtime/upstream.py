@@ -156,6 +156,9 @@ class UpstreamLink:
                 nursery.start_soon(self._read, sock, stream, drop)
                 nursery.start_soon(self._write, outlet, drop)
                 await self._live(drop)
+        except* Exception:  # a crash during cancellation comes mixed with Cancelled
+            log.exception("%s: the link crashed; taking a new connection", self._lane)
+            self._reason = "a bug, see above"
         finally:
             self._drop = self._outlet = None
             was_ready = self.state is LinkState.READY

@@ -1,0 +1,199 @@
+"""Between a decision to forward and the sending: OpenD's 30-second windows, and one question asked once.
+
+A request that OpenD counts waits here for its turn, or is refused in time with the moment to come back; identical reads that are
+on their way are asked upstream once and answered to all who asked. Requests that OpenD does not count never come here: the switch
+passes them on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from opendmux.wire.frame import body_sha1
+from opendmux.wire.protocols import RequestAction
+
+from .answers import failed, refused, reply, unavailable
+from .budget_table import ROWS, Charge, charge_untrusted, priority_untrusted, refusal_text
+from .budgets import Action, Budgets, Waits
+from .commands import Command, Forward, Outcome, Request
+from .gate import action_of
+from .lanes import Lanes
+from .shareable import OUTDATES, InFlight, Key
+
+__all__ = ["METERED_IDS", "Metering"]
+
+METERED_IDS = frozenset(ROWS)
+"""What the switch must show to core for this."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ticket:
+    """A forward that waits for its window."""
+
+    forward: Forward
+    charge: Charge
+
+
+class Metering:
+    """The windows and the shared reads of one OpenD, over all its lanes.
+
+    ``reply_s``: how long a client's request may take in all, waiting included.
+    """
+
+    def __init__(self, lanes: Lanes, *, budgets: bool, coalesce: bool, reply_s: float, waits: Waits) -> None:
+        self.budgets = Budgets()
+        self.in_flight = InFlight()
+        self._lanes = lanes
+        self._budgets_on = budgets
+        self._coalesce_on = coalesce
+        self._reply_s = reply_s
+        self._waits = waits
+        self._groups: dict[int, list[Request]] = {}
+        """By number of a shared read: those who joined it, the first asker aside."""
+        self._next_group = 1
+
+    @property
+    def on(self) -> bool:
+        """Anything to do at all."""
+        return self._budgets_on or self._coalesce_on
+
+    # -- on the way up
+
+    def pass_on(self, forward: Forward, now: float) -> list[Command]:
+        """Send it, let it wait, join it to another, or refuse it."""
+        request = forward.request
+        forward = self._fencing(forward)
+        joined = self._join(forward)
+        if joined is not None:
+            return joined
+        charge = charge_untrusted(request.proto_id, request.proto_fmt, request.body) if self._budgets_on else None
+        if charge is None:
+            return [self._shared(forward)]
+        ticket = _Ticket(replace(forward, until=now + self._reply_s), charge)
+        verdict = self.budgets.admit(
+            charge,
+            request.session.owner,
+            ticket,
+            priority_untrusted(request.proto_id, request.proto_fmt, request.body),
+            self._waits.give_up_at(request.proto_id, now),
+            now,
+        )
+        if verdict.action is Action.GO:
+            return [self._shared(forward)]
+        if verdict.action is Action.REFUSE:
+            return [refused(request, refusal_text(request.proto_id, verdict.retry_after_s))]
+        return []
+
+    def due(self, now: float) -> list[Command]:
+        """What may leave now, and what has waited in vain."""
+        at = self.budgets.next_due()
+        if at is None or at > now:
+            return []
+        commands: list[Command] = []
+        for ticket, verdict in self.budgets.due(now):
+            assert isinstance(ticket, _Ticket), "only tickets of ours go in"
+            request = ticket.forward.request
+            if verdict.action is not Action.GO:
+                commands.append(refused(request, refusal_text(request.proto_id, verdict.retry_after_s)))
+            else:
+                commands += self._leave(ticket, now)
+        return commands
+
+    def _leave(self, ticket: _Ticket, now: float) -> list[Command]:
+        """Its turn has come; what has changed since it came is looked at again."""
+        request, lane = ticket.forward.request, self._lanes[ticket.forward.lane]
+        refusal: Command | None = None
+        if not request.session.ready:
+            self.budgets.refund(ticket.charge, now)
+            return []
+        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
+            refusal = refused(request, "this request is not allowed any more; nothing was sent")
+        elif not lane.upstream.ready:
+            refusal = unavailable(request, lane.upstream.absence(now))
+        if refusal is not None:
+            self.budgets.refund(ticket.charge, now)
+            return [refusal]
+        return [self._shared(ticket.forward)]
+
+    # -- reads on their way
+
+    def _join(self, forward: Forward) -> list[Command] | None:
+        """None: nobody has asked this; it goes by itself."""
+        key = self._key(forward)
+        group = self.in_flight.find(key) if key is not None else None
+        if group is None:
+            return None
+        self._groups[group].append(forward.request)
+        return []
+
+    def _key(self, forward: Forward) -> Key | None:
+        request = forward.request
+        if not self._coalesce_on or forward.then is not None:
+            return None
+        digest = body_sha1(request.body)
+        return self.in_flight.key(forward.lane, request.proto_id, request.proto_fmt, None, digest)
+
+    def _shared(self, forward: Forward) -> Forward:
+        """The forward with the continuation that serves whoever joins it; itself when it can't be shared."""
+        key = self._key(forward)
+        if key is None:
+            return forward
+        group, self._next_group = self._next_group, self._next_group + 1
+        self.in_flight.add(key, group)
+        joined: list[Request] = []
+        self._groups[group] = joined
+
+        def then(outcome: Outcome, _now: float) -> list[Command]:
+            self.in_flight.done(forward.lane, group)
+            del self._groups[group]
+            askers = [forward.request, *joined]
+            if outcome.failure is not None:
+                return [failed(asker, outcome.failure) for asker in askers]
+            return [reply(asker, outcome.body, outcome.proto_fmt) for asker in askers]
+
+        return replace(forward, then=then)
+
+    def _fencing(self, forward: Forward) -> Forward:
+        """After the reply of a write, reads asked for before it are not joined any more: they may not know of it."""
+        proto_id, then = forward.request.proto_id, forward.then
+        if then is None or proto_id not in OUTDATES:
+            return forward
+
+        def fenced(outcome: Outcome, now: float) -> list[Command]:
+            self.in_flight.fence(proto_id)
+            return then(outcome, now)
+
+        return replace(forward, then=fenced)
+
+    def fence(self, proto_id: int) -> None:
+        """A reply or push of this id goes out: reads asked for before it are not joined any more."""
+        self.in_flight.fence(proto_id)
+
+    # -- ends
+
+    def close_owner(self, owner: int) -> None:
+        """The client is gone: nothing of it leaves any more."""
+        self.budgets.cancel_owner(owner)
+
+    def link_lost(self, lane_index: int, now: float) -> list[Command]:
+        """What waited for this lane is refused; the windows stay, for OpenD keeps them too."""
+        commands: list[Command] = []
+        self.in_flight.link_lost(lane_index)
+        absence = self._lanes[lane_index].upstream.absence(now)
+        for ticket in self.budgets.drop_waiting():
+            assert isinstance(ticket, _Ticket), "only tickets of ours go in"
+            if ticket.forward.lane == lane_index:
+                commands.append(unavailable(ticket.forward.request, absence))
+            else:
+                commands += self.pass_on(ticket.forward, now)
+        return commands
+
+    def counts(self) -> Mapping[str, int]:
+        """For metrics: how many waited, were refused, and were saved by sharing."""
+        counters = self.budgets.counters.values()
+        return {
+            "waited": sum(counter.waited for counter in counters),
+            "refused": sum(counter.refused for counter in counters),
+            "shared": self.in_flight.shared,
+        }
