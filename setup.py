@@ -2,6 +2,7 @@
 
 import os
 import sys
+from glob import glob
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -12,7 +13,14 @@ TRACE = bool(os.environ.get("OPENDMUX_TRACE"))
 MACROS: list[tuple[str, str | None]] = (
     [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")] if TRACE else []
 )
-FLAGS = [] if sys.platform == "win32" else ["-O2", "-g0", "-Wall", "-Wextra", "-Wsign-compare"]
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-g", "-O1"]
+if os.environ.get("OPENDMUX_SANITIZE"):
+    # The interpreter is not built for it: preload libasan and set ASAN_OPTIONS=detect_leaks=0.
+    FLAGS, LINK_FLAGS = SANITIZE, SANITIZE[:1]
+elif sys.platform == "win32":
+    FLAGS, LINK_FLAGS = [], []
+else:
+    FLAGS, LINK_FLAGS = ["-O2", "-g0", "-Wall", "-Wextra", "-Wsign-compare"], []
 
 
 def extension(name: str, *c_sources: str) -> Extension:
@@ -20,9 +28,10 @@ def extension(name: str, *c_sources: str) -> Extension:
         f"opendmux.native.{name}",
         [f"_native/{name}.pyx", *c_sources],
         include_dirs=["_native"],
-        depends=["_native/_tables.h", "_native/_wire.pxd"],
+        depends=sorted(glob("_native/*.h") + glob("_native/*.pxd")),
         define_macros=MACROS,
         extra_compile_args=FLAGS,
+        extra_link_args=LINK_FLAGS,
     )
 
 
