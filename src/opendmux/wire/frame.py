@@ -8,8 +8,6 @@ from opendmux.native import HEADER_LEN, Frame, Splitter, body_sha1, build_frame
 
 __all__ = [
     "HEADER_LEN",
-    "MAX_CLIENT_BODY",
-    "MAX_UPSTREAM_BODY",
     "Frame",
     "ProtoFmt",
     "RetType",
@@ -17,14 +15,6 @@ __all__ = [
     "body_sha1",
     "build_frame",
 ]
-
-MAX_CLIENT_BODY = 16 * 1024 * 1024
-"""Largest body read from a client, in bytes. The largest request of the official SDKs, a Qot_Sub of 2,000 securities, is 22 kB;
-16 MiB leaves room for unknown ones and still bounds what a hostile header can make us buffer."""
-
-MAX_UPSTREAM_BODY = 64 * 1024 * 1024
-"""Largest body read from upstream, in bytes. Nobody documents a maximum; the Python SDK accepts 40 MB, whole-market static info
-was seen at some 28 MB."""
 
 
 class ProtoFmt(enum.IntEnum):

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError, Message
 
 from opendmux.errors import RemoteProtocolError
 
-from .frame import ProtoFmt, RetType
+from .frame import ProtoFmt
 from .pb import opend
 
 __all__ = ["decode_untrusted", "encode", "ret_body", "to_client"]
@@ -61,8 +61,6 @@ def ret_body(proto_fmt: int, ret_type: int, ret_msg: str = "") -> bytes:
     head = opend.ResponseHead(retType=ret_type)
     if ret_msg:
         head.retMsg = ret_msg
-    if ret_type != RetType.SUCCEED:
-        head.errCode = 0
     return to_client(head, proto_fmt)
 
 

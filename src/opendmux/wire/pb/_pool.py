@@ -19,7 +19,7 @@ def load(name: str) -> dict[str, Any]:
     file_set = descriptor_pb2.FileDescriptorSet.FromString(data)
     for file in file_set.file:
         if file.name not in _loaded:
-            _pool.Add(file)  # type: ignore[no-untyped-call]
+            _pool.Add(file)
             _loaded.add(file.name)
     descriptor = _pool.FindFileByName(f"{name}.proto")
     return {

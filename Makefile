@@ -1,0 +1,45 @@
+# make run    set up and start the proxy with the simulator on port 33333
+# make test   set up and run every test
+# make bench  set up and run the benchmark table
+# make lint   ruff, mypy, cython-lint, and whether generated files are up to date
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
+
+.PHONY: run test bench lint generated clean
+
+run: $(VENV)/.run-ready
+	$(BIN)/python -m opendmux --upstream sim
+
+test: $(VENV)/.test-ready
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/.test-ready
+	$(BIN)/python bench/run.py
+
+lint: $(VENV)/.test-ready generated
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint _native/*.pyx _native/*.pxd
+
+generated: $(VENV)/.test-ready
+	$(BIN)/python _native/gen_tables.py --check
+	$(BIN)/python proto/gen_pb.py --check
+
+# An editable install builds the compiled modules in place; it is repeated when their sources change.
+$(VENV)/.run-ready: $(SOURCES) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.test-ready: $(SOURCES) | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,sdk]'
+	touch $@ $(VENV)/.run-ready
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build dist src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c

@@ -1,0 +1,57 @@
+"""The command line. Arguments are parsed before trio is imported, so that ``--help`` is quick.
+
+Exit codes: 0 done; 1 failed; 2 a usage or configuration error, in one sentence; 128 + n ended by signal n.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from opendmux._version import __version__
+from opendmux.errors import ConfigError
+
+from . import bench, serve, sim
+
+__all__ = ["main"]
+
+COMMANDS = {"serve": serve, "sim": sim, "bench": bench}
+
+EPILOG = """\
+examples:
+  opendmux                                   share the OpenD on 127.0.0.1:11111 through port 33333
+  opendmux --upstream sim                    the same with the built-in simulator: no OpenD, no account
+  opendmux --listen 127.0.0.1:44444 --upstream 192.0.2.7:11111
+  opendmux sim --listen 127.0.0.1:11111      the simulator alone
+
+Without a command, `serve` is meant: `opendmux serve --help` lists its options.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
+        words.insert(0, "serve")
+    args = _parser().parse_args(words)
+    try:
+        return int(args.run(args))
+    except ConfigError as error:
+        print(f"opendmux: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="opendmux",
+        description="A local proxy in front of Futu/moomoo OpenD: many programs share one OpenD through one port.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"opendmux {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in COMMANDS.values():
+        module.add_parser(subparsers)
+    return parser

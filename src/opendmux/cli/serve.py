@@ -1,0 +1,168 @@
+"""``opendmux serve``: the proxy."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opendmux.config import Config
+    from opendmux.runtime.server import Proxy
+
+__all__ = ["add_parser", "run"]
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "serve",
+        help="run the proxy (the default)",
+        description="Run the proxy: clients connect here instead of to OpenD, and share one connection to it.",
+    )
+    parser.add_argument(
+        "--listen",
+        action="append",
+        metavar="HOST:PORT",
+        help="where clients connect; repeatable (default: 127.0.0.1:33333 and [::1]:33333)",
+    )
+    parser.add_argument(
+        "--upstream",
+        metavar="HOST:PORT|sim",
+        help="OpenD's API address, or `sim` for the built-in simulator (default: 127.0.0.1:11111)",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file; options given here win over it")
+    parser.add_argument("--seed", type=int, metavar="N", help="seed of the built-in simulator (default: 1)")
+    parser.add_argument(
+        "--drain-timeout", type=float, metavar="SECONDS", help="how long a stop waits for open requests (default: 5)"
+    )
+    parser.add_argument("--log-level", choices=LOG_LEVELS, help="how much is logged to stderr (default: info)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until a signal comes."""
+    import logging
+
+    from opendmux.config import SIM, load, parse_address
+
+    config = _merge(load(args.config), args)
+    if config.upstream != SIM:
+        parse_address(config.upstream, what="--upstream")
+    logging.basicConfig(
+        level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+    )
+    import trio
+
+    return trio.run(_serve, config, strict_exception_groups=True)
+
+
+def _merge(config: Config, args: argparse.Namespace) -> Config:
+    """The file's settings with the command line's on top."""
+    import msgspec
+
+    from opendmux.errors import ConfigError
+
+    changes = {
+        name: value
+        for name, value in {
+            "listen": tuple(args.listen) if args.listen else None,
+            "upstream": args.upstream,
+            "sim_seed": args.seed,
+            "log_level": args.log_level,
+        }.items()
+        if value is not None
+    }
+    if args.drain_timeout is not None:
+        if not 0 <= args.drain_timeout < 3600:
+            raise ConfigError(f"--drain-timeout {args.drain_timeout:g} is not between 0 and 3600 seconds")
+        changes["timeouts"] = msgspec.structs.replace(config.timeouts, drain_s=args.drain_timeout)
+    merged = msgspec.structs.replace(config, **changes)
+    if merged.log_level not in LOG_LEVELS:
+        raise ConfigError(f"log_level {merged.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
+    return merged
+
+
+async def _serve(config: Config) -> int:
+    import trio
+
+    from opendmux.errors import ConfigError
+    from opendmux.runtime.server import bind, run_proxy
+
+    from .upstreams import dialling, upstream_name
+
+    bound = bind(config)
+    code = 0
+    try:
+        async with dialling(config) as dial, trio.open_nursery() as nursery:
+
+            async def until_signal(proxy: Proxy) -> None:
+                nonlocal code
+                code = await _signals(proxy)
+                nursery.cancel_scope.cancel(reason="second signal")
+
+            async def serve(task_status: trio.TaskStatus[Proxy]) -> None:
+                name = upstream_name(config)
+                await run_proxy(config, dial, name, bound=bound, task_status=task_status)
+                nursery.cancel_scope.cancel(reason="stopped")
+
+            proxy = await nursery.start(serve)
+            nursery.start_soon(until_signal, proxy)
+            await proxy.listening.wait()
+            _print_banner(proxy, config)
+    except* ConfigError as group:
+        raise _first(group) from None
+    finally:
+        for sock in bound:
+            sock.close()
+    return code
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error
+
+
+async def _signals(proxy: Proxy) -> int:
+    """The first signal drains; returns on the second, which ends the process at once."""
+    import signal
+
+    import trio
+
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        async for _ in received:
+            proxy.stop()
+            break
+        async for number in received:
+            return 128 + number
+    raise AssertionError("signals end only with the process")
+
+
+def _print_banner(proxy: Proxy, config: Config) -> None:
+    from opendmux._version import __version__
+    from opendmux.config import SIM
+    from opendmux.native import IMPLEMENTATION, sha1_backend
+
+    where = " and ".join(str(address) for address in proxy.addresses)
+    port = proxy.addresses[0].port
+    identity = proxy.hub.router.upstream.identity
+    version = f", version {identity.server_ver}" if identity else ""
+    upstream = "SIMULATED OpenD (built in; no real market, no real money)" if config.upstream == SIM else (
+        f"OpenD at {proxy.hub.router.upstream.address}{version}"
+    )
+    print(
+        f"opendmux {__version__} is ready\n"
+        f"  clients    connect to {where}\n"
+        f"  upstream   {upstream}\n"
+        f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}\n"
+        f"  access     no keys: whoever reaches the port may do all that OpenD lets it do; keep it on this machine\n"
+        f"  try        python -c \"import futu; print(futu.OpenQuoteContext('127.0.0.1', {port}).get_global_state())\"\n"
+        f"  stop       Ctrl-C",
+        flush=True,
+    )

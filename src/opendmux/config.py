@@ -1,0 +1,122 @@
+"""Every setting with its unit and default; built once at the start, passed down in the small piece that is needed.
+
+Sources, later ones win: defaults, a TOML file (`--config`), the command line.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from opendmux.errors import ConfigError
+
+__all__ = ["DEFAULT_PORT", "DEFAULT_UPSTREAM", "SIM", "Address", "Config", "Limits", "Timeouts", "load", "parse_address"]
+
+DEFAULT_PORT: Final = 33333
+DEFAULT_UPSTREAM: Final = "127.0.0.1:11111"
+SIM: Final = "sim"
+"""The upstream that stands for the embedded simulator; used only when it is named."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """A TCP address."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds on memory and counts. Sizes in bytes."""
+
+    client_body_bytes: int = 16 * 1024 * 1024
+    """Largest body read from a client. The SDKs' largest request, a Qot_Sub of 2,000 securities, is 22 kB."""
+    upstream_body_bytes: int = 64 * 1024 * 1024
+    """Largest body read from upstream. Whole-market static info is some 28 MB; the Python SDK takes 40 MB."""
+    in_flight: int = 512
+    """Requests of one client that may wait for a reply; at the cap its socket is not read, so it slows only itself."""
+    outbox_bytes: int = 8 * 1024 * 1024
+    """Unsent bytes of one client before it is disconnected: minutes of pushes for a reader that stalls."""
+    outbox_high_water_bytes: int = 1024 * 1024
+    """Unsent bytes of one client above which its requests are not read."""
+    outbox_total_bytes: int = 512 * 1024 * 1024
+    """Unsent bytes of all clients together."""
+    link_high_water_bytes: int = 1024 * 1024
+    """Unsent bytes towards upstream above which no client is read."""
+    silent_per_address: int = 64
+    """Connections of one address that never sent InitConnect; above it the oldest is closed. The Python SDK leaves such
+    connections behind, and closing one tears its good session down, so they are capped, not timed out."""
+
+
+class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Deadlines, in seconds."""
+
+    reply_s: float = 11.0
+    """Wait for an upstream reply. The Python SDK gives up after 12 s, so our answer must come before that."""
+    connect_s: float = 10.0
+    """TCP connect to upstream, and the wait for its InitConnect reply."""
+    replay_s: float = 30.0
+    """Restoring the subscriptions after a reconnect."""
+    backoff_first_s: float = 0.5
+    """Wait after the first failed attempt to reach upstream; doubled each time, with jitter."""
+    backoff_max_s: float = 15.0
+    """Longest wait between two attempts."""
+    park_s: float = 10.0
+    """How long the restore calls of a client that connected during an outage wait for the link: under the SDK's 12 s."""
+    drain_s: float = 5.0
+    """How long a stop waits for requests in flight and unsent replies."""
+    write_stall_s: float = 30.0
+    """A client that takes no byte for this long while bytes wait for it is disconnected."""
+    goodbye_s: float = 2.0
+    """To finish a half-sent frame before closing: a torn frame would poison the SDK's next session."""
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One proxy."""
+
+    listen: tuple[str, ...] = ()
+    """HOST:PORT each. Empty: 127.0.0.1 and, where the machine has it, ::1, on port 33333: users say ``localhost``."""
+    upstream: str = DEFAULT_UPSTREAM
+    """OpenD's HOST:PORT, or ``sim`` for the embedded simulator."""
+    sim_seed: int = 1
+    """Seed of the embedded simulator."""
+    allow_unknown: bool = False
+    """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
+    log_level: str = "info"
+    """debug, info, warning or error."""
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+
+
+def parse_address(text: str, *, what: str) -> Address:
+    """``HOST:PORT``, ``[::1]:PORT`` or ``:PORT`` (127.0.0.1). Raises ConfigError naming ``what``."""
+    host, colon, port_text = text.rpartition(":")
+    if not colon:
+        raise ConfigError(f"{what} {text!r} is not HOST:PORT")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ConfigError(f"{what} {text!r}: write an IPv6 address in brackets, like [::1]:{port_text}")
+    if not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
+        raise ConfigError(f"{what} {text!r}: {port_text!r} is not a port number (0-65535)")
+    return Address(host or "127.0.0.1", int(port_text))
+
+
+def load(path: Path | None) -> Config:
+    """Read a TOML file. Raises ConfigError with the file and the place; None gives the defaults."""
+    if path is None:
+        return Config()
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        return msgspec.convert(data, Config)
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from error
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {error}") from error

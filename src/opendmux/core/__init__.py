@@ -1,0 +1,1 @@
+"""Decisions: who may, who gets what, what goes upstream. Plain synchronous objects; ``now`` is passed in."""

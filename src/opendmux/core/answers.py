@@ -1,0 +1,79 @@
+"""The words of every refusal and failure, and which retType goes with them."""
+
+from __future__ import annotations
+
+from opendmux.errors import RemoteProtocolError
+from opendmux.wire.frame import RetType
+from opendmux.wire.messages import decode_untrusted, ret_body
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import PROTOCOLS, WRITE_IDS
+
+from .commands import Failure, Outcome, Reply, Request
+
+__all__ = ["failed", "failure_body", "name_of", "refused", "reply", "succeeded", "unavailable", "verdict"]
+
+
+def name_of(proto_id: int) -> str:
+    """``3004 Qot_GetBasicQot``."""
+    protocol = PROTOCOLS.get(proto_id)
+    return f"{proto_id} {protocol.name}" if protocol else str(proto_id)
+
+
+def reply(request: Request, body: bytes, proto_fmt: int | None = None) -> Reply:
+    """Answer ``request`` with ``body``, in the request's format unless the body came in another."""
+    return Reply(
+        request.session,
+        request.proto_id,
+        request.proto_fmt if proto_fmt is None else proto_fmt,
+        request.serial_no,
+        body,
+    )
+
+
+def succeeded(request: Request) -> Reply:
+    """retType 0, nothing else."""
+    return reply(request, ret_body(request.proto_fmt, RetType.SUCCEED))
+
+
+def refused(request: Request, ret_msg: str, ret_type: int = RetType.FAILED) -> Reply:
+    """The request was not sent upstream, or upstream refused it."""
+    return reply(request, ret_body(request.proto_fmt, ret_type, ret_msg))
+
+
+def unavailable(request: Request, absence: str) -> Reply:
+    """The link is down: nothing was sent."""
+    return refused(request, f"{absence}; this request was not sent", RetType.DISCONNECT)
+
+
+def failure_body(proto_id: int, proto_fmt: int, failure: Failure) -> bytes:
+    """No usable reply came. A write's outcome is then unknown, and is said to be; it is never guessed or repeated."""
+    if proto_id in WRITE_IDS:
+        why = {
+            Failure.TIMEOUT: "OpenD did not answer in time",
+            Failure.LOST: "the connection to OpenD was lost before the answer",
+            Failure.CORRUPT: "OpenD's answer was damaged",
+        }[failure]
+        text = f"outcome unknown: {why}. It may have been executed: query before sending it again"
+        return ret_body(proto_fmt, RetType.UNKNOWN, text)
+    ret_type, text = {
+        Failure.TIMEOUT: (RetType.TIME_OUT, f"OpenD did not answer {name_of(proto_id)} in time"),
+        Failure.LOST: (RetType.DISCONNECT, "the connection to OpenD was lost before the answer"),
+        Failure.CORRUPT: (RetType.FAILED, "OpenD's answer was damaged (SHA-1 mismatch)"),
+    }[failure]
+    return ret_body(proto_fmt, ret_type, text)
+
+
+def failed(request: Request, failure: Failure) -> Reply:
+    """`failure_body` as the answer to ``request``."""
+    return reply(request, failure_body(request.proto_id, request.proto_fmt, failure))
+
+
+def verdict(outcome: Outcome) -> tuple[int, str]:
+    """(retType, retMsg) of the answer to a request; a failure or an unreadable body counts as -400."""
+    if outcome.failure is not None:
+        return RetType.UNKNOWN, f"no answer ({outcome.failure.value})"
+    try:
+        head = decode_untrusted(opend.ResponseHead, outcome.body, outcome.proto_fmt)
+    except RemoteProtocolError as error:
+        return RetType.UNKNOWN, str(error)
+    return head.retType, head.retMsg

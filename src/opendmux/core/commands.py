@@ -1,0 +1,95 @@
+"""What core wants done. Core returns these; runtime executes them in order and decides nothing."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .identity import Session
+
+__all__ = ["Ask", "Close", "Command", "Failure", "Forward", "Outcome", "Push", "Reply", "Request", "Then"]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A client's request, as it came."""
+
+    session: Session
+    proto_id: int
+    proto_fmt: int
+    serial_no: int
+    body: bytes
+
+
+class Failure(enum.Enum):
+    """Why there is no reply."""
+
+    TIMEOUT = "timeout"
+    LOST = "lost"
+    """The upstream connection ended while the request was pending: it may or may not have been executed."""
+    CORRUPT = "corrupt"
+    """The reply's digest was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an `Ask` or `Forward` ended: a body, or a failure with an empty one."""
+
+    body: bytes
+    proto_fmt: int
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer a request of a client."""
+
+    session: Session
+    proto_id: int
+    proto_fmt: int
+    serial_no: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Send a client's request upstream. ``then`` None: the reply goes straight to the client."""
+
+    request: Request
+    then: Then | None
+    with_packet_id: bool = False
+    """Rewrite C2S.packetID to the upstream connection's values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send a request of the proxy's own upstream."""
+
+    proto_id: int
+    body: bytes
+    then: Then
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Give one whole frame to several clients."""
+
+    slots: Sequence[int]
+    frame: bytes
+    key: object | None
+    """Conflation key: under it a newer frame may replace an unsent older one. None: never dropped, never reordered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End a session at a frame boundary, after what is queued for it."""
+
+    session: Session
+    reason: str
+
+
+Command: TypeAlias = Reply | Forward | Ask | Push | Close
+Then: TypeAlias = Callable[[Outcome, float], "list[Command]"]
+"""Called once with the outcome and the time; returns what is to be done next."""

@@ -1,0 +1,59 @@
+"""Who a session is. Everything that belongs to somebody hangs on the owner number, never on a socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from opendmux.wire.handshake import Identity, State
+
+__all__ = ["Session", "Upstream"]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One client connection, as core sees it."""
+
+    owner: int
+    """Unique for the life of the process: ledger, accounts and limits hang on it."""
+    slot: int
+    generation: int
+    peer: str
+    peer_host: str
+    transport: str
+    conn_id: int
+    """The connID this client is told: random, 63 bits, never upstream's."""
+    aes_key: str = field(repr=False)
+    row: bytes
+    """The policy row in force; what waits in a queue is gated by it again when it leaves the queue."""
+    state: State = State.NEW
+    client_id: str = ""
+    recv_notify: bool = False
+    restoring: bool = False
+    """Opened while the link was down: its restore calls are parked until the link is back."""
+    settled_at: float = 0.0
+    """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
+
+    @property
+    def ready(self) -> bool:
+        """InitConnect has been answered."""
+        return self.state is State.READY
+
+    def __str__(self) -> str:
+        name = f" {self.client_id!r}" if self.client_id else ""
+        return f"#{self.owner} {self.transport} {self.peer}{name}"
+
+
+@dataclass(slots=True)
+class Upstream:
+    """The upstream link, as core sees it."""
+
+    address: str
+    ready: bool = False
+    identity: Identity | None = None
+    """Of the last successful InitConnect; remembered over outages."""
+    down_since: float = 0.0
+
+    def absence(self, now: float) -> str:
+        """Why a request can't be served now, in one sentence for the user."""
+        seconds = max(0, round(now - self.down_since))
+        return f"OpenD at {self.address} has been away for {seconds} s; opendmux is reconnecting"

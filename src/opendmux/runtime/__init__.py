@@ -1,0 +1,1 @@
+"""Trio: the supervision tree, sockets and deadlines. Executes what core decides."""

@@ -1,0 +1,333 @@
+"""Where the switch, the router and the sessions meet: bytes in, commands executed, bytes out.
+
+Everything here is synchronous and runs in one thread, so a chunk is dealt with completely before the next one: its frames are passed
+on or decided, commands are executed, and what can be written without waiting has been written. Only sockets that would block are left to
+a session's writer or the link's.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import trio
+
+from opendmux.config import Config
+from opendmux.core.commands import Ask, Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then
+from opendmux.core.gate import HANDSHAKE_ROW, open_row
+from opendmux.core.identity import Session, Upstream
+from opendmux.core.router import Router
+from opendmux.native import (
+    EVENT,
+    NATIVE,
+    OVERFLOW,
+    REPLY_BAD_SHA1,
+    STREAM_LOST,
+    Entry,
+    LinkEvent,
+    Switch,
+    patch_packet_id_untrusted,
+)
+from opendmux.native import Push as NativePush
+from opendmux.wire.handshake import State
+
+__all__ = ["Client", "Hub", "now_ns"]
+
+log = logging.getLogger("opendmux.hub")
+
+
+def now_ns() -> int:
+    """Trio's clock in nanoseconds, the unit of the switch; a mock clock works as well."""
+    return int(trio.current_time() * 1_000_000_000)
+
+
+class Client(Protocol):
+    """What the hub needs of a connected client, whatever its transport."""
+
+    session: Session
+
+    def flush(self) -> None:
+        """Write what can be written without waiting; leave the rest to the writer task."""
+
+    def resume(self) -> None:
+        """Read again: the switch takes bytes from this client once more."""
+
+    def pause(self) -> None:
+        """Stop reading."""
+
+    def end(self, reason: str, *, flush_all: bool) -> None:
+        """Close at a frame boundary: after everything queued, or (``flush_all`` False) after the frame that is half sent."""
+
+
+class Hub:
+    """One proxy's shared state. ``link`` is the switch's number of the one upstream link."""
+
+    def __init__(self, config: Config, upstream_name: str) -> None:
+        limits = config.limits
+        self.config = config
+        self.switch = Switch(
+            max_client_body=limits.client_body_bytes,
+            max_upstream_body=limits.upstream_body_bytes,
+            link_high_water=limits.link_high_water_bytes,
+            outbox_high_water=limits.outbox_high_water_bytes,
+            outbox_total=limits.outbox_total_bytes,
+        )
+        self.link = self.switch.open_link()
+        self.router = Router(
+            Upstream(upstream_name),
+            open_row=open_row(allow_unknown=config.allow_unknown),
+            park_s=config.timeouts.park_s,
+        )
+        self.clients: dict[int, Client] = {}
+        """By slot."""
+        self.flush_link: Callable[[], None] = lambda: None
+        """Set by the link while it is connected: write what can be written without waiting."""
+        self.drop_link: Callable[[str], None] = lambda _reason: None
+        """Set by the link while it is connected: end it."""
+        self.torn = 0
+        """Connections that had to be closed in the middle of a frame."""
+        self.ended: dict[str, int] = {}
+        """Sessions by the reason of their end."""
+        self._silent: dict[str, dict[int, Client]] = {}
+        """By address, then by owner in order of arrival: clients that have not sent InitConnect (and, until the next look, some that have)."""
+        self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
+        self._next_owner = 1
+        self._settled = trio.Event()
+
+    # -- sessions
+
+    def open_session(self, peer: str, peer_host: str, transport: str) -> Session:
+        """A slot and an identity for a new client; the caller then registers it with `add`."""
+        slot = self.switch.open_slot(
+            HANDSHAKE_ROW,
+            timeout_ns=self._reply_timeout_ns,
+            max_in_flight=self.config.limits.in_flight,
+            outbox_limit=self.config.limits.outbox_bytes,
+        )
+        session = Session(
+            owner=self._next_owner,
+            slot=slot,
+            generation=self.switch.generation(slot),
+            peer=peer,
+            peer_host=peer_host,
+            transport=transport,
+            conn_id=secrets.randbits(62) | 1 << 62,
+            aes_key=secrets.token_hex(8),
+            row=HANDSHAKE_ROW,
+        )
+        self._next_owner += 1
+        self.router.open_session(session)
+        return session
+
+    def add(self, client: Client) -> None:
+        """From now on the client gets bytes; at the cap of silent connections of its address the oldest of them goes."""
+        self.clients[client.session.slot] = client
+        silent = self._silent.setdefault(client.session.peer_host, {})
+        silent[client.session.owner] = client
+        cap = self.config.limits.silent_per_address
+        if len(silent) > cap:
+            for owner in [owner for owner, other in silent.items() if other.session.state is not State.NEW]:
+                del silent[owner]
+        if len(silent) > cap:
+            oldest = silent.pop(next(iter(silent)))
+            oldest.end("too many connections of this address without InitConnect", flush_all=True)
+
+    def remove(self, client: Client, reason: str) -> None:
+        """The client's connection is over."""
+        session = client.session
+        commands = self.router.close_session(session, trio.current_time())
+        del self.clients[session.slot]
+        silent = self._silent[session.peer_host]
+        silent.pop(session.owner, None)
+        if not silent:
+            del self._silent[session.peer_host]
+        self.switch.close_slot(session.slot)
+        self.ended[reason] = self.ended.get(reason, 0) + 1
+        log.info("%s: closed, %s", session, reason)
+        self.execute(commands)
+        self.flush_link()
+
+    # -- client -> upstream
+
+    def feed(self, client: Client, data: bytes | bytearray | memoryview, at_ns: int) -> None:
+        """A chunk from a client. The link is not flushed: the caller does that once per round."""
+        session = client.session
+        events = self.switch.feed_untrusted(session.slot, data, at_ns)
+        if events is not None:
+            now = at_ns / 1e9
+            for event in events:
+                self.execute(self.router.client_event(session, event, now))
+        if self.switch.paused(session.slot):
+            client.pause()
+
+    def resume_paused(self) -> None:
+        """Read on from clients that need not wait any longer."""
+        for slot in self.switch.take_resumed():
+            client = self.clients.get(slot)
+            if client is not None:
+                client.resume()
+
+    # -- upstream -> clients
+
+    def link_chunk(self, data: bytes | bytearray | memoryview, at_ns: int) -> list[NativePush]:
+        """A chunk from upstream; returns its pushes, which are the broadcaster's."""
+        batch = self.switch.link_feed_untrusted(self.link, data, at_ns)
+        for event in batch.events:
+            self._link_event(event, at_ns / 1e9)
+        for slot in batch.dirty:
+            client = self.clients.get(slot)
+            if client is not None:
+                client.flush()
+        if batch.bad_pushes:
+            log.warning("%d pushes from OpenD with a wrong SHA-1 were dropped", batch.bad_pushes)
+        self.resume_paused()
+        return batch.pushes
+
+    def _link_event(self, event: LinkEvent, now: float) -> None:
+        entry = event.entry
+        if entry is None:
+            if event.kind == STREAM_LOST:
+                self.drop_link("OpenD's stream is damaged: bad magic or a body over the limit")
+            return
+        if event.kind == OVERFLOW:
+            self._overflow(entry.slot)
+            return
+        failure = Failure.CORRUPT if event.kind == REPLY_BAD_SHA1 else None
+        self.execute(self._finish(entry, Outcome(event.body, event.proto_fmt, failure), now))
+
+    def _finish(self, entry: Entry, outcome: Outcome, now: float) -> list[Command]:
+        if entry.token is not None:
+            then: Then = entry.token  # type: ignore[assignment]
+            return then(outcome, now)
+        request = self._request_of(entry)
+        return self.router.passed_reply(request, outcome, now) if request else []
+
+    def _request_of(self, entry: Entry) -> Request | None:
+        client = self.clients.get(entry.slot)
+        if client is None or client.session.generation != entry.generation:
+            return None
+        return Request(client.session, entry.proto_id, entry.proto_fmt, entry.serial_no, b"")
+
+    def link_gone(self) -> None:
+        """The upstream connection ended: everything that waited for it gets its answer."""
+        entries = self.switch.reset_link(self.link)
+        pending = [(entry.token, self._request_of(entry)) for entry in entries]
+        self.execute(self.router.link_lost(pending, trio.current_time()))  # type: ignore[arg-type]
+        self.resume_paused()
+        self._notify_settled()
+
+    # -- time
+
+    def tick(self) -> None:
+        """Expire what upstream did not answer, and let core do what is due."""
+        at_ns = now_ns()
+        now = at_ns / 1e9
+        self.router.wall_offset = time.time() - now
+        timeout = Outcome(b"", 0, Failure.TIMEOUT)
+        for entry in self.switch.expire(at_ns):
+            self.execute(self._finish(entry, timeout, now))
+        self.execute(self.router.tick(now))
+        self.resume_paused()
+        self.flush_link()
+
+    # -- commands
+
+    def execute(self, commands: Iterable[Command]) -> None:
+        """Carry out what core decided, in order."""
+        for command in commands:
+            match command:
+                case Reply():
+                    self._reply(command)
+                case Forward():
+                    self._forward(command)
+                case Ask():
+                    self.ask(command.proto_id, command.body, command.then)
+                case Push():
+                    self.push((command,))
+                case Close():
+                    self._close(command)
+        self._notify_settled()
+
+    def _reply(self, command: Reply) -> None:
+        client = self._alive(command.session)
+        if client is None:
+            return
+        if self.switch.reply(
+            command.session.slot, command.proto_id, command.proto_fmt, command.serial_no, command.body
+        ):
+            client.flush()
+        else:
+            self._overflow(command.session.slot)
+
+    def _forward(self, command: Forward) -> None:
+        request = command.request
+        session = request.session
+        if self._alive(session) is None:
+            return
+        body, serial = request.body, 0
+        if command.with_packet_id:
+            identity = self.router.upstream.identity
+            assert identity is not None, "a link that is ready has an identity"
+            serial = self.switch.reserve_serial(self.link)
+            body = patch_packet_id_untrusted(body, identity.conn_id, serial)
+        self.switch.submit(
+            self.link,
+            session.slot,
+            request.serial_no,
+            request.proto_id,
+            request.proto_fmt,
+            body,
+            reply=NATIVE if command.then is None else EVENT,
+            token=command.then,
+            timeout_ns=self._reply_timeout_ns,
+            now_ns=now_ns(),
+            upstream_serial=serial,
+        )
+
+    def ask(self, proto_id: int, body: bytes, then: Then, *, timeout_s: float | None = None) -> None:
+        """Send a request of the proxy's own; ``then`` gets its outcome. The link is flushed by the caller's round."""
+        timeout_ns = self._reply_timeout_ns if timeout_s is None else int(timeout_s * 1e9)
+        self.switch.submit(
+            self.link, -1, 0, proto_id, 0, body, reply=EVENT, token=then, timeout_ns=timeout_ns, now_ns=now_ns()
+        )
+
+    def push(self, commands: Iterable[Push]) -> None:
+        """Fan pushes out. Never waits: a client that can't take more is ended, the others don't notice."""
+        dirty: set[int] = set()
+        for command in commands:
+            sendable, overflowed = self.switch.fan_out(command.slots, command.frame, command.key)
+            dirty.update(sendable)
+            for slot in overflowed:
+                self._overflow(slot)
+        for slot in dirty:
+            client = self.clients.get(slot)
+            if client is not None:
+                client.flush()
+
+    def _close(self, command: Close) -> None:
+        client = self._alive(command.session)
+        if client is not None:
+            client.end(command.reason, flush_all=True)
+
+    def _overflow(self, slot: int) -> None:
+        client = self.clients.get(slot)
+        if client is not None:
+            client.end("slow: its outbox is full", flush_all=False)
+
+    def _alive(self, session: Session) -> Client | None:
+        client = self.clients.get(session.slot)
+        return client if client is not None and client.session is session else None
+
+    # -- waiting for core
+
+    def _notify_settled(self) -> None:
+        self._settled.set()
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Wait until ``done()`` holds; looked at again after every batch of commands. Cancellation: nothing is changed."""
+        while not done():
+            self._settled = trio.Event()
+            await self._settled.wait()

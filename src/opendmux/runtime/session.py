@@ -1,0 +1,250 @@
+"""One connected TCP client, from accept to close.
+
+Theory of operation. The session's task is its writer and owns its end. Its reader is the pump (plain sockets on Linux) or a second task
+(every other stream). Whoever wants the session to end calls `end`: nothing more is read, what may still be sent is sent within a
+deadline, and the connection closes at a frame boundary, because half a frame would poison the SDK's next session.
+
+How it may end: the peer closes or breaks (nothing can be sent); a protocol error or an outage (all queued replies are sent first);
+an overflow (only the frame that is half sent is finished); a drain (requests in flight get their replies first).
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+
+import trio
+
+from .hub import Hub, now_ns
+from .outlet import Outlet, raw_socket
+from .pump import Pump
+
+__all__ = ["TcpSession", "serve_tcp"]
+
+log = logging.getLogger("opendmux.session")
+
+READ_BYTES = 64 * 1024
+TAKE_BYTES = 64 * 1024
+LINGER_S = 1.0
+"""After our last byte the peer's own bytes are read and dropped for so long: closing with unread bytes would send a reset, which can
+destroy the answer before the peer has read it."""
+
+KEEP_IDLE_S, KEEP_INTERVAL_S, KEEP_COUNT = 30, 10, 3
+"""TCP keep-alive: a dead peer is found within a minute; a live one that is silent is left alone."""
+
+
+class TcpSession:
+    """A client on a plain socket or on any Trio stream. Made by `serve_tcp`."""
+
+    def __init__(self, hub: Hub, pump: Pump | None, stream: trio.abc.Stream, peer: str, peer_host: str) -> None:
+        self._hub = hub
+        self._pump = pump
+        self._stream = stream
+        raw = raw_socket(stream) if pump is not None else None
+        if raw is not None:
+            self.sock = raw
+        self._raw = raw
+        self.session = hub.open_session(peer, peer_host, "tcp")
+        slot, switch = self.session.slot, hub.switch
+        self._outlet = Outlet(
+            raw,
+            stream if raw is None else None,
+            peek=lambda: switch.out(slot),
+            sent=lambda count: switch.sent(slot, count),
+            take=lambda: b"".join(switch.take_frames(slot, TAKE_BYTES)),
+        )
+        self._resumed: trio.Event | None = None
+        self._reason = ""
+        self._flush_all = False
+        self._peer_gone = False
+        self._draining = False
+        self._scope = trio.CancelScope()
+        """Around the writer; gets a deadline when the session has to end, so that a stalled peer can't hold it."""
+
+    # -- the hub's side
+
+    def flush(self) -> None:
+        """See `Client`."""
+        self._outlet.flush()
+        if self._outlet.broken or self._draining:
+            self._outlet.wake()
+
+    def pause(self) -> None:
+        """See `Client`."""
+        if self._raw is not None:
+            assert self._pump is not None
+            self._pump.remove(self)
+        elif self._resumed is None:
+            self._resumed = trio.Event()
+
+    def resume(self) -> None:
+        """See `Client`."""
+        if self._reason:
+            return
+        # Frames kept by the switch come first; they may pause the client again.
+        if self._raw is not None:
+            assert self._pump is not None
+            self._pump.add(self)
+        elif self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
+        self._hub.feed(self, b"", now_ns())
+
+    def end(self, reason: str, *, flush_all: bool) -> None:
+        """See `Client`. The first reason counts."""
+        if self._reason:
+            return
+        self._reason = reason
+        self._flush_all = flush_all
+        self._stop_reading()
+        if not flush_all:
+            self._hub.switch.out_truncate(self.session.slot)
+        self._scope.deadline = trio.current_time() + self._hub.config.timeouts.goodbye_s
+        self._outlet.wake()
+
+    def drain(self) -> None:
+        """End when every request in flight has been answered; the server's drain deadline bounds it."""
+        self._draining = True
+        self._stop_reading()
+        self._outlet.wake()
+
+    # -- the pump's side
+
+    def received(self, data: memoryview, at_ns: int) -> None:
+        """See `Pumped`."""
+        self._hub.feed(self, data, at_ns)
+
+    def received_eof(self, reason: str) -> None:
+        """See `Pumped`."""
+        self._peer_gone = True
+        self.end(reason, flush_all=False)
+
+    def _stop_reading(self) -> None:
+        if self._raw is not None:
+            assert self._pump is not None
+            self._pump.remove(self)
+        self._hub.switch.stop_reading(self.session.slot)
+
+    # -- the task
+
+    async def run(self) -> None:
+        """Serve until the session ends. Cancellation closes the connection at once, torn or not."""
+        self._hub.add(self)
+        try:
+            if self._raw is not None:
+                assert self._pump is not None
+                self._pump.add(self)
+                await self._write()
+            else:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._read)
+                    await self._write()
+                    nursery.cancel_scope.cancel(reason="session ended")
+            await self._goodbye()
+        finally:
+            self._close()
+
+    async def _read(self) -> None:
+        try:
+            while data := await self._stream.receive_some(READ_BYTES):
+                self._hub.feed(self, data, now_ns())
+                self._hub.flush_link()
+                while (resumed := self._resumed) is not None:
+                    await resumed.wait()
+                    self._hub.flush_link()
+        except trio.BrokenResourceError:
+            self.received_eof("connection reset")
+        else:
+            self.received_eof("client closed")
+
+    async def _write(self) -> None:
+        """Write whenever there is something, until the session has to end."""
+        stall_s = self._hub.config.timeouts.write_stall_s
+        with self._scope:
+            async for _ in self._outlet.wakeups:
+                if self._reason:
+                    return
+                if self._outlet.broken:
+                    self.received_eof("connection reset")
+                    return
+                try:
+                    await self._outlet.drain(stall_s)
+                    self._hub.resume_paused()
+                except trio.TooSlowError:
+                    self.end(f"stalled: took no byte for {stall_s:g} s", flush_all=False)
+                except trio.BrokenResourceError:
+                    self.received_eof("connection reset")
+                if self._draining and self._hub.switch.in_flight(self.session.slot) == 0:
+                    self.end("drained", flush_all=True)
+
+    async def _goodbye(self) -> None:
+        """Bring the stream to a frame boundary, then let the peer read it."""
+        if self._peer_gone or self._outlet.torn or self._scope.cancelled_caught:
+            return
+        timeouts = self._hub.config.timeouts
+        with trio.move_on_after(timeouts.goodbye_s):
+            try:
+                await self._outlet.drain(timeouts.goodbye_s)
+                await self._linger()
+            except (trio.TooSlowError, trio.BrokenResourceError, OSError):
+                return
+
+    async def _linger(self) -> None:
+        if self._raw is None:
+            return
+        self._raw.shutdown(socket.SHUT_WR)
+        scrap = bytearray(READ_BYTES)
+        with trio.move_on_after(LINGER_S):
+            while True:
+                await trio.lowlevel.wait_readable(self._raw)
+                try:
+                    if self._raw.recv_into(scrap) == 0:
+                        return
+                except BlockingIOError:
+                    continue
+
+    def _close(self) -> None:
+        if not self._peer_gone and (self._outlet.torn or self._hub.switch.out_to_boundary(self.session.slot)):
+            self._hub.torn += 1
+        self._stop_reading()
+        self._hub.remove(self, self._reason or "cancelled")
+        if self._raw is not None:
+            self._raw.close()
+
+
+def _name_of(stream: trio.abc.Stream) -> tuple[str, str]:
+    if isinstance(stream, trio.SocketStream):
+        try:
+            host, port = stream.socket.getpeername()[:2]
+        except OSError:
+            return "gone", "gone"
+        return f"{host}:{port}", host
+    return "memory", "memory"
+
+
+def _find_dead_peers(stream: trio.abc.Stream) -> None:
+    if not isinstance(stream, trio.SocketStream):
+        return
+    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_IDLE_S)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_INTERVAL_S)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_COUNT)
+
+
+async def serve_tcp(hub: Hub, pump: Pump | None, stream: trio.abc.Stream, clients: set[TcpSession]) -> None:
+    """Serve one accepted connection; its crash ends with it. ``clients``: the sessions that a drain has to reach."""
+    try:
+        peer, peer_host = _name_of(stream)
+        _find_dead_peers(stream)
+        client = TcpSession(hub, pump, stream, peer, peer_host)
+        clients.add(client)
+        try:
+            await client.run()
+        finally:
+            clients.discard(client)
+    except* Exception:  # a crash during cancellation comes mixed with Cancelled
+        log.exception("a session crashed; the others go on")
+    finally:
+        await trio.aclose_forcefully(stream)

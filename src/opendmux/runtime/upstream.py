@@ -1,0 +1,262 @@
+"""The upstream link: one connection to OpenD, kept up for ever.
+
+A loop around one connection: dial, InitConnect, restore what clients hold (`Router.link_connected`), ready, KeepAlive; any failure ends the
+connection's nursery, everything that waited is answered (`Hub.link_gone`), and after a back-off with jitter it starts again. The reader
+never waits for a client: replies go to outboxes without waiting, pushes to the broadcaster.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+import random
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from opendmux.core.commands import Command, Outcome
+from opendmux.errors import RemoteProtocolError
+from opendmux.native import Push as NativePush
+from opendmux.wire import handshake
+from opendmux.wire.protocols import ProtoId
+
+from .hub import Hub, now_ns
+from .outlet import Outlet, raw_socket
+
+__all__ = ["Dial", "LinkState", "UpstreamLink"]
+
+log = logging.getLogger("opendmux.upstream")
+
+Dial = Callable[[], Awaitable[trio.abc.Stream]]
+"""Opens a connection to upstream; raises OSError when it can't."""
+
+READ_BYTES = 256 * 1024
+READS_PER_WAKE_UP = 4
+"""Then the other tasks get their turn, however much upstream sends."""
+
+MUTE_INTERVALS = 3
+"""No byte from upstream for so many KeepAlive intervals, its KeepAlive replies included: the connection is dead."""
+
+SERIAL_LIMIT = 0xF000_0000
+"""Serial numbers must grow and have 32 bits: a connection that gets here is replaced by a new one."""
+
+REPEAT_LOG_S = 30.0
+"""An unchanged reason for being down is logged again after so long."""
+
+
+class LinkState(enum.Enum):
+    """Ready depends on InitConnect and the replay alone, not on OpenD's own logins."""
+
+    DOWN = "down"
+    CONNECTING = "connecting"
+    READY = "ready"
+
+
+class UpstreamLink:
+    """One link. ``pushes`` is the broadcaster's channel; it is closed when `run` ends."""
+
+    def __init__(self, hub: Hub, dial: Dial, pushes: trio.MemorySendChannel[list[NativePush]]) -> None:
+        self.state = LinkState.DOWN
+        self.connects = 0
+        """Connections that became ready."""
+        self.first_ready = trio.Event()
+        self._hub = hub
+        self._dial = dial
+        self._pushes = pushes
+        self._timeouts = hub.config.timeouts
+        self._reason = ""
+        self._last_rx = 0.0
+        self._logged: tuple[str, float] = ("", 0.0)
+
+    async def run(self) -> None:
+        """Keep the link up until cancelled."""
+        address = self._hub.router.upstream.address
+        self._hub.router.upstream.down_since = trio.current_time()
+        failures = 0
+        async with self._pushes:
+            while True:
+                self.state = LinkState.CONNECTING
+                stream = await self._connect()
+                if stream is not None:
+                    connects = self.connects
+                    await self._connection(stream)
+                    if self.connects > connects:
+                        failures = 0
+                self.state = LinkState.DOWN
+                delay = min(self._timeouts.backoff_max_s, self._timeouts.backoff_first_s * 2**failures)
+                failures = min(failures + 1, 16)
+                self._say_down(address)
+                await trio.sleep(delay * random.uniform(0.75, 1.25))
+
+    def _say_down(self, address: str) -> None:
+        reason, at = self._logged
+        now = trio.current_time()
+        if reason != self._reason or now - at >= REPEAT_LOG_S:
+            self._logged = (self._reason, now)
+            waiting = "reconnecting" if self.connects else "waiting for it; clients are not accepted yet"
+            log.warning("OpenD at %s: %s; %s", address, self._reason, waiting)
+
+    async def _connect(self) -> trio.abc.Stream | None:
+        try:
+            with trio.fail_after(self._timeouts.connect_s):
+                return await self._dial()
+        except trio.TooSlowError:
+            self._reason = f"no answer to TCP connect for {self._timeouts.connect_s:g} s"
+        except OSError as error:
+            self._reason = _plain(error)
+        return None
+
+    # -- one connection
+
+    async def _connection(self, stream: trio.abc.Stream) -> None:
+        hub = self._hub
+        sock = raw_socket(stream)
+        outlet = Outlet(
+            sock,
+            stream if sock is None else None,
+            peek=lambda: hub.switch.link_out(hub.link),
+            sent=lambda count: hub.switch.link_sent(hub.link, count),
+            take=self._take,
+        )
+        self._last_rx = trio.current_time()
+        try:
+            async with trio.open_nursery() as nursery:
+
+                def drop(reason: str) -> None:
+                    self._reason = reason
+                    nursery.cancel_scope.cancel(reason=reason)
+
+                hub.drop_link = drop
+                hub.flush_link = outlet.flush
+                nursery.start_soon(self._read, sock, stream, drop)
+                nursery.start_soon(self._write, outlet, drop)
+                await self._live(drop)
+        finally:
+            hub.drop_link = lambda _reason: None
+            hub.flush_link = lambda: None
+            was_ready = self.state is LinkState.READY
+            self.state = LinkState.DOWN
+            hub.link_gone()
+            if was_ready:
+                log.warning("link lost: %s", self._reason or "stopping")
+            if sock is not None:
+                sock.close()
+            else:
+                await trio.aclose_forcefully(stream)
+
+    async def _live(self, drop: Callable[[str], None]) -> None:
+        """Handshake, replay, ready, KeepAlive until the connection is dropped."""
+        hub = self._hub
+        try:
+            identity = await self._init()
+        except (RemoteProtocolError, trio.TooSlowError) as error:
+            drop(str(error) or f"no answer to InitConnect for {self._timeouts.connect_s:g} s")
+            return
+        hub.execute(hub.router.link_connected(identity, trio.current_time()))
+        hub.flush_link()
+        with trio.move_on_after(self._timeouts.replay_s) as replay:
+            await hub.until(lambda: not hub.router.replaying)
+        if replay.cancelled_caught:
+            drop(f"restoring the subscriptions took over {self._timeouts.replay_s:g} s")
+            return
+        self.state = LinkState.READY
+        self.connects += 1
+        hub.switch.set_link_ready(hub.link, True)
+        log.info("OpenD at %s is ready, version %d", hub.router.upstream.address, identity.server_ver)
+        hub.execute(hub.router.link_up(trio.current_time()))
+        hub.flush_link()
+        self.first_ready.set()
+        await self._keep_alive(identity.keep_alive_interval_s, drop)
+
+    async def _init(self) -> handshake.Identity:
+        outcomes: list[Outcome] = []
+
+        def then(outcome: Outcome, _now: float) -> list[Command]:
+            outcomes.append(outcome)
+            return []
+
+        with trio.fail_after(self._timeouts.connect_s):
+            self._hub.ask(ProtoId.INIT_CONNECT, handshake.init_request(), then)
+            self._hub.flush_link()
+            await self._hub.until(lambda: bool(outcomes))
+        outcome = outcomes[0]
+        if outcome.failure is not None:
+            raise RemoteProtocolError(f"InitConnect: {outcome.failure.value}")
+        ret_type, ret_msg, identity = handshake.identity_untrusted(outcome.body)
+        if ret_type != 0:
+            raise RemoteProtocolError(f"InitConnect was refused: {ret_msg or ret_type}")
+        return identity
+
+    async def _keep_alive(self, interval_s: int, drop: Callable[[str], None]) -> None:
+        interval = max(1, interval_s)
+        while True:
+            await trio.sleep(interval * 0.8)
+            silent = trio.current_time() - self._last_rx
+            if silent >= interval * MUTE_INTERVALS:
+                drop(f"no byte for {silent:.0f} s, KeepAlive included")
+            elif self._hub.switch.link_serial(self._hub.link) > SERIAL_LIMIT:
+                drop("serial numbers are used up; taking a new connection")
+            else:
+                wall = int(time.time())
+                self._hub.ask(ProtoId.KEEP_ALIVE, handshake.keep_alive_request(wall), lambda _outcome, _now: [])
+                self._hub.flush_link()
+
+    def _take(self) -> bytes:
+        data = bytes(self._hub.switch.link_out(self._hub.link))
+        self._hub.switch.link_sent(self._hub.link, len(data))
+        return data
+
+    async def _write(self, outlet: Outlet, drop: Callable[[str], None]) -> None:
+        try:
+            async for _ in outlet.wakeups:
+                await outlet.drain(self._timeouts.write_stall_s)
+        except trio.TooSlowError:
+            drop(f"OpenD took no byte for {self._timeouts.write_stall_s:g} s")
+        except trio.BrokenResourceError:
+            drop("the connection was reset")
+
+    async def _read(
+        self, sock: socket.socket | None, stream: trio.abc.ReceiveStream, drop: Callable[[str], None]
+    ) -> None:
+        try:
+            if sock is not None:
+                await self._read_socket(sock)
+            else:
+                while data := await stream.receive_some(READ_BYTES):
+                    await self._chunk(data)
+        except (trio.BrokenResourceError, OSError) as error:
+            drop(f"the connection broke: {_plain(error)}")
+        else:
+            drop("OpenD closed the connection")
+
+    async def _read_socket(self, sock: socket.socket) -> None:
+        buffer = memoryview(bytearray(READ_BYTES))
+        while True:
+            await trio.lowlevel.wait_readable(sock)
+            for _ in range(READS_PER_WAKE_UP):
+                try:
+                    count = sock.recv_into(buffer)
+                except BlockingIOError:
+                    break
+                if count == 0:
+                    return
+                await self._chunk(buffer[:count])
+                if count < READ_BYTES:
+                    break
+
+    async def _chunk(self, data: bytes | bytearray | memoryview) -> None:
+        at_ns = now_ns()
+        self._last_rx = at_ns / 1e9
+        pushes = self._hub.link_chunk(data, at_ns)
+        self._hub.flush_link()
+        if pushes:
+            await self._pushes.send(pushes)
+
+
+def _plain(error: BaseException) -> str:
+    """The reason without errno and class name: ``Connection refused``."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error.__cause__ or error) or type(error).__name__

@@ -1,0 +1,98 @@
+"""Start, stop, and what a crash of one session does to the others."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import pytest
+import trio
+
+from opendmux.config import Config, Timeouts
+from opendmux.errors import ConfigError
+from opendmux.runtime.server import bind
+from opendmux.wire.messages import ret_body
+
+from .world import world
+
+BASIC_QOT = 3004
+
+
+def test_a_port_in_use_is_one_clear_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}: another program uses that port"):
+            bind(Config(listen=(f"127.0.0.1:{port}",)))
+
+
+@pytest.mark.parametrize("text", ["33333", "localhost:", "1.2.3.4:99999", "::1:33333", "host:port"])
+def test_a_bad_address_is_one_clear_sentence(text: str) -> None:
+    with pytest.raises(ConfigError, match="--listen"):
+        bind(Config(listen=(text,)))
+
+
+def test_bound_sockets_do_not_listen_yet() -> None:
+    (sock,) = bind(Config(listen=("127.0.0.1:0",)))
+    with sock, socket.socket() as client:
+        assert client.connect_ex(sock.getsockname()) != 0
+
+
+async def test_stop_drains_requests_in_flight(autojump_clock: trio.testing.MockClock) -> None:
+    async with world() as w:
+        idle, busy = await w.client(), await w.client()
+        await busy.request(BASIC_QOT, b"\x0a\x00")
+        request = await w.opend.requests.receive()
+        w.proxy.stop()
+        with pytest.raises(trio.EndOfChannel):
+            await idle.receive()
+        await busy.request(BASIC_QOT, b"\x0a\x00")  # comes too late, is not sent
+        await trio.sleep(1)
+        await w.opend.reply(request, ret_body(0, 0))
+        assert (await busy.receive()).body == ret_body(0, 0)
+        with pytest.raises(trio.EndOfChannel):
+            await busy.receive()
+        assert len(w.opend.log) == 1
+
+
+async def test_the_drain_has_a_deadline(autojump_clock: trio.testing.MockClock) -> None:
+    async with world(Config(timeouts=Timeouts(drain_s=3))) as w:
+        client = await w.client()
+        await client.request(BASIC_QOT, b"\x0a\x00")
+        await w.opend.requests.receive()
+        started = trio.current_time()
+        w.proxy.stop()
+        with pytest.raises(trio.EndOfChannel):
+            await client.receive()
+        assert trio.current_time() - started == pytest.approx(3, abs=0.2)
+
+
+async def test_a_crash_stays_in_its_session(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world() as w:
+        victim, other = await w.client(), await w.client()
+
+        async def explode() -> None:
+            raise RuntimeError("a bug")
+
+        victim.far_end.send_stream.send_all_hook = explode
+        with caplog.at_level(logging.CRITICAL, "opendmux.session"):
+            await victim.request(9999, b"")
+            with pytest.raises(trio.EndOfChannel):
+                while True:
+                    await victim.receive()
+        await other.request(BASIC_QOT, b"\x0a\x00")
+        assert (await w.opend.requests.receive()).proto_id == BASIC_QOT
+
+
+async def test_a_thousand_clients_share_one_upstream_connection(autojump_clock: trio.testing.MockClock) -> None:
+    async with world() as w:
+        w.opend.answers[BASIC_QOT] = lambda _frame: ret_body(0, 0)
+        clients = [await w.client() for _ in range(1000)]
+        for client in clients:
+            await client.request(BASIC_QOT, b"\x0a\x00")
+        for client in clients:
+            assert (await client.receive()).serial_no == client.serial_no
+        assert w.opend.connections == 1

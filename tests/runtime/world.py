@@ -1,0 +1,214 @@
+"""A proxy with memory streams on both sides: tests play OpenD and the clients, on the mock clock, without a port."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import trio
+import trio.testing
+
+from opendmux.config import Config
+from opendmux.runtime.server import Proxy, run_proxy
+from opendmux.wire.frame import Frame, Splitter, build_frame
+from opendmux.wire.messages import encode, ret_body
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import ProtoId
+
+MemoryStream: TypeAlias = "trio.StapledStream[trio.testing.MemorySendStream, trio.testing.MemoryReceiveStream]"
+
+MAX_BODY = 64 * 1024 * 1024
+UPSTREAM_CONN_ID = 0x1234_5678_9ABC_DEF0
+OK = ret_body(0, 0)
+
+
+class MemoryListener(trio.abc.Listener[trio.StapledStream[trio.abc.SendStream, trio.abc.ReceiveStream]]):
+    """A listener that clients reach with `connect`."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[trio.abc.Stream](100)
+
+    async def accept(self) -> trio.abc.Stream:  # type: ignore[override]
+        return await self._receive.receive()
+
+    async def connect(self) -> tuple[MemoryStream, MemoryStream]:
+        """Both ends of a new connection, the client's first."""
+        ours, theirs = trio.testing.memory_stream_pair()
+        await self._send.send(theirs)
+        return ours, theirs
+
+    async def aclose(self) -> None:
+        self._send.close()
+        await trio.lowlevel.checkpoint()
+
+
+class Peer:
+    """One end of a frame stream."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self._splitter = Splitter(MAX_BODY)
+        self._ready: deque[Frame] = deque()
+
+    async def send(self, proto_id: int, serial_no: int, body: bytes, *, proto_fmt: int = 0) -> None:
+        await self.stream.send_all(build_frame(proto_id, proto_fmt, serial_no, body))
+
+    async def receive(self) -> Frame:
+        """The next frame; raises EndOfChannel when the stream ended at a frame boundary."""
+        while not self._ready:
+            data = await self.stream.receive_some(65536)
+            if not data:
+                assert self._splitter.pending == 0, "closed in the middle of a frame"
+                raise trio.EndOfChannel
+            self._ready.extend(self._splitter.feed_untrusted(data))
+        return self._ready.popleft()
+
+    async def nothing_comes(self, seconds: float = 1.0) -> bool:
+        """True when no frame arrives for so long (on the mock clock)."""
+        with trio.move_on_after(seconds):
+            self._ready.appendleft(await self.receive())
+            return False
+        return True
+
+
+class Client(Peer):
+    """A client of the proxy."""
+
+    def __init__(self, stream: MemoryStream, far_end: MemoryStream) -> None:
+        super().__init__(stream)
+        self.far_end = far_end
+        """The proxy's end, for its hooks."""
+        self.serial_no = 100
+        self.conn_id = 0
+
+    async def request(self, proto_id: int, body: bytes, *, proto_fmt: int = 0) -> int:
+        """Send, do not wait; returns the serial."""
+        self.serial_no += 1
+        await self.send(proto_id, self.serial_no, body, proto_fmt=proto_fmt)
+        return self.serial_no
+
+    async def call(self, proto_id: int, body: bytes) -> Frame:
+        """Send and wait for this very reply; pushes in between are lost."""
+        serial_no = await self.request(proto_id, body)
+        while True:
+            frame = await self.receive()
+            if (frame.proto_id, frame.serial_no) == (proto_id, serial_no):
+                return frame
+
+    async def init(self, *, recv_notify: bool = False) -> opend.InitConnectS2C:
+        c2s = opend.InitConnectC2S(clientVer=300, clientID="test", recvNotify=recv_notify, packetEncAlgo=-1)
+        frame = await self.call(ProtoId.INIT_CONNECT, encode(opend.InitConnectRequest(c2s=c2s)))
+        response = opend.InitConnectResponse.FromString(frame.body)
+        assert response.retType == 0
+        self.conn_id = response.s2c.connID
+        return response.s2c
+
+
+@dataclass
+class OpenD:
+    """Upstream, played by the test: it answers 1001, 1004 and what `answers` holds; the rest waits in `requests`."""
+
+    nursery: trio.Nursery
+    answers: dict[int, Callable[[Frame], bytes | None]] = field(default_factory=dict)
+    up: bool = True
+    connections: int = 0
+    log: list[Frame] = field(default_factory=list)
+    """Every frame but InitConnect and KeepAlive, in order."""
+    peer: Peer | None = None
+
+    def __post_init__(self) -> None:
+        self._waiting, self.requests = trio.open_memory_channel[Frame](10000)
+
+    async def dial(self) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        if not self.up:
+            raise ConnectionRefusedError(111, "Connection refused")
+        ours, theirs = trio.testing.memory_stream_pair()
+        self.connections += 1
+        self.peer = Peer(theirs)
+        self.nursery.start_soon(self._serve, self.peer)
+        return ours
+
+    async def _serve(self, peer: Peer) -> None:
+        try:
+            while True:
+                await self._one(peer, await peer.receive())
+        except (trio.EndOfChannel, trio.BrokenResourceError, trio.ClosedResourceError):
+            return
+
+    async def _one(self, peer: Peer, frame: Frame) -> None:
+        if frame.proto_id == ProtoId.INIT_CONNECT:
+            s2c = opend.InitConnectS2C(
+                serverVer=1009, loginUserID=77, connID=UPSTREAM_CONN_ID, connAESKey="0" * 16, keepAliveInterval=10
+            )
+            await peer.send(frame.proto_id, frame.serial_no, encode(opend.InitConnectResponse(retType=0, s2c=s2c)))
+        elif frame.proto_id == ProtoId.KEEP_ALIVE:
+            await peer.send(frame.proto_id, frame.serial_no, OK)
+        else:
+            self.log.append(frame)
+            answer = self.answers.get(frame.proto_id)
+            body = answer(frame) if answer else None
+            if body is not None:
+                await peer.send(frame.proto_id, frame.serial_no, body)
+            else:
+                self._waiting.send_nowait(frame)
+
+    async def reply(self, frame: Frame, body: bytes) -> None:
+        assert self.peer is not None
+        await self.peer.send(frame.proto_id, frame.serial_no, body)
+
+    async def push(self, proto_id: int, body: bytes) -> None:
+        assert self.peer is not None
+        await self.peer.send(proto_id, 0, body)
+
+    async def drop(self) -> None:
+        """End the connection; `up` decides whether the next one succeeds."""
+        assert self.peer is not None
+        await trio.aclose_forcefully(self.peer.stream)
+
+    def bodies(self, proto_id: int) -> list[bytes]:
+        return [frame.body for frame in self.log if frame.proto_id == proto_id]
+
+
+@dataclass
+class World:
+    """The proxy under test, its upstream, and where clients connect."""
+
+    proxy: Proxy
+    opend: OpenD
+    listener: MemoryListener
+
+    async def connect(self) -> Client:
+        return Client(*await self.listener.connect())
+
+    async def client(self, *, recv_notify: bool = False) -> Client:
+        """Connected, InitConnect done, settled: pushes may come."""
+        client = await self.connect()
+        await client.init(recv_notify=recv_notify)
+        await trio.sleep(0.2)
+        return client
+
+
+@asynccontextmanager
+async def world(config: Config | None = None, *, up: bool = True) -> AsyncIterator[World]:
+    """A running proxy on memory streams; ends without a drain."""
+    async with trio.open_nursery() as nursery:
+        opend_double = OpenD(nursery, up=up)
+        listener = MemoryListener()
+
+        async def run(task_status: trio.TaskStatus[Proxy]) -> None:
+            await run_proxy(
+                config or Config(),
+                opend_double.dial,
+                "opend.test:11111",
+                bound=[],
+                listeners=[listener],
+                task_status=task_status,
+            )
+
+        proxy = await nursery.start(run)
+        yield World(proxy, opend_double, listener)
+        nursery.cancel_scope.cancel(reason="test is over")
