@@ -28,7 +28,8 @@ def extension(name: str, *c_sources: str) -> Extension:
         f"opendmux.native.{name}",
         [f"_native/{name}.pyx", *c_sources],
         include_dirs=["_native"],
-        depends=sorted(glob("_native/*.h") + glob("_native/*.pxd")),
+        # The .pyx is among them for the sdist, which takes the generated .c for the source.
+        depends=[f"_native/{name}.pyx", *sorted(glob("_native/*.h") + glob("_native/*.pxd"))],
         define_macros=MACROS,
         extra_compile_args=FLAGS,
         extra_link_args=LINK_FLAGS,
@@ -41,6 +42,8 @@ setup(
             extension("_framing", "_native/_sha1.c"),
             extension("_scan"),
             extension("_switch", "_native/_sha1.c"),
+            # The benchmark's own ends need POSIX sockets; `opendmux bench` says so where they are missing.
+            *([extension("_load", "_native/_load_drive.c", "_native/_load_stub.c")] if os.name == "posix" else []),
         ],
         include_path=["_native"],
         force=TRACE,

@@ -1,77 +1,48 @@
 """Read and patch single fields of protobuf bodies; the contract is src/opendmux/native/_scan.pyi.
 
-Three layers: `next_field` reads one field and is the only code that knows the wire format; `next_match` follows a path
-through the messages with a stack of cursors; the functions below turn what it finds into Python values. All lengths
-are checked against the enclosing message, so no pointer ever leaves it.
+Three layers: `next_field` of _fields.pxd reads one field; `next_match` follows a path through the messages with a stack
+of cursors; the functions below turn what it finds into Python values.
 """
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from _wire cimport Cursor, left, take
+from _fields cimport (
+    BAD_GROUP,
+    BAD_TAG,
+    CUT_OFF,
+    END,
+    LEN,
+    LONG_TAG,
+    LONG_VARINT,
+    NO_PARENT,
+    OK,
+    OVER_32_BITS,
+    TOO_DEEP,
+    TWICE,
+    VARINT,
+    VARINT_LEN_MAX,
+    Code,
+    Field,
+    WireType,
+    next_field,
+    varint_size,
+    write_varint,
+)
+from _wire cimport Cursor
 
 from opendmux.errors import RemoteProtocolError
 
 cdef enum:
     C_PATH_MAX = 8
-    NESTING_MAX = 100  # messages and groups inside each other, as every protobuf library limits it
-    VARINT_LEN_MAX = 10
-    SHORT_VARINT_LEN_MAX = 5  # of tags and lengths, whose values have 32 bits
     RET_TYPE_DEFAULT = -400
-
-cdef enum WireType:
-    VARINT = 0
-    FIXED64 = 1
-    LEN = 2
-    GROUP = 3
-    END_GROUP = 4
-    FIXED32 = 5
-
-cdef enum Code:
-    OK
-    END  # no more fields
-    CUT_OFF
-    LONG_VARINT
-    OVER_32_BITS
-    LONG_TAG
-    BAD_TAG
-    BAD_GROUP
-    TOO_DEEP
-    TWICE
-    NO_PARENT
 
 PATH_MAX = C_PATH_MAX
 
 cdef bytes PACKET_ID = b"\x01\x01"  # c2s.packetID
-
-cdef struct Field:
-    uint32_t number
-    uint32_t wire_type
-    uint64_t value  # of a varint
-    const uint8_t* start  # where the value starts; for a length-delimited field: its length
-    const uint8_t* content  # of a length-delimited field
-    const uint8_t* end
-
-
-cdef inline size_t varint_size(uint64_t value) noexcept nogil:
-    cdef size_t size = 1
-    while value >= 0x80:
-        value >>= 7
-        size += 1
-    return size
-
-
-cdef inline uint8_t* write_varint(uint8_t* out, uint64_t value) noexcept nogil:
-    """Returns where the next byte goes."""
-    while value >= 0x80:
-        out[0] = <uint8_t> (value & 0x7F | 0x80)
-        out += 1
-        value >>= 7
-    out[0] = <uint8_t> value
-    return out + 1
 
 
 cdef inline uint8_t* copy(uint8_t* out, const uint8_t* start, const uint8_t* end) noexcept nogil:
@@ -81,106 +52,9 @@ cdef inline uint8_t* copy(uint8_t* out, const uint8_t* start, const uint8_t* end
     return out + (end - start)
 
 
-cdef inline Code read_varint(Cursor* cursor, int longest, uint64_t* value) noexcept nogil:
-    cdef const uint8_t* byte
-    cdef int place
-    value[0] = 0
-    for place in range(longest):
-        byte = take(cursor, 1)
-        if byte == NULL:
-            return CUT_OFF
-        value[0] |= <uint64_t> (byte[0] & 0x7F) << (7 * place)
-        if byte[0] < 0x80:
-            return OK
-    return LONG_VARINT
-
-
-cdef inline Code read_short_varint(Cursor* cursor, uint32_t* value) noexcept nogil:
-    cdef uint64_t wide
-    cdef Code code = read_varint(cursor, SHORT_VARINT_LEN_MAX, &wide)
-    if code != OK:
-        return code
-    if wide > UINT32_MAX:
-        return OVER_32_BITS
-    value[0] = <uint32_t> wide
-    return OK
-
-
-cdef inline Code read_tag(Cursor* cursor, Field* field) noexcept nogil:
-    cdef const uint8_t* start = cursor.p
-    cdef uint32_t tag
-    cdef Code code = read_short_varint(cursor, &tag)
-    if code != OK:
-        return code
-    if <size_t> (cursor.p - start) != varint_size(tag):
-        return LONG_TAG
-    field.number = tag >> 3
-    field.wire_type = tag & 7
-    return BAD_TAG if field.number == 0 or field.wire_type > FIXED32 else OK
-
-
-cdef Code read_field(Cursor* cursor, Field* field) noexcept nogil:
-    """One field; of a group its start or end only."""
-    cdef uint32_t size = 0
-    cdef Code code = read_tag(cursor, field)
-    if code != OK:
-        return code
-    field.start = field.content = cursor.p
-    if field.wire_type == VARINT:
-        code = read_varint(cursor, VARINT_LEN_MAX, &field.value)
-    elif field.wire_type == FIXED64:
-        code = OK if take(cursor, 8) != NULL else CUT_OFF
-    elif field.wire_type == FIXED32:
-        code = OK if take(cursor, 4) != NULL else CUT_OFF
-    elif field.wire_type == LEN:
-        code = read_short_varint(cursor, &size)
-        if code == OK:
-            field.content = take(cursor, size)
-            if field.content == NULL:
-                code = CUT_OFF
-    field.end = cursor.p
-    return code
-
-
-cdef Code skip_group(Cursor* cursor, uint32_t number, int depth) noexcept nogil:
-    """Move behind the end of the group `number`, `depth` messages deep, whose start has been read."""
-    cdef uint32_t[NESTING_MAX] groups  # the open ones
-    cdef int count = 0
-    cdef Field field
-    cdef Code code
-    field.number = number
-    field.wire_type = GROUP
-    while True:
-        if field.wire_type == GROUP:
-            if depth + count >= NESTING_MAX:
-                return TOO_DEEP
-            groups[count] = field.number
-            count += 1
-        elif field.wire_type == END_GROUP:
-            count -= 1
-            if groups[count] != field.number:
-                return BAD_GROUP
-            if count == 0:
-                return OK
-        code = read_field(cursor, &field)
-        if code != OK:
-            return code
-
-
-cdef Code next_field(Cursor* cursor, Field* field, int depth) noexcept nogil:
-    """The next field of a message that lies `depth` messages deep, or END. A group is checked and comes as one."""
-    cdef Code code
-    if left(cursor) == 0:
-        return END
-    code = read_field(cursor, field)
-    if code != OK:
-        return code
-    if field.wire_type == GROUP:
-        code = skip_group(cursor, field.number, depth)
-        field.end = cursor.p
-    elif field.wire_type == END_GROUP:
-        code = BAD_GROUP
-    return code
+cdef inline void enter(const Field* message, Cursor* cursor) noexcept nogil:
+    cursor.p = message.content
+    cursor.end = message.end
 
 
 # A walk through every field at a path, through every occurrence of the messages on the way.
@@ -208,14 +82,7 @@ cdef Code next_match(Walk* walk, Field* field) noexcept nogil:
                 return OK
         elif field.wire_type == LEN:
             walk.depth += 1
-            walk.levels[walk.depth] = inside(field)
-
-
-cdef inline Cursor inside(const Field* message) noexcept nogil:
-    cdef Cursor cursor
-    cursor.p = message.content
-    cursor.end = message.end
-    return cursor
+            enter(field, &walk.levels[walk.depth])
 
 
 cdef int refuse(Code code) except -1:
@@ -263,15 +130,15 @@ cdef class Pinned:
         PyBuffer_Release(&self.view)
 
 
-cdef Walk walk_along(Pinned pinned, bytes path, WireType wire_type) noexcept:
-    """The start of a walk; `path` has been checked and outlives it."""
-    cdef Walk walk
+cdef int start_walk(Walk* walk, Pinned pinned, bytes path, WireType wire_type) except -1:
+    """`pinned` and `path` must outlive the walk."""
+    check_path(path)
     walk.path = path
     walk.path_len = <int> len(path)
     walk.wire_type = wire_type
     walk.depth = 0
     walk.levels[0] = pinned.body
-    return walk
+    return 0
 
 
 cdef bint last_match(Pinned pinned, bytes path, WireType wire_type, Field* last) except *:
@@ -280,8 +147,7 @@ cdef bint last_match(Pinned pinned, bytes path, WireType wire_type, Field* last)
     cdef Field field
     cdef bint found = False
     cdef Code code
-    check_path(path)
-    walk = walk_along(pinned, path, wire_type)
+    start_walk(&walk, pinned, path, wire_type)
     while True:
         code = next_match(&walk, &field)
         if code == END:
@@ -316,8 +182,7 @@ def read_messages_untrusted(body, bytes path not None):
     cdef Walk walk
     cdef Field field
     cdef Code code
-    check_path(path)
-    walk = walk_along(pinned, path, LEN)
+    start_walk(&walk, pinned, path, LEN)
     while True:
         code = next_match(&walk, &field)
         if code == END:
@@ -345,9 +210,8 @@ cdef bint read_pair(Pinned pinned, bytes path, WireType first, WireType second, 
     cdef Cursor cursor
     cdef bint found = False
     cdef Code code
-    check_path(path)
     memset(pair, 0, sizeof(Pair))
-    walk = walk_along(pinned, path, LEN)
+    start_walk(&walk, pinned, path, LEN)
     while True:
         code = next_match(&walk, &message)
         if code == END:
@@ -355,7 +219,7 @@ cdef bint read_pair(Pinned pinned, bytes path, WireType first, WireType second, 
         if code != OK:
             refuse(code)
         found = True
-        cursor = inside(&message)
+        enter(&message, &cursor)
         while True:
             code = next_field(&cursor, &field, walk.path_len)
             if code == END:
@@ -417,10 +281,12 @@ cdef Code only_field(Cursor cursor, uint32_t number, uint32_t wire_type, int dep
     return OK if count == 1 else END
 
 
-cdef Code check_fields(Cursor cursor, int depth) noexcept nogil:
+cdef Code check_fields(const Field* message, int depth) noexcept nogil:
     """OK when a message holds nothing that protobuf would refuse."""
+    cdef Cursor cursor
     cdef Field field
     cdef Code code = OK
+    enter(message, &cursor)
     while code == OK:
         code = next_field(&cursor, &field, depth)
     return OK if code == END else code
@@ -436,7 +302,7 @@ cdef Code find_place(Cursor body, const uint8_t* path, int path_len, uint32_t wi
         code = only_field(place.parent, path[depth], LEN, depth, &place.messages[depth])
         if code != OK:
             return NO_PARENT if code == END else code
-        place.parent = inside(&place.messages[depth])
+        enter(&place.messages[depth], &place.parent)
     code = only_field(place.parent, path[path_len - 1], wire_type, path_len - 1, &place.field)
     place.found = code == OK
     return OK if code == END else code
@@ -497,7 +363,7 @@ def patch_packet_id_untrusted(body, uint64_t conn_id, uint32_t serial_no):
     cdef uint8_t* out
     cdef Code code = find_place(pinned.body, PACKET_ID, <int> len(PACKET_ID), LEN, &place)
     if code == OK and place.found:
-        code = check_fields(inside(&place.field), <int> len(PACKET_ID))
+        code = check_fields(&place.field, <int> len(PACKET_ID))
     if code != OK:
         refuse(code)
     room[0] = 1 << 3 | LEN

@@ -13,7 +13,6 @@ cdef extern from "_tables.h" nogil:
         PROTO_ID_MAX
         N_PROTOCOLS
     const uint8_t PROTO_KIND[]  # by dense index, 1 = push
-    const uint32_t PROTO_ID[]  # by dense index
     unsigned int proto_index(uint32_t proto_id)  # dense index of any number; 0 = unknown
 
 

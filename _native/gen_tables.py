@@ -118,11 +118,6 @@ static const uint8_t PROTO_KIND[N_PROTOCOLS + 1] = {{
 {kinds}
 }};
 
-/* By dense index; 0 for the unknown. */
-static const uint32_t PROTO_ID[N_PROTOCOLS + 1] = {{
-{ids}
-}};
-
 /* The dense index of any number a peer may send. */
 static inline unsigned int proto_index(uint32_t proto_id) {{
     return proto_id <= PROTO_ID_MAX ? PROTO_INDEX[proto_id] : 0;
@@ -139,7 +134,6 @@ def render_header(rows: list[Row]) -> str:
         index_type="uint8_t" if len(rows) <= 0xFF else "uint16_t",
         indexes="\n".join(f"    [{row.proto_id}] = {row.index}, /* {row.name} */" for row in rows),
         kinds="\n".join(f"    [{row.index}] = 1, /* {row.name} */" for row in rows if row.kind == "push"),
-        ids="\n".join(f"    [{row.index}] = {row.proto_id}," for row in rows),
     )
 
 

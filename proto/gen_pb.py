@@ -1,8 +1,8 @@
 """Compile proto/*.proto into src/opendmux/wire/pb: a descriptor set and a typed stub for each.
 
-The descriptor set (``.binpb``) is loaded into a private pool at run time: generated code would be locked to one protobuf
-version, and the default pool clashes with the official SDK in the same process. ``--check`` writes nothing and
-exits 1 when a file is out of date.
+The descriptor set (``.binpb``) is loaded into a private pool at run time: generated code would be locked to one
+protobuf version, and the default pool clashes with the official SDK in the same process. ``--check`` writes nothing
+and exits 1 when a file is out of date.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """opendmux: many programs share one Futu/moomoo OpenD.
 
-Five words, five places: *wire* turns bytes into events and back, *core* decides, *runtime* does the I/O with Trio, *native* is the hot
-path, *sim* is OpenD in a box. `open_proxy` runs a proxy inside a Trio program.
+Five words, five places: *wire* turns bytes into events and back, *core* decides, *runtime* does the I/O with Trio,
+*native* is the hot path, *sim* is OpenD in a box. `open_proxy` runs a proxy inside a Trio program.
 """
 
 from __future__ import annotations

@@ -13,10 +13,25 @@ import msgspec
 
 from opendmux.errors import ConfigError
 
-__all__ = ["DEFAULT_PORT", "DEFAULT_UPSTREAM", "SIM", "Address", "Config", "Limits", "Timeouts", "load", "parse_address"]
+__all__ = [
+    "DEFAULT_PORT",
+    "DEFAULT_UPSTREAM",
+    "LOG_LEVELS",
+    "SIM",
+    "Address",
+    "Config",
+    "Limits",
+    "Timeouts",
+    "check",
+    "load",
+    "parse_address",
+]
 
 DEFAULT_PORT: Final = 33333
 DEFAULT_UPSTREAM: Final = "127.0.0.1:11111"
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+SDK_TIMEOUT_S: Final = 12.0
+"""The Python SDK's wait for a reply."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
 
@@ -67,7 +82,8 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backoff_max_s: float = 15.0
     """Longest wait between two attempts."""
     park_s: float = 10.0
-    """How long the restore calls of a client that connected during an outage wait for the link: under the SDK's 12 s."""
+    """How long the restore calls of a client that connected during an outage wait for the link: under the SDK's 12
+    s."""
     drain_s: float = 5.0
     """How long a stop waits for requests in flight and unsent replies."""
     write_stall_s: float = 30.0
@@ -105,6 +121,22 @@ def parse_address(text: str, *, what: str) -> Address:
     if not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
         raise ConfigError(f"{what} {text!r}: {port_text!r} is not a port number (0-65535)")
     return Address(host or "127.0.0.1", int(port_text))
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError for a value that makes no sense, by name."""
+    for group, values in (("limits", config.limits), ("timeouts", config.timeouts)):
+        for name in values.__struct_fields__:
+            value = getattr(values, name)
+            if not 0 < value < float("inf") and not (name == "drain_s" and value == 0):
+                raise ConfigError(f"{group}.{name} = {value}: must be greater than 0")
+    if config.timeouts.reply_s >= SDK_TIMEOUT_S:
+        raise ConfigError(
+            f"timeouts.reply_s = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, "
+            "when the Python SDK gives up"
+        )
+    if config.log_level not in LOG_LEVELS:
+        raise ConfigError(f"log_level = {config.log_level!r}: must be one of {', '.join(LOG_LEVELS)}")
 
 
 def load(path: Path | None) -> Config:

@@ -7,7 +7,6 @@ __all__ = [
     "LocalProtocolError",
     "OpendmuxError",
     "RemoteProtocolError",
-    "UpstreamLost",
 ]
 
 
@@ -28,7 +27,3 @@ class RemoteProtocolError(OpendmuxError):
 
 class LocalProtocolError(OpendmuxError):
     """We were about to break the protocol: a bug of ours, not of the peer."""
-
-
-class UpstreamLost(OpendmuxError):
-    """The upstream connection ended or refused us; the text says how."""

@@ -29,6 +29,7 @@ class Process:
         self.arguments = list(arguments)
         self.lines: list[str] = []
         self.errors: list[str] = []
+        self._error_came = threading.Condition()
         self._fresh: queue.Queue[str | None] = queue.Queue()
         self.popen = subprocess.Popen(
             self.arguments,
@@ -54,7 +55,10 @@ class Process:
 
     def _read_err(self) -> None:
         assert self.popen.stderr is not None
-        self.errors.extend(line.rstrip("\n") for line in self.popen.stderr)
+        for line in self.popen.stderr:
+            with self._error_came:
+                self.errors.append(line.rstrip("\n"))
+                self._error_came.notify_all()
 
     def next_line(self, timeout_s: float = PATIENCE_S) -> str:
         """The next line of stdout; AssertionError with the output so far when none comes."""
@@ -73,6 +77,12 @@ class Process:
             found = re.search(pattern, self.next_line(max(0.01, deadline - time.monotonic())))
             if found:
                 return found
+
+    def wait_for_error(self, pattern: str, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until a line of stderr, from the beginning on, matches."""
+        with self._error_came:
+            found = self._error_came.wait_for(lambda: any(re.search(pattern, e) for e in self.errors), timeout_s)
+        assert found, f"no {pattern!r} in stderr:\n{self.text()}"
 
     def text(self) -> str:
         return "\n".join([*self.lines, "-- stderr --", *self.errors])
@@ -160,6 +170,11 @@ class SdkProgram(Process):
         self.send_line(json.dumps({"call": name, "args": args, "kwargs": kwargs}))
         return self.answer(name)
 
+    def call_at_once(self, threads: int, name: str, *args: Any, **kwargs: Any) -> list[tuple[Any, Any]]:
+        """`call` from several threads of the program at the same time."""
+        self.send_line(json.dumps({"call": name, "args": args, "kwargs": kwargs, "threads": threads}))
+        return [self.answer(name) for _ in range(threads)]
+
     def answer(self, name: str) -> tuple[Any, Any]:
         while True:
             message = self._next_message(PATIENCE_S)
@@ -172,7 +187,9 @@ class SdkProgram(Process):
         assert ret == 0, f"{name}: {ret} {data}"
         return data
 
-    def wait_push(self, name: str, accept: Callable[[Any], bool] = lambda _data: True, timeout_s: float = PATIENCE_S) -> Any:
+    def wait_push(
+        self, name: str, accept: Callable[[Any], bool] = lambda _data: True, timeout_s: float = PATIENCE_S
+    ) -> Any:
         """The next push of that kind that ``accept`` likes, from now on."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -2,8 +2,9 @@
 
     python sdk_program.py quote|trade HOST PORT [{"context": keyword arguments, "sys": {...}}]
 
-Each line of stdin is ``{"call": name, "args": [...], "kwargs": {...}}``: a method of the context. Answers and pushes go to stdout as lines that
-start with ``@@``; everything else there is the SDK's own talk. End of stdin closes the context and ends the process.
+Each line of stdin is ``{"call": name, "args": [...], "kwargs": {...}}``: a method of the context; with ``"threads":
+n`` it is called from so many threads at once. Answers and pushes go to stdout as lines that start with ``@@``;
+everything else there is the SDK's own talk. End of stdin closes the context and ends the process.
 """
 
 from __future__ import annotations
@@ -77,14 +78,22 @@ def main() -> None:
         context.set_handler(handler(base, name))
     context.start()
     say({"ready": True, "conn_id": str(context.get_sync_conn_id())})
-    for line in sys.stdin:
-        command = json.loads(line)
+
+    def run(command: dict[str, Any]) -> None:
         try:
             result = getattr(context, command["call"])(*command.get("args", ()), **command.get("kwargs", {}))
             ret, data = (result[0], result[1:]) if isinstance(result, tuple) else (0, (result,))
             say({"answer": command["call"], "ret": ret, "data": plain(data[0] if len(data) == 1 else list(data))})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - told to the test
             say({"answer": command["call"], "ret": "raised", "data": repr(error)})
+
+    for line in sys.stdin:
+        command = json.loads(line)
+        threads = [threading.Thread(target=run, args=(command,)) for _ in range(command.get("threads", 1))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     context.close()
     say({"closed": True})
     os._exit(0)  # the SDK leaves threads behind

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import struct
 import tracemalloc
 from itertools import pairwise
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opendmux.errors import RemoteProtocolError
+from opendmux.errors import LocalProtocolError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from tests.native.conftest import Impl
 
@@ -278,3 +280,15 @@ def test_digest_of_wrong_length(impl: Impl) -> None:
         impl.framing.build_frame(1, 0, 0, b"", bytes(19))
     with pytest.raises(ValueError, match="20 bytes, not 21"):
         impl.framing.Frame(1, 0, 0, bytes(21), b"")
+
+
+def test_body_over_32_bits(impl: Impl, tmp_path: Path) -> None:
+    """A file with nothing in it: nobody reads the 4 GiB."""
+    hollow = tmp_path / "hollow"
+    with hollow.open("w+b") as file:
+        file.truncate(2**32)
+        with (
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as body,
+            pytest.raises(LocalProtocolError, match="4294967296 bytes"),
+        ):
+            impl.framing.build_frame(1, 0, 0, body)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 import trio
+from trio.testing import MockClock
 
 from opendmux.wire.frame import Frame
 from opendmux.wire.messages import encode, ret_body
@@ -12,8 +12,6 @@ from opendmux.wire.protocols import ProtoId
 
 from . import bodies
 from .world import OK, Client, World, world
-
-pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 QUOTE, BOOK, TICKER, RT, DAY, MINUTE, BROKER = 1, 2, 4, 5, 6, 11, 14
 TENCENT, APPLE, HSBC = (1, "00700"), (11, "AAPL"), (1, "00005")
@@ -33,7 +31,7 @@ async def ok(client: Client, proto_id: int, body: bytes) -> None:
     assert head.retType == 0, head.retMsg
 
 
-async def test_two_subscribers_cost_one_subscription_and_each_gets_exactly_its_own() -> None:
+async def test_two_subscribers_cost_one_subscription_and_each_gets_exactly_its_own(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         a, b = await w.client(), await w.client()
@@ -51,7 +49,7 @@ async def test_two_subscribers_cost_one_subscription_and_each_gets_exactly_its_o
         assert await b.nothing_comes()
 
 
-async def test_a_push_of_several_securities_is_split_per_client() -> None:
+async def test_a_push_of_several_securities_is_split_per_client(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         a, b = await w.client(), await w.client()
@@ -66,7 +64,7 @@ async def test_a_push_of_several_securities_is_split_per_client() -> None:
         assert await b.nothing_comes()
 
 
-async def test_k_lines_are_told_apart_by_type_and_rehab() -> None:
+async def test_k_lines_are_told_apart_by_type_and_rehab(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         day, minute, unadjusted = await w.client(), await w.client(), await w.client()
@@ -84,7 +82,7 @@ async def test_k_lines_are_told_apart_by_type_and_rehab() -> None:
             assert await client.nothing_comes()
 
 
-async def test_the_last_one_leaving_unsubscribes_after_the_minute() -> None:
+async def test_the_last_one_leaving_unsubscribes_after_the_minute(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         a, b = await w.client(), await w.client()
@@ -103,7 +101,7 @@ async def test_the_last_one_leaving_unsubscribes_after_the_minute() -> None:
         assert [c2s.isSubOrUnSub for c2s in subs(w)] == [True, False]
 
 
-async def test_unsubscribe_all_touches_only_its_own_and_is_never_forwarded() -> None:
+async def test_unsubscribe_all_touches_only_its_own_and_is_never_forwarded(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         a, b = await w.client(), await w.client()
@@ -118,7 +116,7 @@ async def test_unsubscribe_all_touches_only_its_own_and_is_never_forwarded() -> 
         assert (await b.receive()).proto_id == 3011
 
 
-async def test_a_refused_subscription_is_told_to_the_one_who_asked() -> None:
+async def test_a_refused_subscription_is_told_to_the_one_who_asked(autojump_clock: MockClock) -> None:
     async with world() as w:
         w.opend.answers[3001] = lambda _frame: ret_body(0, -1, "quota used up")
         client = await w.client()
@@ -129,7 +127,7 @@ async def test_a_refused_subscription_is_told_to_the_one_who_asked() -> None:
         assert await client.nothing_comes()
 
 
-async def test_a_later_client_gets_the_last_known_push_at_once_and_alone() -> None:
+async def test_a_later_client_gets_the_last_known_push_at_once_and_alone(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         a, b, c = await w.client(), await w.client(), await w.client()
@@ -144,7 +142,7 @@ async def test_a_later_client_gets_the_last_known_push_at_once_and_alone() -> No
         assert await a.nothing_comes()
 
 
-async def test_sub_info_is_ours_and_the_quota_upstreams() -> None:
+async def test_sub_info_is_ours_and_the_quota_upstreams(autojump_clock: MockClock) -> None:
     answer = opend.GetSubInfoResponse(
         retType=0,
         s2c=opend.GetSubInfoS2C(
@@ -168,7 +166,9 @@ async def test_sub_info_is_ours_and_the_quota_upstreams() -> None:
         assert [(c.isOwnConnData, c.usedQuota) for c in every.connSubInfoList] == [(True, 2), (False, 1)]
 
 
-async def test_account_pushes_go_to_those_who_named_the_account_and_upstream_gets_the_union() -> None:
+async def test_account_pushes_go_to_those_who_named_the_account_and_upstream_gets_the_union(
+    autojump_clock: MockClock,
+) -> None:
     async with world() as w:
         agree(w)
         a, b, c = await w.client(), await w.client(), await w.client()
@@ -189,7 +189,7 @@ async def test_account_pushes_go_to_those_who_named_the_account_and_upstream_get
         assert await c.nothing_comes()
 
 
-async def test_a_refused_account_list_leaves_the_former_one() -> None:
+async def test_a_refused_account_list_leaves_the_former_one(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         client = await w.client()
@@ -202,7 +202,7 @@ async def test_a_refused_account_list_leaves_the_former_one() -> None:
         assert (await client.receive()).body == bodies.order_push(1)
 
 
-async def test_notify_goes_to_those_who_take_it() -> None:
+async def test_notify_goes_to_those_who_take_it(autojump_clock: MockClock) -> None:
     async with world() as w:
         takes, does_not = await w.client(recv_notify=True), await w.client()
         await w.opend.push(1003, bodies.response(b"\x08\x01"))
@@ -210,7 +210,7 @@ async def test_notify_goes_to_those_who_take_it() -> None:
         assert await does_not.nothing_comes()
 
 
-async def test_no_push_comes_before_the_init_connect_reply_has_settled() -> None:
+async def test_no_push_comes_before_the_init_connect_reply_has_settled(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.connect()
         await w.opend.push(1003, bodies.response(b"\x08\x01"))
@@ -223,7 +223,7 @@ async def test_no_push_comes_before_the_init_connect_reply_has_settled() -> None
         assert trio.current_time() - started >= 0.04
 
 
-async def test_an_indicator_result_goes_to_the_one_who_asked() -> None:
+async def test_an_indicator_result_goes_to_the_one_who_asked(autojump_clock: MockClock) -> None:
     async with world() as w:
         w.opend.answers[3260] = lambda _frame: bodies.response(b"\x0a\x04calc")
         a, b = await w.client(), await w.client()
@@ -233,14 +233,14 @@ async def test_an_indicator_result_goes_to_the_one_who_asked() -> None:
         assert await b.nothing_comes()
 
 
-async def test_reminders_go_to_everybody() -> None:
+async def test_reminders_go_to_everybody(autojump_clock: MockClock) -> None:
     async with world() as w:
         a, b = await w.client(), await w.client()
         await w.opend.push(3019, bodies.ticker_push(*TENCENT))
         assert (await a.receive()).proto_id == (await b.receive()).proto_id == 3019
 
 
-async def test_a_push_frame_is_handed_on_unchanged() -> None:
+async def test_a_push_frame_is_handed_on_unchanged(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         client = await w.client()
@@ -251,7 +251,7 @@ async def test_a_push_frame_is_handed_on_unchanged() -> None:
         assert (frame.serial_no, frame.body, frame.sha1_matches()) == (4242, bodies.ticker_push(*TENCENT, b"x"), True)
 
 
-async def test_event_contracts_are_a_namespace_of_their_own() -> None:
+async def test_event_contracts_are_a_namespace_of_their_own(autojump_clock: MockClock) -> None:
     contract = (101, "EC1")
     async with world() as w:
         agree(w)
@@ -283,7 +283,7 @@ def _unregister(security: tuple[int, str], sub_type: int) -> bytes:
     return encode(opend.RegQotPushRequest(c2s=c2s))
 
 
-async def test_an_order_reply_is_never_overtaken_by_its_push() -> None:
+async def test_an_order_reply_is_never_overtaken_by_its_push(autojump_clock: MockClock) -> None:
     async with world() as w:
         agree(w)
         client = await w.client()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import trio
+from trio.testing import MockClock
 
 from opendmux.config import Config
 from opendmux.native import packet_id_untrusted
@@ -16,8 +19,6 @@ from opendmux.wire.protocols import ProtoId
 from . import bodies
 from .world import OK, UPSTREAM_CONN_ID, world
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
-
 BASIC_QOT = 3004
 ORDER = ProtoId.TRD_PLACE_ORDER
 
@@ -26,7 +27,7 @@ def head(frame: Frame) -> opend.ResponseHead:
     return opend.ResponseHead.FromString(frame.body)
 
 
-async def test_before_the_first_contact_nobody_is_accepted() -> None:
+async def test_before_the_first_contact_nobody_is_accepted(autojump_clock: MockClock) -> None:
     async with world(up=False) as w:
         await trio.sleep(300)
         assert not w.proxy.listening.is_set()
@@ -36,7 +37,7 @@ async def test_before_the_first_contact_nobody_is_accepted() -> None:
         await (await w.connect()).init()
 
 
-async def test_back_off_grows_and_is_bounded() -> None:
+async def test_back_off_grows_and_is_bounded(autojump_clock: MockClock) -> None:
     tries: list[float] = []
     async with world(up=False) as w:
         original = w.opend.dial
@@ -47,13 +48,15 @@ async def test_back_off_grows_and_is_bounded() -> None:
 
         w.proxy.link._dial = dial
         await trio.sleep(300)
-    gaps = [b - a for a, b in zip(tries, tries[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(tries)]
     assert gaps[0] < 2
     assert all(gap <= 15 * 1.25 + 0.01 for gap in gaps)
     assert gaps[-1] > 15 * 0.75 - 0.01
 
 
-async def test_upstream_serials_are_fresh_and_strictly_increasing_also_after_a_reconnect() -> None:
+async def test_upstream_serials_are_fresh_and_strictly_increasing_also_after_a_reconnect(
+    autojump_clock: MockClock,
+) -> None:
     async with world() as w:
         client = await w.client()
         for serial_no in (900, 5, 5, 4_000_000_000):
@@ -68,7 +71,7 @@ async def test_upstream_serials_are_fresh_and_strictly_increasing_also_after_a_r
         assert serials == sorted(set(serials))
 
 
-async def test_a_session_that_was_ready_stays_and_is_told_where_and_for_how_long() -> None:
+async def test_a_session_that_was_ready_stays_and_is_told_where_and_for_how_long(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.client()
         w.opend.up = False
@@ -87,7 +90,7 @@ async def test_a_session_that_was_ready_stays_and_is_told_where_and_for_how_long
         assert (await w.opend.requests.receive()).proto_id == BASIC_QOT
 
 
-async def test_requests_in_flight_are_answered_when_the_link_dies() -> None:
+async def test_requests_in_flight_are_answered_when_the_link_dies(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.client()
         read = await client.request(BASIC_QOT, b"\x0a\x00")
@@ -106,7 +109,7 @@ async def test_requests_in_flight_are_answered_when_the_link_dies() -> None:
         assert "query" in answers[order].retMsg
 
 
-async def test_an_order_is_never_sent_again() -> None:
+async def test_an_order_is_never_sent_again(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.client()
         await client.request(ORDER, bodies.trade_write(client.conn_id, 1))
@@ -117,7 +120,7 @@ async def test_an_order_is_never_sent_again() -> None:
         assert len(w.opend.bodies(ORDER)) == 1
 
 
-async def test_a_reply_that_does_not_come_is_answered_before_the_sdk_gives_up() -> None:
+async def test_a_reply_that_does_not_come_is_answered_before_the_sdk_gives_up(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.client()
         started = trio.current_time()
@@ -133,7 +136,7 @@ async def test_a_reply_that_does_not_come_is_answered_before_the_sdk_gives_up() 
         assert w.proxy.hub.switch.counters().strays == 2
 
 
-async def test_a_damaged_reply_is_an_error_for_a_read_and_unknown_for_an_order() -> None:
+async def test_a_damaged_reply_is_an_error_for_a_read_and_unknown_for_an_order(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.client()
         for proto_id, body in ((BASIC_QOT, b"\x0a\x00"), (ORDER, bodies.trade_write(client.conn_id, 1))):
@@ -147,7 +150,7 @@ async def test_a_damaged_reply_is_an_error_for_a_read_and_unknown_for_an_order()
         assert head(await client.receive()).retType == -400
 
 
-async def test_garbage_from_upstream_drops_the_link_and_it_comes_back() -> None:
+async def test_garbage_from_upstream_drops_the_link_and_it_comes_back(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.client()
         assert w.opend.peer is not None
@@ -158,7 +161,7 @@ async def test_garbage_from_upstream_drops_the_link_and_it_comes_back() -> None:
         assert (await w.opend.requests.receive()).proto_id == BASIC_QOT
 
 
-async def test_a_mute_upstream_is_replaced() -> None:
+async def test_a_mute_upstream_is_replaced(autojump_clock: MockClock) -> None:
     async with world() as w:
         assert w.opend.peer is not None
         w.opend.answers[ProtoId.KEEP_ALIVE] = lambda _frame: None
@@ -173,7 +176,7 @@ async def test_a_mute_upstream_is_replaced() -> None:
         assert w.proxy.link.state is LinkState.READY
 
 
-async def test_keep_alive_goes_up_at_the_announced_interval() -> None:
+async def test_keep_alive_goes_up_at_the_announced_interval(autojump_clock: MockClock) -> None:
     async with world() as w:
         assert w.opend.peer is not None
         beats: list[float] = []
@@ -190,7 +193,9 @@ async def test_keep_alive_goes_up_at_the_announced_interval() -> None:
         assert w.opend.connections == 1
 
 
-async def test_restore_calls_of_a_client_that_came_during_the_outage_are_parked_in_order() -> None:
+async def test_restore_calls_of_a_client_that_came_during_the_outage_are_parked_in_order(
+    autojump_clock: MockClock,
+) -> None:
     async with world() as w:
         w.opend.answers[3001] = w.opend.answers[2001] = w.opend.answers[2008] = lambda _frame: OK
         w.opend.up = False
@@ -210,7 +215,7 @@ async def test_restore_calls_of_a_client_that_came_during_the_outage_are_parked_
         assert [frame.proto_id for frame in w.opend.log] == [2001, 2008, 3001]
 
 
-async def test_parked_calls_end_with_the_connection_when_the_link_stays_down() -> None:
+async def test_parked_calls_end_with_the_connection_when_the_link_stays_down(autojump_clock: MockClock) -> None:
     async with world() as w:
         w.opend.up = False
         await w.opend.drop()
@@ -224,7 +229,7 @@ async def test_parked_calls_end_with_the_connection_when_the_link_stays_down() -
         assert 9.9 < trio.current_time() - started < 11
 
 
-async def test_what_clients_hold_is_restored_before_the_link_is_ready() -> None:
+async def test_what_clients_hold_is_restored_before_the_link_is_ready(autojump_clock: MockClock) -> None:
     async with world() as w:
         w.opend.answers[3001] = w.opend.answers[2008] = lambda _frame: OK
         client = await w.client()
@@ -251,7 +256,9 @@ async def test_what_clients_hold_is_restored_before_the_link_is_ready() -> None:
 
 
 @pytest.mark.parametrize("proto_id", [2202, 2205, 2227, 2209, 2237])
-async def test_packet_ids_are_upstreams_and_the_rest_of_the_body_is_untouched(proto_id: int) -> None:
+async def test_packet_ids_are_upstreams_and_the_rest_of_the_body_is_untouched(
+    autojump_clock: MockClock, proto_id: int
+) -> None:
     async with world() as w:
         a, b = await w.client(), await w.client()
         for client in (a, b, a):
@@ -264,7 +271,7 @@ async def test_packet_ids_are_upstreams_and_the_rest_of_the_body_is_untouched(pr
         assert all(frame.sha1_matches() and frame.body.endswith(b"\x18\x01\xfa\x06\x01z") for frame in seen)
 
 
-async def test_a_write_with_two_packet_ids_is_refused() -> None:
+async def test_a_write_with_two_packet_ids_is_refused(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.client()
         body = bodies.trade_write(client.conn_id, 1)
@@ -273,7 +280,7 @@ async def test_a_write_with_two_packet_ids_is_refused() -> None:
         assert w.opend.log == []
 
 
-async def test_init_connect_refused_by_upstream_is_retried() -> None:
+async def test_init_connect_refused_by_upstream_is_retried(autojump_clock: MockClock) -> None:
     async with world(Config(), up=False) as w:
         refusals = 2
         original = w.opend._one

@@ -66,6 +66,16 @@ class Peer:
             self._ready.extend(self._splitter.feed_untrusted(data))
         return self._ready.popleft()
 
+    async def read_to_the_end(self) -> int:
+        """How many frames come before the peer closes, which must be at a frame boundary."""
+        count = 0
+        try:
+            while True:
+                await self.receive()
+                count += 1
+        except trio.EndOfChannel:
+            return count
+
     async def nothing_comes(self, seconds: float = 1.0) -> bool:
         """True when no frame arrives for so long (on the mock clock)."""
         with trio.move_on_after(seconds):
@@ -210,5 +220,7 @@ async def world(config: Config | None = None, *, up: bool = True) -> AsyncIterat
             )
 
         proxy = await nursery.start(run)
+        if up:
+            await proxy.listening.wait()
         yield World(proxy, opend_double, listener)
         nursery.cancel_scope.cancel(reason="test is over")

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
-LOG_LEVELS = ("debug", "info", "warning", "error")
-
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
@@ -39,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--drain-timeout", type=float, metavar="SECONDS", help="how long a stop waits for open requests (default: 5)"
     )
-    parser.add_argument("--log-level", choices=LOG_LEVELS, help="how much is logged to stderr (default: info)")
+    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error, to stderr (default: info)")
     parser.set_defaults(run=run)
 
 
@@ -47,9 +45,10 @@ def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     import logging
 
-    from opendmux.config import SIM, load, parse_address
+    from opendmux.config import SIM, check, load, parse_address
 
     config = _merge(load(args.config), args)
+    check(config)
     if config.upstream != SIM:
         parse_address(config.upstream, what="--upstream")
     logging.basicConfig(
@@ -80,10 +79,7 @@ def _merge(config: Config, args: argparse.Namespace) -> Config:
         if not 0 <= args.drain_timeout < 3600:
             raise ConfigError(f"--drain-timeout {args.drain_timeout:g} is not between 0 and 3600 seconds")
         changes["timeouts"] = msgspec.structs.replace(config.timeouts, drain_s=args.drain_timeout)
-    merged = msgspec.structs.replace(config, **changes)
-    if merged.log_level not in LOG_LEVELS:
-        raise ConfigError(f"log_level {merged.log_level!r} is not one of {', '.join(LOG_LEVELS)}")
-    return merged
+    return msgspec.structs.replace(config, **changes)
 
 
 async def _serve(config: Config) -> int:
@@ -150,11 +146,13 @@ def _print_banner(proxy: Proxy, config: Config) -> None:
     from opendmux.native import IMPLEMENTATION, sha1_backend
 
     where = " and ".join(str(address) for address in proxy.addresses)
-    port = proxy.addresses[0].port
+    try_it = f"import futu; print(futu.OpenQuoteContext('127.0.0.1', {proxy.addresses[0].port}).get_global_state())"
     identity = proxy.hub.router.upstream.identity
     version = f", version {identity.server_ver}" if identity else ""
-    upstream = "SIMULATED OpenD (built in; no real market, no real money)" if config.upstream == SIM else (
-        f"OpenD at {proxy.hub.router.upstream.address}{version}"
+    upstream = (
+        "SIMULATED OpenD (built in; no real market, no real money)"
+        if config.upstream == SIM
+        else (f"OpenD at {proxy.hub.router.upstream.address}{version}")
     )
     print(
         f"opendmux {__version__} is ready\n"
@@ -162,7 +160,7 @@ def _print_banner(proxy: Proxy, config: Config) -> None:
         f"  upstream   {upstream}\n"
         f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}\n"
         f"  access     no keys: whoever reaches the port may do all that OpenD lets it do; keep it on this machine\n"
-        f"  try        python -c \"import futu; print(futu.OpenQuoteContext('127.0.0.1', {port}).get_global_state())\"\n"
+        f'  try        python -c "{try_it}"\n'
         f"  stop       Ctrl-C",
         flush=True,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -25,5 +26,5 @@ async def dialling(config: Config) -> AsyncIterator[Dial]:
         return
     from opendmux.sim import SimConfig, open_simulator
 
-    async with open_simulator(SimConfig(seed=config.sim_seed)) as simulator:
+    async with open_simulator(SimConfig(seed=config.sim_seed, epoch=time.time())) as simulator:
         yield simulator.connect

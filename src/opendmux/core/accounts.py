@@ -1,7 +1,7 @@
 """Whose account pushes go to whom (2008), and whether OpenD is unlocked (2005).
 
-Trd_SubAccPush replaces the whole list of its connection. All clients share one connection here, so upstream gets the union,
-and each client sees the accounts it named itself.
+Trd_SubAccPush replaces the whole list of its connection. All clients share one connection here, so upstream gets the
+union, and each client sees the accounts it named itself.
 """
 
 from __future__ import annotations

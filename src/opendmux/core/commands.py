@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from .identity import Session
 
-__all__ = ["Ask", "Close", "Command", "Failure", "Forward", "Outcome", "Push", "Reply", "Request", "Then"]
+__all__ = ["Ask", "Close", "Command", "Failure", "Forward", "Outcome", "Push", "Reply", "Request", "Then", "UseRow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,13 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class UseRow:
+    """The session's policy row has changed: the switch must go by it from the next frame on."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """End a session at a frame boundary, after what is queued for it."""
 
@@ -90,6 +97,6 @@ class Close:
     reason: str
 
 
-Command: TypeAlias = Reply | Forward | Ask | Push | Close
+Command: TypeAlias = Reply | Forward | Ask | Push | UseRow | Close
 Then: TypeAlias = Callable[[Outcome, float], "list[Command]"]
 """Called once with the outcome and the time; returns what is to be done next."""

@@ -1,12 +1,12 @@
 """Which push goes to whom.
 
-A push names no connection: the fan-out key is read out of its body (protocol reference, section 6). Quote pushes go to the owners
-registered for exactly that stream, trade pushes to the owners whose Trd_SubAccPush list holds the account, the result of an indicator
-calculation to the one who asked, everything else to all. A push with several securities is split when its audiences differ; otherwise the
-frame that came is handed on unchanged.
+A push names no connection: the fan-out key is read out of its body (protocol reference, section 6). Quote pushes go
+to the owners registered for exactly that stream, trade pushes to the owners whose Trd_SubAccPush list holds the
+account, the result of an indicator calculation to the one who asked, everything else to all. A push with several
+securities is split when its audiences differ; otherwise the frame that came is handed on unchanged.
 
-The newest frame of each stream is kept while the stream is subscribed: a client that joins gets it as its first push without upstream being
-asked and without the others seeing it twice.
+The newest frame of each stream is kept while the stream is subscribed: a client that joins gets it as its first push
+without upstream being asked and without the others seeing it twice.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from opendmux.errors import RemoteProtocolError
+from opendmux.native import Push as NativePush
 from opendmux.native import (
     build_frame,
     read_bytes_untrusted,
@@ -23,7 +24,6 @@ from opendmux.native import (
     read_security_untrusted,
     read_varint_untrusted,
 )
-from opendmux.native import Push as NativePush
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 from opendmux.wire.protocols import ProtoId
 
@@ -127,11 +127,12 @@ class Pushes:
     def _stream(
         self, frame: bytes, space: Space, security: tuple[int, str], sub_type: int, rehab_type: int = 0
     ) -> list[Push]:
-        key = PushKey(space, *security, sub_type, rehab_type)
-        if not self._ledger.is_flowing(key):
+        market, code = security
+        if not self._ledger.knows(space, market, code, sub_type):
             return []
+        key = PushKey(space, market, code, sub_type, rehab_type)
         self._latest[key] = frame
-        audience = self._ledger.audience(key)
+        audience = self._ledger.audience(space, market, code, sub_type, rehab_type)
         if not audience:
             return []
         return [Push(self._slots(audience), frame, None if sub_type == streams.TICKER else key)]
@@ -155,7 +156,7 @@ class Pushes:
         market, code = _security(item, ITEM_SECURITY)
         if push.proto_id != EVENT_CONTRACT_KLINE:
             return self._stream(frame, space, (market, code), sub_type)
-        audience = self._ledger.audience_any_kline(space, market, code)
+        audience = self._ledger.audience_any_kline(market, code)
         return [Push(self._slots(audience), frame, None)] if audience else []
 
     # -- by account, by asker, to all

@@ -80,7 +80,10 @@ class Quotes:
         return self._commands(self._ledger.register(request.session.owner, wanted, request, now))
 
     def sub_info(self, request: Request, _now: float) -> list[Command]:
-        """Qot_GetSubInfo: the quota is upstream's, the lists are ours; with isReqAllConn one entry per other client too."""
+        """Qot_GetSubInfo: the quota is upstream's, the lists are ours.
+
+        With isReqAllConn there is one entry per other client too, as OpenD has one per other connection.
+        """
         all_conn = decode_untrusted(opend.GetSubInfoRequest, request.body, request.proto_fmt).c2s.isReqAllConn
         ask = opend.GetSubInfoRequest(c2s=opend.GetSubInfoC2S(isReqAllConn=False))
 
@@ -102,7 +105,7 @@ class Quotes:
         return [Ask(ProtoId.QOT_GET_SUB_INFO, encode(ask), then)]
 
     def _conn_info(self, owner: int, *, own: bool) -> opend.ConnSubInfo:
-        held = self._ledger.subscriptions(owner)
+        held = self._ledger.subscriptions(owner, Space.QOT)
         info = opend.ConnSubInfo(usedQuota=sum(len(securities) for securities in held.values()), isOwnConnData=own)
         for sub_type, securities in held.items():
             info.subInfoList.append(

@@ -1,13 +1,14 @@
 """The router: a client's frame, an upstream reply or a change of the link comes in, commands come out.
 
-Theory of operation. The native switch has already passed on what may be forwarded blindly; what arrives here is what core must
-see: frames before InitConnect, INSPECT, LOCAL and DENY cells, everything while the link is down, bad frames, and replies of
-EVENT cells. State changes at once and completely; the returned commands are executed in order by runtime. A request is
-answered exactly once: by a command from here, or by the closing of its session.
+Theory of operation. The native switch has already passed on what may be forwarded blindly; what arrives here is what
+core must see: frames before InitConnect, INSPECT, LOCAL and DENY cells, everything while the link is down, bad
+frames, and replies of EVENT cells. State changes at once and completely; the returned commands are executed in order
+by runtime. A request is answered exactly once: by a command from here, or by the closing of its session.
 
-While the link is down requests are refused at once with the reason. One exception keeps the Python SDK alive: it restores its
-subscriptions exactly once after a reconnect, so the restore calls of a session that was opened during the outage are parked
-until the link is back (`link_up`) or their time is up (`tick`), when the session is closed and the SDK will try again.
+While the link is down requests are refused at once with the reason. One exception keeps the Python SDK alive: it
+restores its subscriptions exactly once after a reconnect, so the restore calls of a session that was opened during
+the outage are parked until the link is back (`link_up`) or their time is up (`tick`), when the session is closed and
+the SDK will try again.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from opendmux.wire.protocols import PUSH_IDS, ProtoId, RequestAction
 
 from .accounts import Accounts
 from .answers import failed, name_of, refused, reply, unavailable
-from .commands import Close, Command, Failure, Forward, Outcome, Reply, Request, Then
+from .commands import Close, Command, Failure, Forward, Outcome, Reply, Request, Then, UseRow
 from .gate import HANDSHAKE_ROW, action_of
 from .identity import Session, Upstream
 from .ledger import Ledger
@@ -166,7 +167,7 @@ class Router:
         body = handshake.init_reply(
             identity, conn_id=session.conn_id, aes_key=session.aes_key, proto_fmt=request.proto_fmt
         )
-        return [reply(request, body)]
+        return [reply(request, body), UseRow(session)]
 
     def _handle(self, request: Request, now: float) -> list[Command]:
         action = action_of(request.session.row, request.proto_id)
@@ -246,7 +247,8 @@ class Router:
         return commands
 
     def link_lost(self, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
-        """The upstream connection ended. ``pending``: what was waiting for a reply, by its continuation or as passed on."""
+        """The upstream connection ended. ``pending``: what was waiting for a reply, by its continuation or as passed
+        on."""
         if self.upstream.ready:
             self.upstream.ready = False
             self.upstream.down_since = now
@@ -264,7 +266,8 @@ class Router:
     # -- time
 
     def tick(self, now: float) -> list[Command]:
-        """Whatever is due: parked requests whose time is up, delayed unsubscribes, pushes held for a settling client."""
+        """Whatever is due: parked requests whose time is up, delayed unsubscribes, pushes held for a settling
+        client."""
         commands: list[Command] = []
         while self._parked and self._parked[0].until <= now:
             session = self._parked.popleft().request.session

@@ -109,7 +109,8 @@ class Trading:
     # -- 2202, 2205, 2227, 2209, 2237
 
     def write(self, request: Request) -> list[Command]:
-        """A trade write goes upstream once, with the upstream connection's PacketID; its body is otherwise untouched."""
+        """A trade write goes upstream once, with the upstream connection's PacketID; its body is otherwise
+        untouched."""
         if request.proto_fmt != ProtoFmt.PROTOBUF:
             return [refused(request, f"{name_of(request.proto_id)} was not sent: use protobuf bodies for trade writes")]
         try:

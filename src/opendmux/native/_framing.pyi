@@ -15,7 +15,7 @@ class Frame:
     """One frame as it stood on the wire. Immutable, compared by value; its repr does not show the body."""
 
     def __init__(self, proto_id: int, proto_fmt: int, serial_no: int, sha1: bytes, body: bytes) -> None:
-        """OverflowError for a number that does not fit into its field, ValueError for a digest that has not 20 bytes."""
+        """OverflowError for a number that does not fit into its field, ValueError for a ``sha1`` of not 20 bytes."""
     @property
     def proto_id(self) -> int: ...
     @property

@@ -112,11 +112,11 @@ class Splitter:
 
 def build_frame(proto_id: int, proto_fmt: int, serial_no: int, body: Buffer, sha1: bytes | None = None) -> bytes:
     _check_fields(proto_id, proto_fmt, serial_no, sha1)
-    plain = bytes(memoryview(body))
-    if len(plain) > _U32_MAX:
-        raise LocalProtocolError(f"a body of {len(plain)} bytes does not fit into a frame")
-    digest = body_sha1(plain) if sha1 is None else sha1
-    return _HEADER.pack(_MAGIC, proto_id, proto_fmt, 0, serial_no, len(plain), digest, b"") + plain
+    view = memoryview(body)
+    if view.nbytes > _U32_MAX:
+        raise LocalProtocolError(f"a body of {view.nbytes} bytes does not fit into a frame")
+    digest = body_sha1(view) if sha1 is None else sha1
+    return _HEADER.pack(_MAGIC, proto_id, proto_fmt, 0, serial_no, view.nbytes, digest, b"") + view
 
 
 def body_sha1(data: Buffer) -> bytes:

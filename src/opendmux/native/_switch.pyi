@@ -3,12 +3,12 @@
 Theory of operation. The router is a table: each slot carries a policy row, one cell per known proto id. `feed` cuts a
 client's chunk into frames, checks length and SHA-1, looks the cell up, and for a PASS cell writes the header with a
 fresh upstream serial and the body straight into the link's buffer; nothing of Python is made for that frame. All
-other frames come back as events. `link_feed` does the same for the upstream's chunk: a reply finds its pending entry by
-(serial_no, proto_id), and for a NATIVE cell is written, with the client's own serial, into the ordered lane of the slot's
-outbox. The switch owns no socket, no clock and no policy: `now_ns` is passed in, rows are set by core.
+other frames come back as events. `link_feed` does the same for the upstream's chunk: a reply finds its pending entry
+by (serial_no, proto_id), and for a NATIVE cell is written, with the client's own serial, into the ordered lane of the
+slot's outbox. The switch owns no socket, no clock and no policy: `now_ns` is passed in, rows are set by core.
 
-A slot number is reused after `close_slot`; its generation is not. A pending entry remembers the generation, so a late reply
-never reaches the slot's next owner.
+A slot number is reused after `close_slot`; its generation is not. A pending entry remembers the generation, so a late
+reply never reaches the slot's next owner.
 
 The outbox of a slot has two lanes. The ordered lane holds whole FT frames (replies, orders, fills, ticks) in order. The
 conflating lane holds at most one frame per key, the newest; it is used only while the ordered lane is not empty and is
@@ -135,18 +135,18 @@ class Switch:
         """All in bytes.
 
         ``max_client_body``, ``max_upstream_body``: largest body_len read from a client, from upstream.
-        ``link_high_water``: a slot is paused while the link's unsent bytes are over this.
-        ``outbox_high_water``: a slot is paused while its own ordered lane is over this (a client that does not read its replies
-        does not get to ask for more).
-        ``outbox_total``: bound of all outboxes together; over it every addition to a non-empty outbox overflows.
+        ``link_high_water``: a slot is paused while the link's unsent bytes are over this. ``outbox_high_water``: a
+        slot is paused while its own ordered lane is over this (a client that does not read its replies does not get
+        to ask for more). ``outbox_total``: bound of all outboxes together; over it every addition to a non-empty
+        outbox overflows.
         """
 
     # -- slots
     def open_slot(self, row: bytes, *, timeout_ns: int, max_in_flight: int, outbox_limit: int) -> int:
         """A new slot. ``row``: one cell per dense proto index (see wire/protocols.py), cell 0 = unknown ids.
 
-        ``timeout_ns``: how long a PASS request may wait for its reply. ``max_in_flight``: at this number of pending requests
-        the slot is paused. ``outbox_limit``: bytes the outbox may hold.
+        ``timeout_ns``: how long a PASS request may wait for its reply. ``max_in_flight``: at this number of pending
+        requests the slot is paused. ``outbox_limit``: bytes the outbox may hold.
         """
     def generation(self, slot: int) -> int: ...
     def set_row(self, slot: int, row: bytes) -> int:
@@ -159,15 +159,16 @@ class Switch:
         """Forget the slot: buffers are freed, its pending requests orphaned (their replies are then strays).
 
         Entries with a token stay and come back as events, so that core learns the outcome of what was submitted.
-        Idempotent only through the caller: closing a closed slot raises ValueError, as every call on a closed slot does.
+        Idempotent only through the caller: closing a closed slot raises ValueError, as every call on a closed slot
+        does.
         """
 
     # -- client -> upstream
     def feed_untrusted(self, slot: int, data: Buffer, now_ns: int) -> list[ClientEvent] | None:
         """Take a chunk from a client; None when every frame was passed on.
 
-        Stops at a frame after which the slot is paused (see `paused`); the rest of the bytes is kept and is looked at by the next
-        call (``data`` may be empty). The caller must not feed more than one chunk to a paused slot.
+        Stops at a frame after which the slot is paused (see `paused`); the rest of the bytes is kept and is looked at
+        by the next call (``data`` may be empty). The caller must not feed more than one chunk to a paused slot.
         Memory held for the slot is bounded by ``max_client_body`` + 44 + one chunk.
         """
     def paused(self, slot: int) -> bool:
@@ -208,9 +209,9 @@ class Switch:
     ) -> int:
         """Send one request; returns its upstream serial.
 
-        ``slot`` -1: the proxy's own. ``upstream_serial``: from `reserve_serial`, 0 = take the next. ``sha1``: the digest of ``body`` when it is
-        already known. Works on a link that is not ready (InitConnect and the replay use it). Raises ValueError for a
-        serial that does not grow.
+        ``slot`` -1: the proxy's own. ``upstream_serial``: from `reserve_serial`, 0 = take the next. ``sha1``: the
+        digest of ``body`` when it is already known. Works on a link that is not ready (InitConnect and the replay use
+        it). Raises ValueError for a serial that does not grow.
         """
     def join(self, link: int, upstream_serial: int, slot: int, serial_no: int) -> bool:
         """Add a waiter to a pending NATIVE entry: the reply goes to it as well. False when the entry is gone."""
@@ -238,18 +239,19 @@ class Switch:
     def fan_out(self, slots: Sequence[int], frame: Buffer, key: object | None) -> tuple[list[int], list[int]]:
         """One push to many slots: (slots that have bytes to send, slots that overflowed).
 
-        ``key`` None: ordered lane for all. Otherwise a slot whose ordered lane is not empty keeps the frame in its conflating
-        lane under ``key``, where it replaces an older one. An overflowed slot took nothing.
+        ``key`` None: ordered lane for all. Otherwise a slot whose ordered lane is not empty keeps the frame in its
+        conflating lane under ``key``, where it replaces an older one. An overflowed slot took nothing.
         """
     def hold(self, slot: int) -> int:
         """A placeholder at the end of the ordered lane; returns its ticket. What comes after it waits behind it."""
     def release(self, slot: int, ticket: int, frame: Buffer) -> bool:
-        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known (slot closed and reused)."""
+        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known (slot closed and
+        reused)."""
     def out(self, slot: int, limit: int = 0) -> memoryview:
         """The bytes that may be sent now, up to ``limit`` (0 = all) and up to the first placeholder.
 
-        Valid until the next call on the switch: use at once, never keep. When the ordered lane is empty the conflating lane is
-        moved into it first.
+        Valid until the next call on the switch: use at once, never keep. When the ordered lane is empty the
+        conflating lane is moved into it first.
         """
     def sent(self, slot: int, count: int) -> None: ...
     def take_frames(self, slot: int, limit: int) -> list[bytes]:
@@ -260,7 +262,8 @@ class Switch:
     def out_to_boundary(self, slot: int) -> int:
         """How many bytes are missing until the frame that is half sent is complete; 0 at a boundary."""
     def out_truncate(self, slot: int) -> int:
-        """Drop everything behind the half-sent frame (all of it at a boundary), placeholders and conflating lane included.
+        """Drop everything behind the half-sent frame (all of it at a boundary), placeholders and conflating lane
+        included.
 
         Returns how many bytes were dropped. After it nothing more is taken by this slot.
         """

@@ -1,7 +1,8 @@
 """The push broadcaster: fed with batches by the upstream reader through a memory channel, it fans them out.
 
-It never waits for a client, so the channel drains as fast as the processor allows; the reader may wait for the broadcaster, never for a
-client. Which client gets what is core's decision (`core/pushes.py`); copying is native (`Switch.fan_out`).
+It never waits for a client, so the channel drains as fast as the processor allows; the reader may wait for the
+broadcaster, never for a client. Which client gets what is core's decision (`core/pushes.py`); copying is native
+(`Switch.fan_out`).
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ SLICE = 256
 
 
 async def broadcast(hub: Hub, batches: trio.MemoryReceiveChannel[list[NativePush]]) -> None:
-    """Run until the channel is closed. Cancellation: pushes not yet fanned out are dropped with the connection they came from."""
+    """Run until the channel is closed. Cancellation: pushes not yet fanned out are dropped with the connection they
+    came from."""
     async for batch in batches:
         for start in range(0, len(batch), SLICE):
             now = trio.current_time()
             pushes = hub.router.pushes
-            hub.push([command for push in batch[start : start + SLICE] for command in pushes.route_untrusted(push, now)])
+            hub.push(
+                [command for push in batch[start : start + SLICE] for command in pushes.route_untrusted(push, now)]
+            )
             await trio.lowlevel.checkpoint()

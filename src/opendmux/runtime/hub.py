@@ -1,8 +1,8 @@
 """Where the switch, the router and the sessions meet: bytes in, commands executed, bytes out.
 
-Everything here is synchronous and runs in one thread, so a chunk is dealt with completely before the next one: its frames are passed
-on or decided, commands are executed, and what can be written without waiting has been written. Only sockets that would block are left to
-a session's writer or the link's.
+Everything here is synchronous and runs in one thread, so a chunk is dealt with completely before the next one: its
+frames are passed on or decided, commands are executed, and what can be written without waiting has been written. Only
+sockets that would block are left to a session's writer or the link's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 import trio
 
 from opendmux.config import Config
-from opendmux.core.commands import Ask, Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then
+from opendmux.core.commands import Ask, Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then, UseRow
 from opendmux.core.gate import HANDSHAKE_ROW, open_row
 from opendmux.core.identity import Session, Upstream
 from opendmux.core.router import Router
@@ -59,7 +59,8 @@ class Client(Protocol):
         """Stop reading."""
 
     def end(self, reason: str, *, flush_all: bool) -> None:
-        """Close at a frame boundary: after everything queued, or (``flush_all`` False) after the frame that is half sent."""
+        """Close at a frame boundary: after everything queued, or (``flush_all`` False) after the frame that is half
+        sent."""
 
 
 class Hub:
@@ -92,7 +93,8 @@ class Hub:
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
         self._silent: dict[str, dict[int, Client]] = {}
-        """By address, then by owner in order of arrival: clients that have not sent InitConnect (and, until the next look, some that have)."""
+        """By address, then by owner in order of arrival: clients that have not sent InitConnect (and, until the next
+        look, some that have)."""
         self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
         self._next_owner = 1
         self._settled = trio.Event()
@@ -123,7 +125,8 @@ class Hub:
         return session
 
     def add(self, client: Client) -> None:
-        """From now on the client gets bytes; at the cap of silent connections of its address the oldest of them goes."""
+        """From now on the client gets bytes; at the cap of silent connections of its address the oldest of them
+        goes."""
         self.clients[client.session.slot] = client
         silent = self._silent.setdefault(client.session.peer_host, {})
         silent[client.session.owner] = client
@@ -247,6 +250,9 @@ class Hub:
                     self.ask(command.proto_id, command.body, command.then)
                 case Push():
                     self.push((command,))
+                case UseRow(session=session):
+                    if self._alive(session) is not None:
+                        self.switch.set_row(session.slot, session.row)
                 case Close():
                     self._close(command)
         self._notify_settled()
@@ -327,7 +333,8 @@ class Hub:
         self._settled.set()
 
     async def until(self, done: Callable[[], bool]) -> None:
-        """Wait until ``done()`` holds; looked at again after every batch of commands. Cancellation: nothing is changed."""
+        """Wait until ``done()`` holds; looked at again after every batch of commands. Cancellation: nothing is
+        changed."""
         while not done():
             self._settled = trio.Event()
             await self._settled.wait()

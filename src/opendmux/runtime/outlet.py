@@ -1,11 +1,12 @@
 """The one writer of a stream.
 
-The bytes to be sent stay in the switch's buffer until the stream has taken them. While nothing waits, `Outlet.flush` writes at once, without a
-task switch, to a plain non-blocking socket; what the socket does not take, and everything for other streams, is written by the one task that
-runs `Outlet.drain`. The two never overlap: `flush` does nothing while `drain` is at work.
+The bytes to be sent stay in the switch's buffer until the stream has taken them. While nothing waits, `Outlet.flush`
+writes at once, without a task switch, to a plain non-blocking socket; what the socket does not take, and everything
+for other streams, is written by the one task that runs `Outlet.drain`. The two never overlap: `flush` does nothing
+while `drain` is at work.
 
-A plain socket reports how many bytes it took, so a cancelled `drain` leaves an exact account. A cancelled ``send_all`` of another stream does
-not; such a stream is finished.
+A plain socket reports how many bytes it took, so a cancelled `drain` leaves an exact account. A cancelled
+``send_all`` of another stream does not; such a stream is finished.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def raw_socket(stream: trio.abc.Stream) -> socket.socket | None:
 class Outlet:
     """Writes what ``peek`` shows.
 
-    ``peek``: the bytes that may be sent now, valid until the next call on the switch; ``sent``: so many of them are gone; ``take``: the same
-    bytes taken out for good, at a frame boundary, for streams that send all or fail.
+    ``peek``: the bytes that may be sent now, valid until the next call on the switch; ``sent``: so many of them are
+    gone; ``take``: the same bytes taken out for good, at a frame boundary, for streams that send all or fail.
     """
 
     def __init__(
@@ -87,8 +88,8 @@ class Outlet:
         return True
 
     async def drain(self, stall_s: float) -> None:
-        """Write until nothing is left. Raises TooSlowError when the peer takes no byte for ``stall_s`` seconds, BrokenResourceError
-        when it is gone."""
+        """Write until nothing is left. Raises TooSlowError when the peer takes no byte for ``stall_s`` seconds,
+        BrokenResourceError when it is gone."""
         self._busy = True
         try:
             if self._sock is not None:

@@ -1,8 +1,8 @@
 """The pump: one task reads all plain TCP clients.
 
-It waits on an `epoll` of all client sockets, itself a file descriptor that Trio can wait for, reads ready sockets into one shared
-buffer and feeds the switch; the link is flushed once per round. A client therefore costs no task switch per read. Only on Linux; elsewhere
-each session reads for itself.
+It waits on an `epoll` of all client sockets, itself a file descriptor that Trio can wait for, reads ready sockets
+into one shared buffer and feeds the switch; the link is flushed once per round. A client therefore costs no task
+switch per read. Only on Linux; elsewhere each session reads for itself.
 """
 
 from __future__ import annotations

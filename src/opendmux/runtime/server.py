@@ -1,8 +1,9 @@
 """The supervision tree. Nesting is the shutdown order: services outlive sessions, sessions outlive listeners.
 
-Start: bind (a port in use is known at once), run the services, wait until the link has been ready once, and only then listen: until then a
-connection is refused, which is the one failure that every SDK recovers from. Stop: close the listeners, let sessions finish what is in
-flight until the drain deadline, then stop the services, the upstream link last.
+Start: bind (a port in use is known at once), run the services, wait until the link has been ready once, and only then
+listen: until then a connection is refused, which is the one failure that every SDK recovers from. Stop: close the
+listeners, let sessions finish what is in flight until the drain deadline, then stop the services, the upstream link
+last.
 """
 
 from __future__ import annotations
@@ -142,8 +143,8 @@ async def run_proxy(
 ) -> None:
     """Serve until `Proxy.stop` is called; ``task_status.started`` gives the `Proxy` before the link is up.
 
-    ``bound``: sockets from `bind` (default: made here). ``listeners``: others, such as memory listeners of tests. Raises ConfigError when an
-    address can't be had. Cancellation stops at once, without a drain.
+    ``bound``: sockets from `bind` (default: made here). ``listeners``: others, such as memory listeners of tests.
+    Raises ConfigError when an address can't be had. Cancellation stops at once, without a drain.
     """
     sockets = bind(config) if bound is None else list(bound)
     hub = Hub(config, upstream_name)

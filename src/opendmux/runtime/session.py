@@ -1,11 +1,13 @@
 """One connected TCP client, from accept to close.
 
-Theory of operation. The session's task is its writer and owns its end. Its reader is the pump (plain sockets on Linux) or a second task
-(every other stream). Whoever wants the session to end calls `end`: nothing more is read, what may still be sent is sent within a
-deadline, and the connection closes at a frame boundary, because half a frame would poison the SDK's next session.
+Theory of operation. The session's task is its writer and owns its end. Its reader is the pump (plain sockets on
+Linux) or a second task (every other stream). Whoever wants the session to end calls `end`: nothing more is read, what
+may still be sent is sent within a deadline, and the connection closes at a frame boundary, because half a frame would
+poison the SDK's next session.
 
-How it may end: the peer closes or breaks (nothing can be sent); a protocol error or an outage (all queued replies are sent first);
-an overflow (only the frame that is half sent is finished); a drain (requests in flight get their replies first).
+How it may end: the peer closes or breaks (nothing can be sent); a protocol error or an outage (all queued replies are
+sent first); an overflow (only the frame that is half sent is finished); a drain (requests in flight get their replies
+first).
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ log = logging.getLogger("opendmux.session")
 READ_BYTES = 64 * 1024
 TAKE_BYTES = 64 * 1024
 LINGER_S = 1.0
-"""After our last byte the peer's own bytes are read and dropped for so long: closing with unread bytes would send a reset, which can
-destroy the answer before the peer has read it."""
+"""After our last byte the peer's own bytes are read and dropped for so long: closing with unread bytes would send a
+reset, which can destroy the answer before the peer has read it."""
 
 KEEP_IDLE_S, KEEP_INTERVAL_S, KEEP_COUNT = 30, 10, 3
 """TCP keep-alive: a dead peer is found within a minute; a live one that is silent is left alone."""

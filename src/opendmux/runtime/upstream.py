@@ -1,8 +1,9 @@
 """The upstream link: one connection to OpenD, kept up for ever.
 
-A loop around one connection: dial, InitConnect, restore what clients hold (`Router.link_connected`), ready, KeepAlive; any failure ends the
-connection's nursery, everything that waited is answered (`Hub.link_gone`), and after a back-off with jitter it starts again. The reader
-never waits for a client: replies go to outboxes without waiting, pushes to the broadcaster.
+A loop around one connection: dial, InitConnect, restore what clients hold (`Router.link_connected`), ready,
+KeepAlive; any failure ends the connection's nursery, everything that waited is answered (`Hub.link_gone`), and after
+a back-off with jitter it starts again. The reader never waits for a client: replies go to outboxes without waiting,
+pushes to the broadcaster.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ class UpstreamLink:
             take=self._take,
         )
         self._last_rx = trio.current_time()
+        self._reason = ""
         try:
             async with trio.open_nursery() as nursery:
 
@@ -139,8 +141,8 @@ class UpstreamLink:
             was_ready = self.state is LinkState.READY
             self.state = LinkState.DOWN
             hub.link_gone()
-            if was_ready:
-                log.warning("link lost: %s", self._reason or "stopping")
+            if was_ready and self._reason:
+                log.warning("link lost: %s", self._reason)
             if sock is not None:
                 sock.close()
             else:
@@ -257,6 +259,10 @@ class UpstreamLink:
 
 def _plain(error: BaseException) -> str:
     """The reason without errno and class name: ``Connection refused``."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error.__cause__ or error) or type(error).__name__
+    while not (isinstance(error, OSError) and error.strerror):
+        # Trio tries every address of a name and wraps what went wrong with each.
+        inner = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__
+        if inner is None:
+            return str(error) or type(error).__name__
+        error = inner
+    return error.strerror

@@ -30,7 +30,8 @@ __all__ = [
 ]
 
 KEEP_ALIVE_INTERVAL_S = 10
-"""Announced to every client. The Python SDK sends KeepAlive every 8 s then, and closes after 33 s without any byte from us."""
+"""Announced to every client. The Python SDK sends KeepAlive every 8 s then, and closes after 33 s without any byte
+from us."""
 
 
 class State(enum.Enum):

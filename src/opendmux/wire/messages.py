@@ -1,8 +1,8 @@
 """Encode and decode the messages of proto/opend.proto, as protobuf or as OpenD's JSON.
 
-JSON differs by direction: clients send protobuf's canonical JSON (lowerCamelCase names, 64-bit numbers as strings); what
-goes to a client must carry the exact .proto names and plain numbers, because the Python SDK reads it with a converter of its
-own that silently ignores other names (protocol reference, section 5).
+JSON differs by direction: clients send protobuf's canonical JSON (lowerCamelCase names, 64-bit numbers as strings);
+what goes to a client must carry the exact .proto names and plain numbers, because the Python SDK reads it with a
+converter of its own that silently ignores other names (protocol reference, section 5).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ M = TypeVar("M", bound=Message)
 def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
     """Parse a body. Raises RemoteProtocolError when it is not a ``cls`` in that format.
 
-    JSON is read strictly: an unknown field or a doubled key is refused, so that nobody can read another value than we did.
+    JSON is read strictly: an unknown field or a doubled key is refused, so that nobody can read another value than we
+    did.
     """
     message = cls()
     if proto_fmt == ProtoFmt.PROTOBUF:
@@ -57,7 +58,8 @@ def to_client(message: Message, proto_fmt: int) -> bytes:
 
 
 def ret_body(proto_fmt: int, ret_type: int, ret_msg: str = "") -> bytes:
-    """The body of a Response without S2C. ``retType`` is always written, 0 included: absent means -400 to every client."""
+    """The body of a Response without S2C. ``retType`` is always written, 0 included: absent means -400 to every
+    client."""
     head = opend.ResponseHead(retType=ret_type)
     if ret_msg:
         head.retMsg = ret_msg
