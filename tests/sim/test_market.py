@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -15,6 +15,9 @@ from opendmux.sim.numbers import SecurityType
 from opendmux.sim.refusal import Refused
 from opendmux.sim.securities import CATALOGUE, describe
 from opendmux.sim.venues import VENUES, parse_time, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 EPOCH = 1_767_580_200.0  # 2026-01-05 10:30 in Hong Kong
 TENCENT, APPLE = (1, "00700"), (11, "AAPL")

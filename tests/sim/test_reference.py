@@ -57,6 +57,7 @@ async def test_a_page_key_belongs_to_its_request_and_connection(autojump_clock: 
             await history(client, maxAckKLNum=10, nextReqKey=key, security=security(APPLE)),
             await history(client, maxAckKLNum=10, nextReqKey=key, klType=3),
             await history(client, maxAckKLNum=10, nextReqKey=b"forged"),
+            await history(client, maxAckKLNum=10, nextReqKey=b"\xff" + key[1:]),
         ):
             assert answer.retType == -1
             assert "nextReqKey" in answer.retMsg

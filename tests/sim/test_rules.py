@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from trio.testing import MockClock
-
 import hashlib
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
@@ -17,6 +16,9 @@ from opendmux.wire.pb import opend, opend_sim
 from opendmux.wire.protocols import ProtoId
 
 from .kit import APPLE, BASIC, TENCENT, playing
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
 
 KEEP_ALIVE = encode(opend.KeepAliveRequest(c2s=opend.KeepAliveC2S(time=1)))
 GLOBAL_STATE = opend.GetGlobalStateRequest(c2s=opend.GetGlobalStateC2S(userID=0))

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from .world import Session, World
 
-__all__ = ["Connection", "Gate"]
+__all__ = ["GOODBYE_S", "Connection", "Gate"]
 
 _CHUNK = 65_536
-_GOODBYE_S = 1.0
+GOODBYE_S = 1.0
 """How long what is in the outbox may take when the connection ends."""
 
 
@@ -138,7 +138,7 @@ class Connection:
             with self._reading:
                 await self._read(nursery)
             self._outbox.close()
-            nursery.cancel_scope.deadline = trio.current_time() + _GOODBYE_S
+            nursery.cancel_scope.deadline = trio.current_time() + GOODBYE_S
 
     async def _read(self, nursery: trio.Nursery) -> None:
         splitter = Splitter(self._world.config.max_body_bytes)

@@ -6,6 +6,7 @@ A command is an object with ``command`` and its arguments; the answer is ``{"ok"
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -209,7 +210,7 @@ def _clear(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
 
 def _number(command: dict[str, Any], name: str, default: float | None = None) -> float:
     value = command.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise _BadCommandError(f"{name} must be a number")
     return value
 

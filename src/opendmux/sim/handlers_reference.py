@@ -57,7 +57,7 @@ _TRADE_DATE_MARKETS = {
 }
 """TradeDateMarket"""
 _KEY = struct.Struct("<qQ")
-"""nextReqKey: local seconds of the last bar sent, and a digest of the request and the connection it belongs to."""
+"""nextReqKey: local seconds of the last bar sent, and a digest of that, the request and the connection."""
 
 
 def request_history_kl(
@@ -67,14 +67,12 @@ def request_history_kl(
     if c2s.rehabType not in {0, 1, 2}:
         raise Refused(f"unknown RehabType {c2s.rehabType}")
     begin, end = _range(c2s.beginTime, c2s.endTime)
-    owner = number(
-        world.config.seed, session.number, *stock.security.key, kl_type, c2s.rehabType, c2s.beginTime, c2s.endTime
-    )
+    request = (session.number, *stock.security.key, kl_type, c2s.rehabType, c2s.beginTime, c2s.endTime)
     after = begin - 1
     if c2s.HasField("nextReqKey"):
-        if len(c2s.nextReqKey) != _KEY.size or _KEY.unpack(c2s.nextReqKey)[1] != owner:
+        after, digest = _KEY.unpack(c2s.nextReqKey) if len(c2s.nextReqKey) == _KEY.size else (0, 0)
+        if digest != number(world.config.seed, after, *request):
             raise Refused("nextReqKey does not belong to this request on this connection")
-        after = _KEY.unpack(c2s.nextReqKey)[0]
     count = min(c2s.maxAckKLNum, _MAX_BARS) if c2s.maxAckKLNum > 0 else _MAX_BARS
     bars = list(islice(bars_after(stock, kl_type, after, end, world.now), count + 1))
     message = opend_sim.RequestHistoryKLS2C(
@@ -83,7 +81,8 @@ def request_history_kl(
     if c2s.needKLFieldsFlag:
         _keep_fields(message, c2s.needKLFieldsFlag)
     if len(bars) > count:
-        message.nextReqKey = _KEY.pack(bars[count - 1].time, owner)
+        last = bars[count - 1].time
+        message.nextReqKey = _KEY.pack(last, number(world.config.seed, last, *request))
     return message
 
 

@@ -13,7 +13,7 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .config import SimConfig
-from .connection import Connection, Gate
+from .connection import GOODBYE_S, Connection, Gate
 from .feed import Feed
 from .record import ConnectionRecord, Record, RequestRecord, Violation
 from .world import World
@@ -184,15 +184,22 @@ class Simulator:
 
 @asynccontextmanager
 async def open_simulator(config: SimConfig | None = None) -> AsyncIterator[Simulator]:
-    """A running simulator; leaving the block ends all its connections. What the block raises comes out as it is."""
+    """A running simulator. Leaving the block ends all its connections, after at most a second for what is queued.
+
+    What the block raises comes out as it is.
+    """
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         simulator = Simulator(config or SimConfig(), nursery)
-        nursery.start_soon(simulator._feed.run)
-        try:
-            yield simulator
-        except Exception as error:  # noqa: BLE001 - raised again below, where no nursery wraps it
-            failure = error
-        nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as market:
+            market.start_soon(simulator._feed.run)
+            try:
+                yield simulator
+            except Exception as error:  # noqa: BLE001 - raised again below, where no nursery wraps it
+                failure = error
+            market.cancel_scope.cancel()
+        for connection in simulator._connections.values():
+            connection.end("shut down")
+        nursery.cancel_scope.deadline = trio.current_time() + GOODBYE_S
     if failure is not None:
         raise failure
