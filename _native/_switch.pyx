@@ -8,7 +8,7 @@ any are in dicts, by the request's order.
 Safety. Everything that can fail (memory, arguments) comes before the first change, so a method that raises has changed
 nothing; the two that take a chunk of several frames end that stream instead. An outbox without memory for a frame is a
 full one. Python objects are made, and with them a garbage collection may run, while pointers into our buffers are in
-use: `busy` keeps foreign code that is called by it out of the switch.
+use: `busy` keeps the foreign code that runs then out of the switch.
 """
 
 cimport cython
@@ -216,6 +216,9 @@ cdef class _Batch:
         self.events = []
         self.pushes = []
 
+    cdef object result(self):
+        return tuple_new(LinkBatch, (self.dirty, self.events, self.pushes, self.bad_pushes, self.strays))
+
 
 cdef struct Aged:
     uint64_t order
@@ -315,6 +318,7 @@ cdef class Switch:
 
     def open_slot(self, bytes row not None, *, int64_t timeout_ns, int64_t max_in_flight, int64_t outbox_limit):
         cdef _Slot at
+        cdef object number
         self.enter()
         check_row(row)
         checked("timeout_ns", timeout_ns, 1, INT64_MAX)
@@ -329,16 +333,17 @@ cdef class Switch:
         at.first_pending = NOWHERE
         at.outbox_limit = outbox_limit
         if self.free_slots:
-            at.number = self.free_slots.popleft()
+            number = self.free_slots.popleft()
         elif PyList_GET_SIZE(self.slots) < INT32_MAX:
-            at.number = <int32_t> PyList_GET_SIZE(self.slots)
+            number = len(self.slots)
             self.slots.append(None)
         else:
             raise ValueError("no more slots")
+        at.number = number
         self.last_generation += 1
         at.generation = self.last_generation
         self.slots[at.number] = at
-        return at.number
+        return number
 
     def generation(self, int64_t slot):
         return self.slot_at(slot).generation
@@ -812,14 +817,13 @@ cdef class Switch:
                 self.busy = True
                 try:
                     self.take_link_chunk_untrusted(to, &chunk, batch)
+                    return batch.result()
                 except BaseException:
                     to.deaf = True  # the events of this chunk are lost, so its stream can't go on
                     raise
                 finally:
                     self.busy = False
-            return tuple_new(
-                LinkBatch, (batch.dirty, batch.events, batch.pushes, batch.bad_pushes, batch.strays)
-            )
+            return batch.result()
         finally:
             PyBuffer_Release(&view)
 
@@ -1012,6 +1016,8 @@ cdef class Switch:
     def fan_out(self, slots, frame, key):
         cdef list ready = []
         cdef list overflowed = []
+        cdef list targets = []
+        cdef tuple answer = (ready, overflowed)
         cdef _Slot at
         cdef bytes whole
         cdef bint taken
@@ -1020,7 +1026,9 @@ cdef class Switch:
         try:
             check_frame(&view)
             hash(key)
-            targets = [self.slot_at(slot) for slot in slots]
+            # Not a comprehension: Cython 3.3 drops a reference too many when its append runs out of memory.
+            for slot in slots:
+                targets.append(self.slot_at(slot))
             whole = frame if type(frame) is bytes else None
             self.busy = True  # comparing keys may run foreign code
             try:
@@ -1037,7 +1045,7 @@ cdef class Switch:
                         ready.append(at.number)
             finally:
                 self.busy = False
-            return ready, overflowed
+            return answer
         finally:
             PyBuffer_Release(&view)
 

@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opendmux.native import (
@@ -201,6 +201,7 @@ def outcome(impl: type[Switch], pieces: list[bytes]) -> tuple[list[ClientEvent],
     return events, bytes(bench.switch.link_out(0))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_cuts_do_not_change_the_result(data: st.DataObject) -> None:
     tail = data.draw(st.sampled_from([b"", frame()[:30], b"FX", with_body_len(frame(), 2**31)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opendmux.native import (
@@ -385,6 +385,7 @@ def outcome(impl: type[Switch], pieces: list[bytes]) -> tuple[Any, ...]:
     return events, pushes, counts, sent, bench.out(), bench.switch.counters()
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_cuts_do_not_change_the_result(data: st.DataObject) -> None:
     tail = data.draw(st.sampled_from([b"", frame()[:43], b"FX", with_body_len(frame(), 2**31)]))

@@ -1,0 +1,97 @@
+"""``opendmux sim``: the simulator on a port of its own."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from opendmux.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+
+    import trio
+
+    from opendmux.sim import SimConfig
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the command line."""
+    parser = subparsers.add_parser(
+        "sim",
+        help="run a simulated OpenD",
+        description="Run a simulated OpenD: prices, orders and accounts are made up, and the same for the same seed.",
+    )
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1:11111",
+        metavar="HOST:PORT",
+        help="address for clients; port 0 takes a free one (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="which world to make up (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--control",
+        metavar="HOST:PORT",
+        help="address for JSON commands of tests, without any login; off by default",
+    )
+    parser.add_argument(
+        "--strict-serials",
+        action="store_true",
+        help="ignore requests whose serial number does not grow (the official Python SDK sends some)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until SIGINT or SIGTERM. Raises ConfigError when an address can't be used."""
+    import trio
+
+    from opendmux.sim import SimConfig
+
+    config = SimConfig(seed=args.seed, epoch=time.time(), strict_serials=args.strict_serials)
+    trio.run(_serve, config, args.listen, args.control)
+    return 0
+
+
+async def _serve(config: SimConfig, listen: str, control: str | None) -> None:
+    import trio
+
+    from opendmux.sim import open_simulator, serve_control
+
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        listeners = await _listen(listen)
+        control_listeners = await _listen(control) if control else []
+        async with open_simulator(config) as simulator, trio.open_nursery() as nursery:
+            await nursery.start(simulator.serve, listeners)
+            text = f"opendmux sim: SIMULATED OpenD on {_address(listeners)}, seed {config.seed}"
+            if control_listeners:
+                await nursery.start(serve_control, simulator, control_listeners)
+                text += f", control on {_address(control_listeners)}"
+            print(text, flush=True)
+            async for _ in signals:
+                break
+            nursery.cancel_scope.cancel()
+
+
+async def _listen(address: str) -> list[trio.SocketListener]:
+    """Bound listeners. Raises ConfigError with a sentence for the user."""
+    import trio
+
+    host, colon, port_text = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port_text.isascii() or not port_text.isdigit() or int(port_text) > 65_535:
+        raise ConfigError(f"{address!r} is not an address: it must be HOST:PORT, for example 127.0.0.1:11111")
+    try:
+        return await trio.open_tcp_listeners(int(port_text), host=host)
+    except OSError as error:
+        raise ConfigError(f"can't listen on {address}: {error.strerror or error}") from error
+
+
+def _address(listeners: list[trio.SocketListener]) -> str:
+    host, port = listeners[0].socket.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

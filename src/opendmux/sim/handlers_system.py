@@ -1,0 +1,107 @@
+"""1001-1005: connection, state, keep-alive, user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opendmux.wire.pb import opend, opend_sim
+from opendmux.wire.protocols import ProtoId
+
+from .numbers import QotMarket
+from .refusal import Refused
+from .routes import Route, Routes
+from .venues import VENUES
+
+if TYPE_CHECKING:
+    from .world import Session, World
+
+__all__ = ["ROUTES"]
+
+_READY = 10
+"""ProgramStatusType"""
+_LEVEL2 = 3
+"""QotRight"""
+_HONG_KONG = 6
+"""UserAttribution"""
+
+
+def init_connect(world: World, session: Session, c2s: opend.InitConnectC2S) -> opend.InitConnectS2C:
+    if session.initialized:
+        raise Refused("InitConnect was sent before on this connection")
+    if not (c2s.HasField("clientVer") and c2s.HasField("clientID")):
+        raise Refused("clientVer and clientID must be given")
+    if c2s.pushProtoFmt not in {0, 1}:
+        raise Refused(f"unknown pushProtoFmt {c2s.pushProtoFmt}")
+    session.initialized = True
+    session.recv_notify = c2s.recvNotify
+    session.push_fmt = c2s.pushProtoFmt
+    session.record.client_id = c2s.clientID
+    return opend.InitConnectS2C(
+        serverVer=world.config.server_ver,
+        loginUserID=world.config.login_user_id,
+        connID=session.conn_id,
+        connAESKey=session.client_key,
+        keepAliveInterval=world.config.keep_alive_interval_s,
+        userAttribution=_HONG_KONG,
+    )
+
+
+def get_global_state(world: World, session: Session, c2s: opend.GetGlobalStateC2S) -> opend.GetGlobalStateS2C:
+    del c2s
+    stock, future = VENUES[QotMarket.HK].state, VENUES[QotMarket.HK_FUTURE].state
+    return opend.GetGlobalStateS2C(
+        marketHK=stock,
+        marketUS=stock,
+        marketSH=stock,
+        marketSZ=stock,
+        marketHKFuture=future,
+        marketUSFuture=future,
+        marketSGFuture=future,
+        marketJPFuture=future,
+        marketSG=stock,
+        marketMY=stock,
+        marketJP=stock,
+        qotLogined=True,
+        trdLogined=True,
+        serverVer=world.config.server_ver,
+        serverBuildNo=world.config.server_build_no,
+        time=int(world.now),
+        localTime=world.now,
+        programStatus=opend.ProgramStatus(type=_READY),
+        connID=session.conn_id,
+    )
+
+
+def keep_alive(world: World, session: Session, c2s: opend.KeepAliveC2S) -> opend.KeepAliveS2C:
+    del session, c2s
+    return opend.KeepAliveS2C(time=int(world.now))
+
+
+def get_user_info(world: World, session: Session, c2s: opend_sim.GetUserInfoC2S) -> opend_sim.GetUserInfoS2C:
+    del session, c2s  # every flag is answered with everything
+    info = opend_sim.GetUserInfoS2C(
+        nickName="Simulated user",
+        avatarUrl="",
+        apiLevel="",
+        isNeedAgreeDisclaimer=False,
+        userID=world.config.login_user_id,
+        updateType=0,
+        webKey="",
+        hasUSOptionQotRight=True,
+        subQuota=world.subscriptions.quota,
+        historyKLQuota=world.config.history_quota,
+        userAttribution=_HONG_KONG,
+        isAppNNOrMM=True,
+    )
+    for field in info.DESCRIPTOR.fields:
+        if field.name.endswith("QotRight") and not field.name.startswith("has"):
+            setattr(info, field.name, _LEVEL2)
+    return info
+
+
+ROUTES: Routes = {
+    ProtoId.INIT_CONNECT: Route(opend.InitConnectRequest, opend.InitConnectResponse, init_connect),
+    ProtoId.GET_GLOBAL_STATE: Route(opend.GetGlobalStateRequest, opend.GetGlobalStateResponse, get_global_state),
+    ProtoId.KEEP_ALIVE: Route(opend.KeepAliveRequest, opend.KeepAliveResponse, keep_alive),
+    ProtoId.GET_USER_INFO: Route(opend_sim.GetUserInfoRequest, opend_sim.GetUserInfoResponse, get_user_info),
+}

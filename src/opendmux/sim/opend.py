@@ -1,0 +1,205 @@
+"""The simulator: streams in, streams out, one market."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import trio
+from trio import socket
+
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import ProtoId
+
+from .config import SimConfig
+from .connection import GOODBYE_S, Connection, Gate
+from .feed import Feed
+from .record import ConnectionRecord, Record, RequestRecord, Violation
+from .world import World
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from opendmux.wire.frame import Frame
+
+    from .broker import Broker, Order
+    from .faults import Faults
+    from .subscriptions import SubKey, Subscriptions
+
+__all__ = ["Simulator", "open_simulator"]
+
+log = logging.getLogger("opendmux.sim")
+
+_CONN_STATUS = 3
+"""NotifyType"""
+_MOVES_THE_WATCH = frozenset({ProtoId.QOT_SUB, ProtoId.TRD_PLACE_ORDER, ProtoId.TRD_MODIFY_ORDER})
+
+
+class Simulator:
+    """One simulated OpenD. Made by `open_simulator`; everything here must be called from its Trio run."""
+
+    def __init__(self, config: SimConfig, nursery: trio.Nursery) -> None:
+        start = trio.current_time()
+        self.world = World(config, lambda: trio.current_time() - start)
+        self._nursery = nursery
+        self._gate = Gate()
+        self._connections: dict[int, Connection] = {}
+        self._feed = Feed(self.world, self._gate, self._flush)
+
+    # -- ways in
+
+    async def serve(
+        self,
+        listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+        task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept connections until cancelled. The connections live on in the simulator's own nursery."""
+        await trio.serve_listeners(
+            self.serve_stream, list(listeners), handler_nursery=self._nursery, task_status=task_status
+        )
+
+    async def connect(self) -> trio.SocketStream:
+        """A new connection without a port: one end of a socket pair whose other end is served here."""
+        ours, theirs = socket.socketpair()
+        self._nursery.start_soon(self.serve_stream, trio.SocketStream(theirs))
+        await trio.lowlevel.checkpoint()
+        return trio.SocketStream(ours)
+
+    async def serve_stream(self, stream: trio.abc.Stream) -> None:
+        """Be OpenD on one stream until it ends. Over the connection limit it is closed at once."""
+        world = self.world
+        session = world.open_session()
+        if len(self._connections) >= world.config.max_connections:
+            text = f"connection limit of {world.config.max_connections} reached"
+            world.record.violations.append(Violation(session.number, "connections", 0, 0, text))
+            world.close_session(session, text)
+            await trio.aclose_forcefully(stream)
+            return
+        connection = Connection(stream, session, world, self._gate, self._after_frame)
+        self._connections[session.number] = connection
+        try:
+            await connection.run()
+        except* Exception:
+            log.exception("connection %d of the simulator crashed", session.number)
+            connection.end_reason = "crashed"
+        finally:
+            del self._connections[session.number]
+            world.close_session(session, connection.end_reason or "shut down")
+
+    # -- what a test asks
+
+    @property
+    def config(self) -> SimConfig:
+        return self.world.config
+
+    @property
+    def record(self) -> Record:
+        """Connections, requests and violations so far."""
+        return self.world.record
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        return list(self.world.record.requests)
+
+    @property
+    def violations(self) -> list[Violation]:
+        return list(self.world.record.violations)
+
+    @property
+    def connections(self) -> list[ConnectionRecord]:
+        """The open connections."""
+        return [session.record for session in self.world.sessions.values()]
+
+    @property
+    def broker(self) -> Broker:
+        return self.world.broker
+
+    @property
+    def orders(self) -> list[Order]:
+        return list(self.world.broker.orders.values())
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """The books; ``quota`` and ``min_age_s`` may be changed at any time."""
+        return self.world.subscriptions
+
+    def subscribed_now(self) -> dict[SubKey, list[int]]:
+        """(security, SubType) -> numbers of the connections that hold it."""
+        holders: dict[SubKey, list[int]] = {}
+        for number in self.world.sessions:
+            for pair in self.world.subscriptions.of(number):
+                holders.setdefault(pair, []).append(number)
+        return holders
+
+    @property
+    def faults(self) -> Faults:
+        return self.world.faults
+
+    # -- what a test does
+
+    def drop(self, number: int | None = None) -> int:
+        """End one connection or all of them, at a frame boundary. Returns how many."""
+        chosen = [self._connections[number]] if number in self._connections else []
+        if number is None:
+            chosen = list(self._connections.values())
+        for connection in chosen:
+            connection.end("dropped")
+        return len(chosen)
+
+    def stall(self) -> None:
+        """Nothing is read, answered or pushed until `resume`."""
+        self._gate.close()
+
+    def resume(self) -> None:
+        self._gate.open()
+
+    @property
+    def stalled(self) -> bool:
+        return self._gate.closed
+
+    def notify_connect_status(self, *, qot_logined: bool, trd_logined: bool) -> None:
+        """Tell every connection with recvNotify how OpenD's own logins are."""
+        status = opend.NotifyConnectStatus(qotLogined=qot_logined, trdLogined=trd_logined)
+        self.world.notify(opend.NotifyS2C(type=_CONN_STATUS, connectStatus=status))
+        self._flush()
+
+    # -- inside
+
+    def _after_frame(self, frame: Frame) -> None:
+        self._flush()
+        if frame.proto_id in _MOVES_THE_WATCH:
+            self._feed.look()
+
+    def _flush(self) -> None:
+        batches: dict[int, list[bytes]] = {}
+        for number, frame in self.world.outgoing:
+            batches.setdefault(number, []).append(frame)
+        self.world.outgoing.clear()
+        for number, frames in batches.items():
+            connection = self._connections.get(number)
+            if connection is not None:
+                connection.offer(b"".join(frames))
+
+
+@asynccontextmanager
+async def open_simulator(config: SimConfig | None = None) -> AsyncIterator[Simulator]:
+    """A running simulator. Leaving the block ends all its connections, after at most a second for what is queued.
+
+    What the block raises comes out as it is.
+    """
+    failure: Exception | None = None
+    async with trio.open_nursery() as nursery:
+        simulator = Simulator(config or SimConfig(), nursery)
+        async with trio.open_nursery() as market:
+            market.start_soon(simulator._feed.run)
+            try:
+                yield simulator
+            except Exception as error:  # noqa: BLE001 - raised again below, where no nursery wraps it
+                failure = error
+            market.cancel_scope.cancel()
+        for connection in simulator._connections.values():
+            connection.end("shut down")
+        nursery.cancel_scope.deadline = trio.current_time() + GOODBYE_S
+    if failure is not None:
+        raise failure

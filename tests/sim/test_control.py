@@ -1,0 +1,177 @@
+"""The control port: JSON lines in, JSON lines out."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+import trio
+import trio.testing
+
+from opendmux.sim import serve_control
+from opendmux.wire.protocols import ProtoId
+
+from .kit import BASIC, TENCENT, Play, playing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from trio.testing import MockClock
+
+
+class Listener(trio.abc.Listener[trio.abc.Stream]):
+    """Hands out one stream."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self._stream: trio.abc.Stream | None = stream
+
+    async def accept(self) -> trio.abc.Stream:
+        if self._stream is None:
+            await trio.sleep_forever()
+        assert self._stream is not None
+        stream, self._stream = self._stream, None
+        return stream
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+
+class Control:
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        self.stream = stream
+        self.held = b""
+
+    async def line(self) -> dict[str, Any]:
+        while b"\n" not in self.held:
+            chunk = await self.stream.receive_some()
+            if not chunk:
+                raise trio.EndOfChannel
+            self.held += chunk
+        line, _, self.held = self.held.partition(b"\n")
+        return msgspec.json.decode(line, type=dict[str, Any])
+
+    async def raw(self, data: bytes) -> dict[str, Any]:
+        await self.stream.send_all(data)
+        return await self.line()
+
+    async def ask(self, command: str, **details: Any) -> dict[str, Any]:
+        answer = await self.raw(msgspec.json.encode({"command": command, **details}) + b"\n")
+        assert answer["ok"], answer
+        return answer
+
+
+@asynccontextmanager
+async def controlled(**config: Any) -> AsyncIterator[tuple[Play, Control]]:
+    async with playing(**config) as play:
+        ours, theirs = trio.testing.memory_stream_pair()
+        await play.nursery.start(serve_control, play.sim, [Listener(theirs)])
+        yield play, Control(ours)
+
+
+async def test_report(autojump_clock: MockClock) -> None:
+    async with controlled(seed=9) as (play, control):
+        client = await play.client(clientID="one")
+        await client.subscribe([TENCENT], [BASIC])
+        await client.drain(2)
+        report = await control.ask("report")
+        assert report["seed"] == 9
+        assert [connection["client_id"] for connection in report["connections"]] == ["one"]
+        assert report["connections"][0]["closed_at"] is None
+        assert report["requests"] == {"1001": 1, "3001": 1}
+        assert report["pushes"]["3005"] >= 2
+        assert (report["quota_used"], report["violations"], report["orders"]) == (1, 0, 0)
+
+
+async def test_violations_requests_subscriptions_and_orders(autojump_clock: MockClock) -> None:
+    async with controlled() as (play, control):
+        client = await play.client()
+        await client.subscribe([TENCENT], [BASIC])
+        paper = (await client.accounts())[1]
+        await client.place(paper, remark="r")
+        await client.unlock("e" * 32)
+        await client.head(ProtoId.KEEP_ALIVE, b"x", sha1=b"0" * 20)
+        violations = (await control.ask("violations"))["violations"]
+        assert [(item["rule"], item["proto_id"], item["connection"]) for item in violations] == [("sha1", 1004, 1)]
+        requests = (await control.ask("requests"))["requests"]
+        assert [item["proto_id"] for item in requests] == [1001, 3001, 2001, 2202, 2005, 1004]
+        assert "eeee" not in str(requests)
+        assert len((await control.ask("requests", proto_id=2202))["requests"]) == 1
+        assert [item["proto_id"] for item in (await control.ask("requests", last=2))["requests"]] == [2005, 1004]
+        subscriptions = await control.ask("subscriptions")
+        assert subscriptions["now"] == [{"code": "HK.00700", "sub_type": 1, "connections": [1]}]
+        assert subscriptions["ever"] == [{"code": "HK.00700", "sub_type": 1, "times": 1}]
+        order = (await control.ask("orders"))["orders"][0]
+        assert (order["code"], order["side"], order["status"], order["remark"]) == (
+            "HK.00700",
+            "BUY",
+            "FILLED_ALL",
+            "r",
+        )
+        await control.ask("clear")
+        assert (await control.ask("violations"))["violations"] == []
+
+
+async def test_tricks(autojump_clock: MockClock) -> None:
+    async with controlled() as (play, control):
+        client = await play.client(recvNotify=True)
+        await control.ask("quota", value=0)
+        assert (await client.subscribe([TENCENT], [BASIC])).retType == -1
+        await control.ask("quota", value=5)
+        await control.ask("min_age", seconds=0)
+        assert (await client.subscribe([TENCENT], [BASIC])).retType == 0
+        assert (await client.subscribe([TENCENT], [BASIC], isSubOrUnSub=False)).retType == 0
+        await control.ask("refuse", proto_id=3001, text="closed")
+        assert (await client.subscribe([TENCENT], [BASIC])).retMsg == "closed"
+        await control.ask("refuse", proto_id=3001)
+        await control.ask("delay", proto_id=3001, seconds=2.5)
+        start = trio.current_time()
+        assert (await client.subscribe([TENCENT], [BASIC])).retType == 0
+        assert trio.current_time() - start == pytest.approx(2.5)
+        await control.ask("mute")
+        await client.drain(0.1)
+        assert await client.drain(3) == []
+        await control.ask("mute", on=False)
+        assert await client.drain(3) != []
+        await control.ask("notify", qot_logined=False)
+        assert (await client.frame()).proto_id in {ProtoId.NOTIFY, ProtoId.QOT_UPDATE_BASIC_QOT}
+        await client.unlock()
+        assert (await control.ask("report"))["unlocked"]
+        await control.ask("lock")
+        assert not (await control.ask("report"))["unlocked"]
+        await control.ask("stall")
+        assert (await control.ask("report"))["stalled"]
+        await control.ask("resume")
+        assert (await control.ask("drop", connection=99))["dropped"] == 0
+        assert (await control.ask("drop"))["dropped"] == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b"what\n", "JSON"),
+        (b"[1]\n", "Expected"),
+        (b"{}\n", "known are"),
+        (b'{"command": 5}\n', "known are"),
+        (b'{"command": "delay", "proto_id": "x", "seconds": 1}\n', "proto_id must be a number"),
+        (b'{"command": "quota", "value": true}\n', "value must be a number"),
+    ],
+)
+async def test_bad_commands_are_answered(autojump_clock: MockClock, line: bytes, text: str) -> None:
+    async with controlled() as (_, control):
+        answer = await control.raw(line)
+        assert answer["ok"] is False
+        assert text in answer["error"]
+        assert (await control.ask("report"))["ok"]
+
+
+async def test_lines_may_come_in_any_cuts_but_not_too_long(autojump_clock: MockClock) -> None:
+    async with controlled() as (_, control):
+        for byte in b'\n{"command":':
+            await control.stream.send_all(bytes([byte]))
+        assert (await control.raw(b'"report"}\n{"command":"orders"}\n'))["ok"]
+        assert (await control.line())["orders"] == []
+        assert (await control.raw(b"x" * 70_000))["ok"] is False
+        with pytest.raises(trio.EndOfChannel):
+            await control.line()
