@@ -55,6 +55,7 @@ from .streams import (
     Actions,
     Done,
     Kind,
+    Options,
     RegRequest,
     Security,
     Space,
@@ -211,6 +212,22 @@ class Ledger:
         """Owners registered for any K line of an event contract: push 3451 does not say of which period it is."""
         ready = self._audiences.ready_klines.get((market, code, lane))
         return self._audiences.find_klines(market, code, lane) if ready is None else ready
+
+    def holds(self, owner: int, key: StreamKey) -> bool:
+        """True when the owner has subscribed the stream."""
+        record = self._owners.get(owner)
+        return record is not None and key in record.held
+
+    def fits(self, owner: int, key: StreamKey, options: Options) -> bool:
+        """Whether a subscription with these (normalised) options meets nobody with others on this connection."""
+        stream = self._upstream.streams.get(key)
+        if stream is None or stream.options == options:
+            return True
+        return set(stream.holders) == {owner} and all(operation.owner.ident == owner for operation in stream.pins)
+
+    def empty(self) -> bool:
+        """Nothing is held, asked for or left behind upstream."""
+        return not self._upstream.streams
 
     # -- what is there ----------------------------------------------------------------------------------------------
 
