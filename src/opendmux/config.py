@@ -20,9 +20,9 @@ __all__ = [
     "SIM",
     "Address",
     "Config",
+    "Limits",
     "Listener",
     "OnOutage",
-    "Limits",
     "Timeouts",
     "UpstreamConfig",
     "check",
@@ -119,8 +119,8 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listen: tuple[str, ...]
     """HOST:PORT each."""
     upstream: tuple[str, ...]
-    """One name; or several, a group: quotes come from the first that answers and fail over to the next, trade calls go to the
-    first alone and never fail over."""
+    """One name; or several, a group: quotes come from the first that answers and fail over to the next, trade calls
+    go to the first alone and never fail over."""
     on_outage: OnOutage | None = None
     """As in the main section, for these ports."""
 
@@ -145,8 +145,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``shared``: one unlock opens real trading for all clients, as with OpenD itself. ``own``: each client must unlock
     for itself."""
     budgets: bool = True
-    """Keep OpenD's limits per 30 seconds for all clients together: requests over them wait a little or are refused with the
-    time to come back, instead of being refused by OpenD."""
+    """Keep OpenD's limits per 30 seconds for all clients together: requests over them wait a little or are refused
+    with the time to come back, instead of being refused by OpenD."""
     coalesce: bool = True
     """Ask identical reads that are in flight once."""
     allow_unknown: bool = False

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from bench_servers import COMMAND, Frames, StubProcess, StubThread, python_server
 from google.protobuf.empty_pb2 import Empty
 
 from opendmux.cli import bench
@@ -30,6 +29,8 @@ from opendmux.cli._bench_frames import (
 )
 from opendmux.cli.bench import Address, BenchError
 from opendmux.native import _load
+
+from .bench_servers import COMMAND, Frames, StubProcess, StubThread, python_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -69,7 +69,12 @@ def test_opend_is_killed_and_restarted_under_two_subscribed_programs(tmp_path: P
             for program in programs:
                 for _ in range(3):
                     program.wait_push("ticker")
-                sequences = [row["sequence"] for push in program.drain_pushes() if push["push"] == "ticker" for row in push["data"]]
+                sequences = [
+                    row["sequence"]
+                    for push in program.drain_pushes()
+                    if push["push"] == "ticker"
+                    for row in push["data"]
+                ]
                 assert len(sequences) == len(set(sequences)), "no tick comes twice"
             report = control.ask("report")
             assert len(report["connections"]) == 1

@@ -245,10 +245,10 @@ async def test_what_clients_hold_is_restored_before_the_link_is_ready(autojump_c
         assert set(c2s.subTypeList) == {1, 4}
         assert c2s.isSubOrUnSub
         assert c2s.isRegOrUnRegPush
-        assert w.proxy.link.state is LinkState.CONNECTING
+        assert w.proxy.link.state == LinkState.CONNECTING
         await w.opend.reply(replayed, OK)
         await trio.testing.wait_all_tasks_blocked()
-        assert w.proxy.link.state is LinkState.READY
+        assert w.proxy.link.state.value == "ready"
         (accounts,) = w.opend.bodies(2008)
         assert set(opend.SubAccPushRequest.FromString(accounts).c2s.accIDList) == {5, 6}
         await w.opend.push(3011, bodies.ticker_push(1, "00700"))

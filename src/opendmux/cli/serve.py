@@ -146,7 +146,9 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face]) -> None:
     for face in faces:
         where = " and ".join(str(address_of(sock)) for sock in face.bound)
         name = face.reach.name
-        upstream = "SIMULATED OpenD (built in; no real market, no real money)" if name == "SIMULATED" else f"OpenD at {name}"
+        upstream = (
+            "SIMULATED OpenD (built in; no real market, no real money)" if name == "SIMULATED" else f"OpenD at {name}"
+        )
         if face.reach.trade_name is not None:
             upstream += f"; trading at {face.reach.trade_name} alone"
         lines += [f"  clients    connect to {where}", f"  upstream   {upstream}"]

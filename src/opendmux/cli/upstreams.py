@@ -42,7 +42,9 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                 for name in key:
                     if name not in upstreams:
                         known = ", ".join(upstreams)
-                        raise ConfigError(f"listener {listener.listen}: no upstream is called {name!r} (there are: {known})")
+                        raise ConfigError(
+                            f"listener {listener.listen}: no upstream is called {name!r} (there are: {known})"
+                        )
                     if name not in dials:
                         dials[name] = await _dial_of(upstreams[name].address, config, stack)
                 if key not in reaches:

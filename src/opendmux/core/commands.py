@@ -9,7 +9,22 @@ from typing import TypeAlias
 
 from .identity import Session
 
-__all__ = ["Ask", "Close", "CloseLane", "Command", "Failure", "Forward", "OpenLane", "Outcome", "Push", "Reply", "Request", "Then", "UseRow", "Witness"]
+__all__ = [
+    "Ask",
+    "Close",
+    "CloseLane",
+    "Command",
+    "Failure",
+    "Forward",
+    "OpenLane",
+    "Outcome",
+    "Push",
+    "Reply",
+    "Request",
+    "Then",
+    "UseRow",
+    "Witness",
+]
 
 
 @dataclass(frozen=True, slots=True)

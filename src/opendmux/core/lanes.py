@@ -1,7 +1,7 @@
 """The lanes: upstream connections with different properties, and what belongs to each.
 
-One OpenD connection has one push format, one set of options per subscribed stream, and one set of account pushes. Clients that need another
-of these get it from another connection, a lane of its own:
+One OpenD connection has one push format, one set of options per subscribed stream, and one set of account pushes.
+Clients that need another of these get it from another connection, a lane of its own:
 
 - MAIN: protobuf pushes; nearly everything. Always wanted.
 - JSON: pushes as JSON, for clients whose InitConnect asks for them; made when the first such client comes.

@@ -1,8 +1,8 @@
 """Between a decision to forward and the sending: OpenD's 30-second windows, and one question asked once.
 
-A request that OpenD counts waits here for its turn, or is refused in time with the moment to come back; identical reads that are
-on their way are asked upstream once and answered to all who asked. Requests that OpenD does not count never come here: the switch
-passes them on.
+A request that OpenD counts waits here for its turn, or is refused in time with the moment to come back; identical
+reads that are on their way are asked upstream once and answered to all who asked. Requests that OpenD does not count
+never come here: the switch passes them on.
 """
 
 from __future__ import annotations

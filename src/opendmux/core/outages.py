@@ -1,8 +1,8 @@
 """What clients see when OpenD goes away and comes back.
 
-``hold`` (the default): connections stay, KeepAlive is answered, requests are refused with the reason, and clients that take
-notifications get a Notify of type ConnStatus when it goes and when it is back. ``close``: clients are closed at a frame
-boundary, so that an SDK with a recovery of its own runs it.
+``hold`` (the default): connections stay, KeepAlive is answered, requests are refused with the reason, and clients
+that take notifications get a Notify of type ConnStatus when it goes and when it is back. ``close``: clients are
+closed at a frame boundary, so that an SDK with a recovery of its own runs it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Outages:
         told = self._status(lane, qot_logined=False, trd_logined=False, now=now)
         return [*(Close(session, reason) for session in closing), *told]
 
-    def over(self, lane: Lane, now: float) -> list[Command]:
+    def over(self, lane: Lane) -> list[Command]:
         """It is back: OpenD is asked how its own logins are, and clients are told that."""
         if lane.kind is LaneKind.EXTRA or not self._listeners(lane):
             return []

@@ -29,8 +29,8 @@ WRITES: dict[int, type[Message]] = {
 def stamp_untrusted(proto_id: int, proto_fmt: int, body: bytes, conn_id: int, serial_no: int) -> bytes:
     """The body with C2S.packetID set to these values.
 
-    A protobuf body keeps every other byte. A JSON body is parsed strictly and comes out in canonical form, so that OpenD reads what
-    we read.
+    A protobuf body keeps every other byte. A JSON body is parsed strictly and comes out in canonical form, so that
+    OpenD reads what we read.
     """
     if proto_fmt == ProtoFmt.PROTOBUF:
         return patch_packet_id_untrusted(body, conn_id, serial_no)

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from opendmux.errors import RemoteProtocolError
+from opendmux.native import Push as NativePush
 from opendmux.native import (
     build_frame,
     read_bytes_untrusted,
@@ -19,7 +20,6 @@ from opendmux.native import (
     read_security_untrusted,
     read_varint_untrusted,
 )
-from opendmux.native import Push as NativePush
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 
 __all__ = ["Body", "Item", "Place", "open_untrusted"]

@@ -186,7 +186,9 @@ class Pushes:
         return self.to_owners([] if owner is None else [owner], push.frame, now)
 
     def _notify(self, push: NativePush, _body: Body, now: float) -> list[Push]:
-        return self.to_owners([s.owner for s in self._sessions.values() if s.recv_notify and s.lane == self._lane], push.frame, now)
+        return self.to_owners(
+            [s.owner for s in self._sessions.values() if s.recv_notify and s.lane == self._lane], push.frame, now
+        )
 
     def _everybody(self, push: NativePush, _body: Body, now: float) -> list[Push]:
         return self.to_owners([s.owner for s in self._sessions.values() if s.lane == self._lane], push.frame, now)
@@ -243,4 +245,3 @@ class Pushes:
     def _slots(self, owners: Sequence[int]) -> list[int]:
         sessions = self._sessions
         return [sessions[owner].slot for owner in owners if owner in sessions]
-

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from opendmux.wire.frame import RetType
@@ -33,6 +34,12 @@ class Ticket(Protocol):
         """Called once."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Asker:
+    owner: int
+    ticket: Ticket
+
+
 class Quotes:
     """Subscriptions on one lane; every method returns what is to be done."""
 
@@ -43,11 +50,11 @@ class Quotes:
 
     def subscribe(self, owner: int, wanted: SubRequest, ticket: Ticket, now: float) -> list[Command]:
         """Subscribe or unsubscribe; the ticket ends now or after upstream's answer."""
-        return self._commands(self._ledger.subscribe(owner, wanted, (owner, ticket), now), now)
+        return self._commands(self._ledger.subscribe(owner, wanted, _Asker(owner, ticket), now), now)
 
     def register(self, owner: int, wanted: RegRequest, ticket: Ticket, now: float) -> list[Command]:
         """Register or unregister for pushes."""
-        return self._commands(self._ledger.register(owner, wanted, (owner, ticket), now), now)
+        return self._commands(self._ledger.register(owner, wanted, _Asker(owner, ticket), now), now)
 
     def close_owner(self, owner: int, now: float, *, link_ready: bool) -> list[Command]:
         """The owner is gone."""
@@ -81,9 +88,10 @@ class Quotes:
         commands: list[Command] = [self._ask(sub) for sub in actions.send]
         self._pushes.drop(actions.released)
         for done in actions.done:
-            owner, ticket = done.token  # type: ignore[misc]  # the ledger gives back the token it was given
-            first = self._pushes.first_pushes(owner, done.first_pushes)
-            commands += ticket.ended(done.ret_type, done.ret_msg, first, now)
+            asker = done.token
+            assert isinstance(asker, _Asker), "the ledger gives back the token it was given"
+            first = self._pushes.first_pushes(asker.owner, done.first_pushes)
+            commands += asker.ticket.ended(done.ret_type, done.ret_msg, first, now)
         return commands
 
     def _ask(self, sub: UpstreamSub) -> Ask:

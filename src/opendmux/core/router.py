@@ -1,13 +1,14 @@
 """The router: a client's frame, an upstream reply or a change of a link comes in, commands come out.
 
-Theory of operation. The native switch has already passed on what may be forwarded blindly; what arrives here is what core
-must see: frames before InitConnect, INSPECT, LOCAL and DENY cells, everything while the link is down, bad frames, and
-replies of EVENT cells. State changes at once and completely; the returned commands are executed in order by runtime. A
-request is answered exactly once: by a command from here, or by the closing of its session.
+Theory of operation. The native switch has already passed on what may be forwarded blindly; what arrives here is what
+core must see: frames before InitConnect, INSPECT, LOCAL and DENY cells, everything while the link is down, bad
+frames, and replies of EVENT cells. State changes at once and completely; the returned commands are executed in order
+by runtime. A request is answered exactly once: by a command from here, or by the closing of its session.
 
-While a lane is down requests are refused at once with the reason. Two exceptions. The Python SDK restores its subscriptions
-exactly once after a reconnect, so the restore calls of a session that was opened during the outage are parked until the lane
-is back or their time is up, when the session is closed and the SDK will try again. And a lane that is just being made
+While a lane is down requests are refused at once with the reason. Two exceptions. The Python SDK restores its
+subscriptions exactly once after a reconnect, so the restore calls of a session that was opened during the outage are
+parked until the lane is back or their time is up, when the session is closed and the SDK will try again. And a lane
+that is just being made
 for its first client lets all requests wait.
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
@@ -68,7 +69,7 @@ class Policy:
     budgets: bool = True
     coalesce: bool = True
     reply_s: float = 11.0
-    waits: Waits = Waits()
+    waits: Waits = field(default_factory=Waits)
 
 
 class Router:
@@ -81,9 +82,7 @@ class Router:
         self.wall_offset = 0.0
         """Add to ``now`` for UTC seconds; kept right by runtime."""
         self.unlock = Unlock(policy.unlock)
-        self.lanes = Lanes(
-            address, self.sessions, self.unlock, extra=policy.extra_lanes, trade_address=trade_address
-        )
+        self.lanes = Lanes(address, self.sessions, self.unlock, extra=policy.extra_lanes, trade_address=trade_address)
         self.subscriptions = Subscriptions(self.lanes, open_s=policy.park_s)
         self.metering = Metering(
             self.lanes,
@@ -308,7 +307,7 @@ class Router:
         lane = self.lanes[index]
         first = not lane.ever_ready
         lane.upstream.ready, lane.opening, lane.ever_ready = True, False, True
-        commands = [] if first else self._outages.over(lane, now)
+        commands = [] if first else self._outages.over(lane)
         waiting = list(lane.waiting)
         lane.waiting.clear()
         for session in self.sessions.values():
@@ -319,9 +318,7 @@ class Router:
                 commands += item.go(now)
         return commands
 
-    def link_lost(
-        self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float
-    ) -> list[Command]:
+    def link_lost(self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
         """The lane's connection ended. ``pending``: what waited for a reply, by its continuation or as passed on."""
         lane = self.lanes[index]
         was_ready = lane.upstream.ready

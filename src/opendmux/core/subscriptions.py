@@ -1,8 +1,8 @@
 """Subscription requests of clients (3001, 3002, 3003, 3455) over all lanes.
 
-A stream lives on the lane where its options fit. A client's home lane comes first; where somebody else uses other options
-there, the request goes to an EXTRA lane, one that has the stream with the same options or not at all, made when there is none.
-When the pool is used up the client is told; it never gets another client's stream.
+A stream lives on the lane where its options fit. A client's home lane comes first; where somebody else uses other
+options there, the request goes to an EXTRA lane, one that has the stream with the same options or not at all, made
+when there is none. When the pool is used up the client is told; it never gets another client's stream.
 
 A request may therefore fall into parts, one per lane. It is still atomic: when a part is refused, what the others
 added for this client is given up again and the client gets that refusal.
@@ -174,7 +174,9 @@ class Subscriptions:
         owner = request.session.owner
         lanes = {self.holder(owner, key) for key in find(request)}
         if len(lanes) > 1:
-            raise RemoteProtocolError("these securities were subscribed with different options: ask for them one by one")
+            raise RemoteProtocolError(
+                "these securities were subscribed with different options: ask for them one by one"
+            )
         lane = lanes.pop() if lanes else None
         return lane if lane is not None and lane.kind is LaneKind.EXTRA else None
 
@@ -230,8 +232,10 @@ class Subscriptions:
                 session=request.session,
                 go=lambda later: lane.quotes.subscribe(owner, piece, part, later),
                 give_up=lambda later: part.ended(
-                    RetType.DISCONNECT, f"no further connection to OpenD could be made: {lane.upstream.absence(later)}",
-                    (), later,
+                    RetType.DISCONNECT,
+                    f"no further connection to OpenD could be made: {lane.upstream.absence(later)}",
+                    (),
+                    later,
                 ),
             )
         )

@@ -1,4 +1,5 @@
-"""Trade requests that core must see, on one lane: 2005 unlock, 2008 account pushes, and the writes that carry a PacketID."""
+"""Trade requests that core must see, on one lane: 2005 unlock, 2008 account pushes, and the writes that carry a
+PacketID."""
 
 from __future__ import annotations
 
@@ -120,7 +121,9 @@ class Trading:
         except RemoteProtocolError as error:
             return [refused(request, f"{name} was not sent: {error}")]
         if real and not self._unlock.may_trade(request.session.owner):
-            return [refused(request, f"{name} was not sent: this program has not unlocked trading (unlock_trade) itself")]
+            return [
+                refused(request, f"{name} was not sent: this program has not unlocked trading (unlock_trade) itself")
+            ]
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
             if outcome.failure is not None:

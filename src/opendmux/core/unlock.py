@@ -1,7 +1,8 @@
 """Who may trade for real, given that OpenD has one lock for everybody.
 
-``shared`` is OpenD's own behaviour: one unlock opens trading for all, a lock closes it for all. ``own`` makes it personal: a client
-trades for real only after a 2005 of its own was accepted, and its lock is passed to OpenD only when nobody else needs it open.
+``shared`` is OpenD's own behaviour: one unlock opens trading for all, a lock closes it for all. ``own`` makes it
+personal: a client trades for real only after a 2005 of its own was accepted, and its lock is passed to OpenD only
+when nobody else needs it open.
 """
 
 from __future__ import annotations

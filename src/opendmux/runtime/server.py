@@ -1,15 +1,16 @@
 """The supervision tree. Nesting is the shutdown order: services outlive sessions, sessions outlive listeners.
 
-Start: bind (a port in use is known at once), run the stations, and listen for each of them when its link has been ready
-once: until then a connection is refused, which is the one failure that every SDK recovers from. Stop: close the listeners,
-let sessions finish what is in flight until the drain deadline, then stop the services, the upstream links last.
+Start: bind (a port in use is known at once), run the stations, and listen for each of them when its link has been
+ready once: until then a connection is refused, which is the one failure that every SDK recovers from. Stop: close the
+listeners, let sessions finish what is in flight until the drain deadline, then stop the services, the upstream links
+last.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -34,8 +35,8 @@ log = logging.getLogger("opendmux.server")
 class Face:
     """Where clients connect, and which upstream they get.
 
-    ``bound``: bound sockets that do not listen yet; they are closed at the end. ``listeners``: others, such as memory listeners
-    of tests.
+    ``bound``: bound sockets that do not listen yet; they are closed at the end. ``listeners``: others, such as memory
+    listeners of tests.
     """
 
     reach: Reach
@@ -133,7 +134,7 @@ async def _accept_all(
     """Listen on every face as soon as its upstream has been reached."""
     async with trio.open_nursery() as nursery:
 
-        async def one(face: Face, task_status: trio.TaskStatus[None]) -> None:
+        async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
             key = id(face.reach)
             station = stations[key]
             await station.link.first_ready.wait()
