@@ -14,7 +14,7 @@ from opendmux.errors import ConfigError
 
 from . import bench, serve, sim
 
-__all__ = ["main"]
+__all__ = ["bench", "main", "serve", "sim"]
 
 COMMANDS = {"serve": serve, "sim": sim, "bench": bench}
 
