@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from opendmux.wire.cipher import EncAlgo, RsaKey
 from opendmux.wire.pb import opend
+from opendmux.wire.secure import ServerSide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -189,3 +190,31 @@ def hello_reply(key: str = KEY, iv: str | None = None, *, ret_type: int = 0) -> 
 IV_OF = {EncAlgo.FTAES_ECB: None, EncAlgo.AES_ECB: "", EncAlgo.AES_CBC: IV, EncAlgo.NONE: None}
 """aesCBCiv as the reply has it for each algorithm."""
 AES = [EncAlgo.FTAES_ECB, EncAlgo.AES_ECB, EncAlgo.AES_CBC]
+
+
+# -- connections
+
+MAX_BODY = 3000
+HEADER_LEN = 44
+HELD_MAX = HEADER_LEN + MAX_BODY + 31
+
+
+def by(algo: EncAlgo) -> Callable[[bytes], bytes]:
+    return lambda body: encrypt(algo, body)
+
+
+def is_damaged(header: bytes, body: bytes) -> bool:
+    return hashlib.sha1(body).digest() != header[16:36]
+
+
+def new_server() -> ServerSide:
+    return ServerSide(RSA, MAX_BODY)
+
+
+def encrypted(algo: EncAlgo) -> ServerSide:
+    """A connection whose InitConnect has been read and answered."""
+    server = new_server()
+    server.receive_untrusted(frame(INIT, hello(algo), OURS.encrypt))
+    server.use(algo, KEY, IV_OF[algo])
+    server.seal(frame(INIT, hello_reply(iv=IV_OF[algo])))
+    return server

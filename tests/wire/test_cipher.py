@@ -319,5 +319,5 @@ def test_a_file_without_end_is_not_read_to_the_end() -> None:
 
 
 def test_the_library_is_loaded_when_it_is_needed() -> None:
-    program = "import sys, opendmux.wire.cipher; sys.exit('cryptography' in sys.modules)"
+    program = "import sys, opendmux.wire.secure; sys.exit('cryptography' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
