@@ -111,6 +111,8 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What listeners call it."""
     address: str
     """HOST:PORT, or ``sim``."""
+    rsa_private_key: str = ""
+    """OpenD's RSA key file (its option of the same name), when its API is encrypted."""
 
 
 class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -136,6 +138,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Several OpenDs, by name. Empty: the one of ``upstream``."""
     listeners: tuple[Listener, ...] = ()
     """Which ports lead to which of them. Empty: ``listen`` leads to the first."""
+    rsa_private_key: str = ""
+    """RSA key file (PEM, PKCS#1 or PKCS#8) for clients that encrypt; plain ones work on the same port. The Python SDK can read
+    answers of 1024-bit keys only."""
+    upstream_rsa_private_key: str = ""
+    """OpenD's RSA key file, when ``upstream`` is encrypted."""
     sim_seed: int = 1
     """Seed of the embedded simulator."""
     on_outage: OnOutage = "hold"

@@ -12,6 +12,7 @@ from opendmux.runtime.binding import bind, dial_group, dial_tcp
 from opendmux.runtime.server import Face
 from opendmux.runtime.station import Reach
 from opendmux.runtime.upstream import Dial
+from opendmux.wire.cipher import RsaKey
 
 __all__ = ["faces_of", "name_of"]
 
@@ -29,9 +30,10 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
 
     Raises ConfigError; everything that was bound is closed again then.
     """
-    configured = config.upstreams or (UpstreamConfig("opend", config.upstream),)
+    configured = config.upstreams or (UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key),)
     upstreams = {upstream.name: upstream for upstream in configured}
     listeners = config.listeners or (Listener(config.listen, (configured[0].name,)),)
+    client_key = RsaKey.load(config.rsa_private_key) if config.rsa_private_key else None
     async with AsyncExitStack() as stack:
         faces: list[Face] = []
         try:
@@ -48,9 +50,9 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                     if name not in dials:
                         dials[name] = await _dial_of(upstreams[name].address, config, stack)
                 if key not in reaches:
-                    reaches[key] = _reach([(name_of(upstreams[name].address), dials[name]) for name in key])
+                    reaches[key] = _reach([(upstreams[name], dials[name]) for name in key])
                 on_outage = listener.on_outage or config.on_outage
-                faces.append(Face(reaches[key], config, on_outage, bind(listener.listen)))
+                faces.append(Face(reaches[key], config, on_outage, client_key, bind(listener.listen)))
             yield faces
         finally:
             for face in faces:
@@ -67,9 +69,16 @@ async def _dial_of(address: str, config: Config, stack: AsyncExitStack) -> Dial:
     return simulator.connect
 
 
-def _reach(members: list[tuple[str, Dial]]) -> Reach:
+def _reach(members: list[tuple[UpstreamConfig, Dial]]) -> Reach:
     """A single OpenD, or a group: quotes from whichever answers, trade calls from the first alone."""
-    if len(members) == 1:
-        return Reach(*members[0])
-    name = " or ".join(name for name, _dial in members)
-    return Reach(name, dial_group(members), trade_name=members[0][0], trade_dial=members[0][1])
+    paths = {member.rsa_private_key for member, _dial in members}
+    if len(paths) > 1:
+        names = ", ".join(member.name for member, _dial in members)
+        raise ConfigError(f"the upstreams {names} are one group: they must have the same rsa_private_key")
+    path = paths.pop()
+    rsa_key = RsaKey.load(path) if path else None
+    named = [(name_of(member.address), dial) for member, dial in members]
+    if len(named) == 1:
+        return Reach(*named[0], rsa_key=rsa_key)
+    name = " or ".join(name for name, _dial in named)
+    return Reach(name, dial_group(named), trade_name=named[0][0], trade_dial=named[0][1], rsa_key=rsa_key)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from opendmux.wire.handshake import Identity, State
+from opendmux.wire.secure import ServerSide
 
 __all__ = ["Session", "Upstream"]
 
@@ -25,7 +26,8 @@ class Session:
     transport: str
     conn_id: int
     """The connID this client is told: random, 63 bits, never upstream's."""
-    aes_key: str = field(repr=False)
+    random: bytes = field(repr=False)
+    """Secret random bytes for this connection's key and IV."""
     row: bytes
     """The policy row in force; what waits in a queue is gated by it again when it leaves the queue."""
     on_outage: str = "hold"
@@ -37,6 +39,8 @@ class Session:
     """The upstream connection that its requests use and that its pushes come from, unless a stream needs another."""
     restoring: bool = False
     """Opened while its lane was down: its restore calls are parked until the lane is back."""
+    secure: ServerSide | None = None
+    """What encrypts this connection; None where nothing does."""
     settled_at: float = 0.0
     """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
 

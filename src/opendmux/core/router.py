@@ -22,6 +22,7 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
+from opendmux.wire.cipher import EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt, RetType
 from opendmux.wire.handshake import Act, Identity, State
 from opendmux.wire.messages import ret_body
@@ -176,8 +177,14 @@ class Router:
             hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
         except RemoteProtocolError as error:
             return [Close(session, f"InitConnect can't be read: {error}")]
-        if hello.packet_enc_algo != -1:
-            return [Close(session, "the client asks for encryption, which is not configured here")]
+        secure, algo = session.secure, EncAlgo.NONE
+        if secure is not None and secure.asked is not None:
+            algo = secure.asked
+        elif hello.packet_enc_algo != EncAlgo.NONE:
+            return [Close(session, "the client asks for encryption, and no rsa_private_key is configured here")]
+        secrets = conn_secrets(algo, session.random)
+        if secure is not None and session.settled_at == 0:  # a second InitConnect changes no key
+            secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
         session.client_id = hello.client_id
         session.recv_notify = hello.recv_notify
         session.row = self.policy.open_row
@@ -188,7 +195,7 @@ class Router:
             commands += self.lanes.open(self.lanes.json, now)
         log.info("%s: ready, version %d, %s", session, hello.client_ver, hello.language or "language not said")
         body = handshake.init_reply(
-            identity, conn_id=session.conn_id, aes_key=session.aes_key, proto_fmt=request.proto_fmt
+            identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt
         )
         return [reply(request, body), UseRow(session), *commands]
 

@@ -50,6 +50,7 @@ from opendmux.native import (
     Switch,
 )
 from opendmux.native import Push as NativePush
+from opendmux.wire.cipher import RANDOM_BYTES, RsaKey
 from opendmux.wire.frame import RetType
 from opendmux.wire.handshake import State
 
@@ -96,7 +97,9 @@ class LinkPort(Protocol):
 class Hub:
     """The shared state of one OpenD, or of one group of OpenDs. A lane's number is the switch's link number."""
 
-    def __init__(self, config: Config, upstream_name: str, *, trade_name: str | None = None) -> None:
+    def __init__(
+        self, config: Config, upstream_name: str, *, trade_name: str | None = None, rsa_key: RsaKey | None = None
+    ) -> None:
         limits = config.limits
         self.config = config
         self.switch = Switch(
@@ -123,6 +126,8 @@ class Hub:
         for lane in self.router.lanes.all:
             number = self.switch.open_link()
             assert number == lane.index, "lanes and links are numbered alike"
+        self.rsa_key = rsa_key
+        """For clients that encrypt; None: they are disconnected."""
         self.clients: dict[int, Client] = {}
         """By slot."""
         self.links: dict[int, LinkPort] = {}
@@ -160,7 +165,7 @@ class Hub:
             peer_host=peer_host,
             transport=transport,
             conn_id=secrets.randbits(62) | 1 << 62,
-            aes_key=secrets.token_hex(8),
+            random=secrets.token_bytes(RANDOM_BYTES),
             row=HANDSHAKE_ROW,
             on_outage=on_outage,
         )

@@ -19,6 +19,8 @@ import trio
 
 from opendmux.config import Address, Config, OnOutage
 
+from opendmux.wire.cipher import RsaKey
+
 from .binding import address_of, listen
 from .hub import Hub
 from .pump import AVAILABLE, Pump
@@ -42,6 +44,8 @@ class Face:
     reach: Reach
     config: Config
     on_outage: OnOutage = "hold"
+    rsa_key: RsaKey | None = None
+    """For clients that encrypt; faces with the same `Reach` share the first one's."""
     bound: Sequence[socket.socket] = ()
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = field(default=())
 
@@ -96,7 +100,7 @@ async def run_proxy(
     Cancellation stops at once, without a drain.
     """
     reaches = list({id(face.reach): face for face in faces}.values())
-    stations = {id(face.reach): Station(face.config, face.reach) for face in reaches}
+    stations = {id(face.reach): Station(face.config, face.reach, face.rsa_key) for face in reaches}
     pumps = {key: Pump(station.hub) if AVAILABLE else None for key, station in stations.items()}
     proxy = Proxy(list(stations.values()), faces)
     everybody: set[TcpSession] = set()

@@ -19,6 +19,8 @@ import sys
 import trio
 
 from opendmux.config import OnOutage
+from opendmux.errors import RemoteProtocolError
+from opendmux.wire.secure import ServerSide
 
 from .hub import Hub, now_ns
 from .outlet import Outlet, raw_socket
@@ -47,18 +49,21 @@ class TcpSession:
         self._hub = hub
         self._pump = pump
         self._stream = stream
-        raw = raw_socket(stream) if pump is not None else None
-        if raw is not None:
-            self.sock = raw
-        self._raw = raw
+        self._raw: socket.socket | None = None
         self.session = hub.open_session(peer, peer_host, "tcp", on_outage)
+        # Whether it encrypts shows with its first frame; until then such a client is read through the adapter.
+        self._secure = ServerSide(hub.rsa_key, hub.config.limits.client_body_bytes) if hub.rsa_key else None
+        self.session.secure = self._secure
+        raw = raw_socket(stream) if pump is not None and self._secure is None else None
+        if raw is not None:
+            self._raw = self.sock = raw
         slot, switch = self.session.slot, hub.switch
         self._outlet = Outlet(
             raw,
             stream if raw is None else None,
             peek=lambda: switch.out(slot),
             sent=lambda count: switch.sent(slot, count),
-            take=lambda: b"".join(switch.take_frames(slot, TAKE_BYTES)),
+            take=self._take,
         )
         self._resumed: trio.Event | None = None
         self._reason = ""
@@ -67,6 +72,10 @@ class TcpSession:
         self._draining = False
         self._scope = trio.CancelScope()
         """Around the writer; gets a deadline when the session has to end, so that a stalled peer can't hold it."""
+
+    def _take(self) -> bytes:
+        frames = b"".join(self._hub.switch.take_frames(self.session.slot, TAKE_BYTES))
+        return self._secure.seal(frames) if self._secure is not None and frames else frames
 
     # -- the hub's side
 
@@ -158,7 +167,12 @@ class TcpSession:
     async def _read(self) -> None:
         try:
             while data := await self._stream.receive_some(READ_BYTES):
-                self._hub.feed(self, data, now_ns())
+                if self._secure is not None:
+                    self._open_untrusted(self._secure, data)
+                    if self._raw is not None:
+                        return  # the pump reads on
+                else:
+                    self._hub.feed(self, data, now_ns())
                 self._hub.flush_links()
                 while (resumed := self._resumed) is not None:
                     await resumed.wait()
@@ -167,6 +181,29 @@ class TcpSession:
             self.received_eof("connection reset")
         else:
             self.received_eof("client closed")
+
+    def _open_untrusted(self, secure: ServerSide, data: bytes | bytearray) -> None:
+        """Feed what was encrypted; a client that turns out to be plain goes over to the fast path."""
+        try:
+            frames = secure.receive_untrusted(data)
+            if secure.plain_from_now_on:
+                self._secure = self.session.secure = None
+                self._go_fast()
+            while frames:
+                self._hub.feed(self, frames, now_ns())
+                # What was sent ahead of the InitConnect reply comes out once its key is known.
+                frames = b"" if self._secure is None else secure.receive_untrusted(b"")
+        except RemoteProtocolError as error:
+            self.end(str(error), flush_all=True)
+
+    def _go_fast(self) -> None:
+        raw = raw_socket(self._stream) if self._pump is not None else None
+        if raw is None:
+            return
+        assert self._pump is not None
+        self._raw = self.sock = raw
+        self._outlet.adopt(raw)
+        self._pump.add(self)
 
     async def _write(self) -> None:
         """Write whenever there is something, until the session has to end."""

@@ -10,6 +10,8 @@ import trio
 from opendmux.config import Config
 from opendmux.core.lanes import Lane, LaneKind
 
+from opendmux.wire.cipher import RsaKey
+
 from .broadcast import BATCHES_WAITING, Batch, broadcast
 from .hub import Hub
 from .upstream import Dial, UpstreamLink
@@ -33,6 +35,8 @@ class Reach:
     dial: Dial
     trade_name: str | None = None
     trade_dial: Dial | None = None
+    rsa_key: RsaKey | None = None
+    """OpenD's key, for an upstream that encrypts; all members of a group share it."""
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class Station:
 
     config: Config
     reach: Reach
+    rsa_key: RsaKey | None = None
+    """For clients that encrypt."""
     hub: Hub = field(init=False)
     link: UpstreamLink = field(init=False)
     """Of the MAIN lane."""
@@ -49,7 +55,7 @@ class Station:
     _receive: trio.MemoryReceiveChannel[Batch] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hub = Hub(self.config, self.reach.name, trade_name=self.reach.trade_name)
+        self.hub = Hub(self.config, self.reach.name, trade_name=self.reach.trade_name, rsa_key=self.rsa_key)
         self._send, self._receive = trio.open_memory_channel[Batch](BATCHES_WAITING)
         self.link = self._make(self.hub.router.lanes.main)
 
@@ -58,7 +64,7 @@ class Station:
         if lane.kind is LaneKind.TRADE:
             assert self.reach.trade_dial is not None, "a TRADE lane exists only in a group"
             dial = self.reach.trade_dial
-        return UpstreamLink(self.hub, lane, dial, self._send.clone())
+        return UpstreamLink(self.hub, lane, dial, self._send.clone(), self.reach.rsa_key)
 
     async def run(self) -> None:
         """Keep links, broadcaster and clock going until cancelled."""

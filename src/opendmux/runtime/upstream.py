@@ -22,7 +22,9 @@ from opendmux.core.commands import Command, Outcome
 from opendmux.core.lanes import Lane, LaneKind
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire import handshake
+from opendmux.wire.cipher import RsaKey
 from opendmux.wire.protocols import ProtoId
+from opendmux.wire.secure import ClientSide
 
 from .broadcast import Batch
 from .hub import Hub, now_ns
@@ -60,7 +62,14 @@ class LinkState(enum.Enum):
 class UpstreamLink:
     """The link of one lane. ``pushes`` is the broadcaster's channel; it is closed when `run` ends."""
 
-    def __init__(self, hub: Hub, lane: Lane, dial: Dial, pushes: trio.MemorySendChannel[Batch]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        lane: Lane,
+        dial: Dial,
+        pushes: trio.MemorySendChannel[Batch],
+        rsa_key: RsaKey | None = None,
+    ) -> None:
         self.state = LinkState.DOWN
         self.connects = 0
         """Connections that became ready."""
@@ -70,6 +79,8 @@ class UpstreamLink:
         self._lane = lane
         self._dial = dial
         self._pushes = pushes
+        self._rsa_key = rsa_key
+        self._secure: ClientSide | None = None
         self._timeouts = hub.config.timeouts
         self._reason = ""
         self._last_rx = 0.0
@@ -135,7 +146,8 @@ class UpstreamLink:
 
     async def _connection(self, stream: trio.abc.Stream) -> None:
         hub = self._hub
-        sock = raw_socket(stream)
+        self._secure = ClientSide(self._rsa_key, hub.config.limits.upstream_body_bytes) if self._rsa_key else None
+        sock = raw_socket(stream) if self._secure is None else None
         outlet = Outlet(
             sock,
             stream if sock is None else None,
@@ -205,7 +217,9 @@ class UpstreamLink:
 
         with trio.fail_after(self._timeouts.connect_s):
             is_json, is_extra = self._lane.kind is LaneKind.JSON, self._lane.kind is LaneKind.EXTRA
-            request = handshake.init_request(recv_notify=not is_extra, push_proto_fmt=int(is_json))
+            request = handshake.init_request(
+                recv_notify=not is_extra, push_proto_fmt=int(is_json), encrypt=self._rsa_key is not None
+            )
             self._hub.ask(self.number, ProtoId.INIT_CONNECT, request, then)
             self.flush()
             await self._hub.until(lambda: bool(outcomes))
@@ -235,7 +249,7 @@ class UpstreamLink:
     def _take(self) -> bytes:
         data = bytes(self._hub.switch.link_out(self.number))
         self._hub.switch.link_sent(self.number, len(data))
-        return data
+        return self._secure.seal(data) if self._secure is not None and data else data
 
     async def _write(self, outlet: Outlet, drop: Callable[[str], None]) -> None:
         try:
@@ -254,9 +268,11 @@ class UpstreamLink:
                 await self._read_socket(sock)
             else:
                 while data := await stream.receive_some(READ_BYTES):
-                    await self._chunk(data)
+                    await self._chunk(data if self._secure is None else self._secure.receive_untrusted(data))
         except (trio.BrokenResourceError, OSError) as error:
             drop(f"the connection broke: {_plain(error)}")
+        except RemoteProtocolError as error:
+            drop(str(error))
         else:
             drop("OpenD closed the connection")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from .cipher import ConnSecrets, EncAlgo
 from .messages import decode_untrusted, encode, to_client
 from .pb import opend
 from .protocols import ProtoId
@@ -124,30 +125,29 @@ def client_hello_untrusted(body: bytes, proto_fmt: int) -> ClientHello:
     )
 
 
-def init_reply(identity: Identity, *, conn_id: int, aes_key: str, proto_fmt: int) -> bytes:
-    """The answer to a client: upstream's version and user, the client's own ``conn_id``.
-
-    ``aes_key``: 16 characters; the field is required even where nothing is encrypted.
-    """
+def init_reply(identity: Identity, *, conn_id: int, secrets: ConnSecrets, proto_fmt: int) -> bytes:
+    """The answer to a client: upstream's version and user, the client's own ``conn_id`` and ``secrets``."""
     s2c = opend.InitConnectS2C(
         serverVer=identity.server_ver,
         loginUserID=identity.login_user_id,
         connID=conn_id,
-        connAESKey=aes_key,
+        connAESKey=secrets.aes_key,
         keepAliveInterval=KEEP_ALIVE_INTERVAL_S,
     )
+    if secrets.aes_cbc_iv is not None:
+        s2c.aesCBCiv = secrets.aes_cbc_iv
     if identity.user_attribution is not None:
         s2c.userAttribution = identity.user_attribution
     return to_client(opend.InitConnectResponse(retType=0, s2c=s2c), proto_fmt)
 
 
-def init_request(*, recv_notify: bool = True, push_proto_fmt: int = 0) -> bytes:
-    """Our own InitConnect towards upstream, unencrypted."""
+def init_request(*, recv_notify: bool = True, push_proto_fmt: int = 0, encrypt: bool = False) -> bytes:
+    """Our own InitConnect towards upstream; with ``encrypt`` it asks for AES-CBC."""
     c2s = opend.InitConnectC2S(
         clientVer=300,
         clientID="opendmux",
         recvNotify=recv_notify,
-        packetEncAlgo=-1,
+        packetEncAlgo=EncAlgo.AES_CBC if encrypt else EncAlgo.NONE,
         pushProtoFmt=push_proto_fmt,
         programmingLanguage="Python",
     )
