@@ -194,9 +194,7 @@ class Router:
             session.lane = self.lanes.json.index
             commands += self.lanes.open(self.lanes.json, now)
         log.info("%s: ready, version %d, %s", session, hello.client_ver, hello.language or "language not said")
-        body = handshake.init_reply(
-            identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt
-        )
+        body = handshake.init_reply(identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt)
         return [reply(request, body), UseRow(session), *commands]
 
     def _handle(self, request: Request, now: float) -> list[Command]:
