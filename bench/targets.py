@@ -25,7 +25,7 @@ BENCH = Path(__file__).parent
 SOURCE = BENCH.parent / "src"
 # Children find this checkout's package also when it is not installed.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))}
-BENCH_COMMAND = [sys.executable, "-m", "opendmux.cli.bench"]
+BENCH_COMMAND = [sys.executable, "-m", "opendmux", "bench"]
 
 READY_SECONDS = 20.0
 """How long a target may take until a client is through with InitConnect."""
