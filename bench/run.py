@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-BENCH = Path(__file__).parent
-sys.path.insert(0, str(BENCH.parent / "src"))
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
-from report import Point, Rounds, environment, headline, summarize, table  # noqa: E402
-from targets import BENCH_COMMAND, TARGETS, Target, UnavailableError, process, run_opendmux  # noqa: E402
+from bench.report import Point, Rounds, environment, headline, summarize, table  # noqa: E402
+from bench.targets import BENCH_COMMAND, TARGETS, Target, UnavailableError, process, run_opendmux  # noqa: E402
 
 POINTS = [Point(1, 1, 100), Point(1, 64, 100), Point(32, 16, 100), Point(8, 16, 4096)]
 
