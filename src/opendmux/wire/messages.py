@@ -87,4 +87,6 @@ def _plain(message: Message) -> dict[str, Any]:
 def _is_repeated(field: FieldDescriptor) -> bool:
     # `is_repeated` came with protobuf 6.31, and `label` is deprecated since.
     known = getattr(field, "is_repeated", None)
-    return bool(known) if known is not None else field.label == FieldDescriptor.LABEL_REPEATED
+    if known is not None:
+        return bool(known)
+    return bool(field.label == FieldDescriptor.LABEL_REPEATED)  # type: ignore[attr-defined]
