@@ -40,8 +40,9 @@ def init_connect(world: World, session: Session, c2s: opend.InitConnectC2S) -> o
         serverVer=world.config.server_ver,
         loginUserID=world.config.login_user_id,
         connID=session.conn_id,
-        connAESKey=session.client_key,
+        connAESKey=session.secrets.aes_key,
         keepAliveInterval=world.config.keep_alive_interval_s,
+        aesCBCiv=session.secrets.aes_cbc_iv,  # None leaves the field out
         userAttribution=_HONG_KONG,
     )
 

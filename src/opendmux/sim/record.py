@@ -51,7 +51,7 @@ class RequestRecord:
 class Violation:
     """A broken rule of the protocol.
 
-    ``rule``: init, serial, sha1, packet_id, keep_alive, framing, format, connections.
+    ``rule``: init, serial, sha1, packet_id, keep_alive, framing, format, connections, encryption.
     """
 
     connection: int
