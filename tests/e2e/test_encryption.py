@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -205,7 +205,7 @@ class RawClient:
             assert b"00700" not in chunk, "something came in the clear"
             self.frames += self.splitter.feed_untrusted(self.side.receive_untrusted(chunk))
 
-    def __enter__(self) -> RawClient:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

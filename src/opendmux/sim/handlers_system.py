@@ -36,6 +36,7 @@ def init_connect(world: World, session: Session, c2s: opend.InitConnectC2S) -> o
     session.recv_notify = c2s.recvNotify
     session.push_fmt = c2s.pushProtoFmt
     session.record.client_id = c2s.clientID
+    session.record.push_proto_fmt = c2s.pushProtoFmt
     return opend.InitConnectS2C(
         serverVer=world.config.server_ver,
         loginUserID=world.config.login_user_id,
