@@ -27,6 +27,9 @@ class SimConfig:
     threads.
     """
 
+    rsa_private_key: str = ""
+    """RSA key file (PEM, 1024 bits for the Python SDK). With one, InitConnect must come encrypted with it."""
+
     keep_alive_timeout_s: float | None = 30.0
     """A connection from which no frame came for so long is closed; None = never."""
 

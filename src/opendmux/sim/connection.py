@@ -15,6 +15,7 @@ import trio
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import Splitter
 
+from .encryption import Encryption, EncryptionError
 from .engine import answer_untrusted
 from .record import Violation
 
@@ -106,7 +107,13 @@ class Connection:
     """``handled`` is called after every frame, to flush pushes; ``gate`` stalls everything while it is closed."""
 
     def __init__(
-        self, stream: trio.abc.Stream, session: Session, world: World, gate: Gate, handled: Callable[[Frame], None]
+        self,
+        stream: trio.abc.Stream,
+        session: Session,
+        world: World,
+        gate: Gate,
+        handled: Callable[[Frame], None],
+        encryption: Encryption | None = None,
     ) -> None:
         self.session = session
         self.end_reason = ""
@@ -114,13 +121,14 @@ class Connection:
         self._world = world
         self._gate = gate
         self._handled = handled
+        self._encryption = encryption
         self._outbox = Outbox(world.config.outbox_bytes, world.config.outbox_pause_bytes)
         self._reading = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
 
     def offer(self, frames: bytes) -> None:
         """Queue whole frames; a client with too much unread is cut off."""
-        if not self._outbox.put(frames):
+        if not self._outbox.put(frames if self._encryption is None else self._encryption.seal(frames)):
             self.end("slow reader")
             if self._nursery is not None:
                 self._nursery.cancel_scope.cancel()
@@ -149,6 +157,8 @@ class Connection:
                 return
             await self._gate.wait()
             try:
+                if self._encryption is not None:
+                    chunk = self._encryption.open_untrusted(chunk)
                 while frames := splitter.feed_untrusted(chunk):
                     heard = trio.current_time()
                     for frame in frames:
@@ -156,7 +166,7 @@ class Connection:
                         self._answer(frame, nursery)
                     chunk = b""
             except RemoteProtocolError as error:
-                self._break("framing", str(error))
+                self._break("encryption" if isinstance(error, EncryptionError) else "framing", str(error))
                 return
 
     async def _receive(self, heard: float) -> bytes:

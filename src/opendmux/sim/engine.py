@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf import json_format
+
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import Frame, ProtoFmt, RetType, build_frame
 from opendmux.wire.messages import decode_untrusted, ret_body, to_client
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from .world import Session, World
 
 __all__ = ["answer_untrusted"]
+
+_FORMATS = frozenset(ProtoFmt)
 
 _ROUTES: Routes = {
     **handlers_system.ROUTES,
@@ -53,9 +57,7 @@ def answer_untrusted(world: World, session: Session, frame: Frame) -> bytes | No
 def _handle(world: World, session: Session, frame: Frame, message: Any) -> Message:
     if not frame.sha1_matches():
         raise _violation(world, session, frame, "sha1", "the SHA-1 of the body is wrong")
-    if frame.proto_fmt == ProtoFmt.JSON:
-        raise Refused("JSON bodies are not simulated: send protobuf (proto_fmt 0)")
-    if frame.proto_fmt != ProtoFmt.PROTOBUF:
+    if frame.proto_fmt not in _FORMATS:
         raise _violation(world, session, frame, "format", f"unknown proto_fmt {frame.proto_fmt}")
     route = _ROUTES.get(frame.proto_id)
     if not session.initialized and frame.proto_id != ProtoId.INIT_CONNECT:
@@ -89,11 +91,14 @@ def _check_packet_id(world: World, session: Session, frame: Frame, packet_id: op
 
 def _decode(frame: Frame) -> Message | None:
     route = _ROUTES.get(frame.proto_id)
-    if route is None or frame.proto_fmt not in {ProtoFmt.PROTOBUF, ProtoFmt.JSON}:
+    if route is None or frame.proto_fmt not in _FORMATS:
         return None
     try:
-        return decode_untrusted(route.request, frame.body, frame.proto_fmt)
-    except RemoteProtocolError:
+        if frame.proto_fmt == ProtoFmt.PROTOBUF:
+            return decode_untrusted(route.request, frame.body, frame.proto_fmt)
+        # Our messages lack some of OpenD's fields; they are passed over here as they are in protobuf.
+        return json_format.Parse(frame.body, route.request(), ignore_unknown_fields=True)
+    except (RemoteProtocolError, json_format.ParseError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -36,12 +36,14 @@ def init_connect(world: World, session: Session, c2s: opend.InitConnectC2S) -> o
     session.recv_notify = c2s.recvNotify
     session.push_fmt = c2s.pushProtoFmt
     session.record.client_id = c2s.clientID
+    session.record.push_proto_fmt = c2s.pushProtoFmt
     return opend.InitConnectS2C(
         serverVer=world.config.server_ver,
         loginUserID=world.config.login_user_id,
         connID=session.conn_id,
-        connAESKey=session.client_key,
+        connAESKey=session.secrets.aes_key,
         keepAliveInterval=world.config.keep_alive_interval_s,
+        aesCBCiv=session.secrets.aes_cbc_iv,  # None leaves the field out
         userAttribution=_HONG_KONG,
     )
 

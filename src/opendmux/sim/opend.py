@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import trio
 from trio import socket
 
+from opendmux.wire.cipher import RsaKey
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .config import SimConfig
 from .connection import GOODBYE_S, Connection, Gate
+from .encryption import Encryption
 from .feed import Feed
 from .record import ConnectionRecord, Record, RequestRecord, Violation
 from .world import World
@@ -39,10 +41,11 @@ _MOVES_THE_WATCH = frozenset({ProtoId.QOT_SUB, ProtoId.TRD_PLACE_ORDER, ProtoId.
 class Simulator:
     """One simulated OpenD. Made by `open_simulator`; everything here must be called from its Trio run."""
 
-    def __init__(self, config: SimConfig, nursery: trio.Nursery) -> None:
+    def __init__(self, config: SimConfig, nursery: trio.Nursery, rsa_key: RsaKey | None = None) -> None:
         start = trio.current_time()
         self.world = World(config, lambda: trio.current_time() - start)
         self._nursery = nursery
+        self._rsa_key = rsa_key
         self._gate = Gate()
         self._connections: dict[int, Connection] = {}
         self._feed = Feed(self.world, self._gate, self._flush)
@@ -76,7 +79,9 @@ class Simulator:
             world.close_session(session, text)
             await trio.aclose_forcefully(stream)
             return
-        connection = Connection(stream, session, world, self._gate, self._after_frame)
+        key, max_body = self._rsa_key, world.config.max_body_bytes
+        encryption = Encryption(key, max_body, session) if key is not None else None
+        connection = Connection(stream, session, world, self._gate, self._after_frame, encryption)
         self._connections[session.number] = connection
         try:
             await connection.run()
@@ -186,11 +191,13 @@ class Simulator:
 async def open_simulator(config: SimConfig | None = None) -> AsyncIterator[Simulator]:
     """A running simulator. Leaving the block ends all its connections, after at most a second for what is queued.
 
-    What the block raises comes out as it is.
+    What the block raises comes out as it is. Raises ConfigError for an RSA key file that can't be used.
     """
+    config = config or SimConfig()
+    rsa_key = RsaKey.load(config.rsa_private_key) if config.rsa_private_key else None
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        simulator = Simulator(config or SimConfig(), nursery)
+        simulator = Simulator(config, nursery, rsa_key)
         async with trio.open_nursery() as market:
             market.start_soon(simulator._feed.run)
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from opendmux.wire.cipher import RANDOM_BYTES, ConnSecrets, EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt, build_frame
 from opendmux.wire.messages import to_client
 from opendmux.wire.pb import opend, opend_sim
@@ -51,8 +52,13 @@ class Session:
     """The last 2008 list."""
     security_firm: int = 0
     """From the header of the last subscription."""
-    client_key: str = field(default="")
-    """connAESKey, told in InitConnect and never used: v1 does not encrypt."""
+    random: bytes = field(default=bytes(RANDOM_BYTES), repr=False)
+    """What this connection's key and IV are made of."""
+    secrets: ConnSecrets = field(init=False)
+    """What the InitConnect reply says of key and IV; a key is told also where nothing is encrypted."""
+
+    def __post_init__(self) -> None:
+        self.secrets = conn_secrets(EncAlgo.NONE, self.random)
 
 
 class World:
@@ -91,8 +97,8 @@ class World:
         count, seed = self._connections, self.config.seed
         conn_id = 1 + number(seed, "connID", count) % (2**63 - 1)
         record = ConnectionRecord(count, self.elapsed(), conn_id)
-        key = f"{number(seed, 'key', count):016x}"
-        session = self.sessions[count] = Session(count, conn_id, record, client_key=key)
+        random = b"".join(number(seed, "key", count, part).to_bytes(8, "little") for part in range(RANDOM_BYTES // 8))
+        session = self.sessions[count] = Session(count, conn_id, record, random=random)
         self.record.connections.append(record)
         return session
 
