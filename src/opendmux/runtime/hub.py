@@ -118,7 +118,7 @@ class Hub:
         self._silence = Silence(limits.silent_per_address)
         self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
         self._next_owner = 1
-        self._settled = trio.Event()
+        self._waiting = trio.lowlevel.ParkingLot()
 
     # -- sessions
 
@@ -370,11 +370,10 @@ class Hub:
     # -- waiting for core
 
     def _notify_settled(self) -> None:
-        self._settled.set()
+        self._waiting.unpark_all()
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Wait until ``done()`` holds; looked at again after every batch of commands. Cancellation: nothing is
         changed."""
         while not done():
-            self._settled = trio.Event()
-            await self._settled.wait()
+            await self._waiting.park()
