@@ -32,7 +32,7 @@ async def test_lanes_that_come_back_together_all_come_back(autojump_clock: MockC
         assert (await a.call(3001, bodies.sub([APPLE], [MINUTE], session=RTH))).body[:2] == OK[:2]
         assert (await b.call(3001, bodies.sub([APPLE], [MINUTE], session=ALL))).body[:2] == OK[:2]
         restores: list[Frame] = []
-        w.opend.answers[3001] = lambda frame: restores.append(frame)
+        w.opend.answers[3001] = restores.append
         for peer in list(w.opend.peers):
             await trio.aclose_forcefully(peer.stream)
         while len(restores) < 2:
