@@ -90,10 +90,7 @@ def test_orders_in_both_formats(stage: Stage) -> None:
             trader.ok("modify_order", "CANCEL", placed["order_id"], 0, 0, **SIMULATED)
             for watcher in (in_json, in_protobuf):
                 for status in ("SUBMITTED", "CANCELLED_ALL"):
-                    wanted = (placed["order_id"], status)
-                    watcher.saw_push(
-                        "order", lambda rows, w=wanted: (rows[0]["order_id"], rows[0]["order_status"]) == w
-                    )
+                    saw_order(watcher, placed["order_id"], status)
         listed = [program.ok("order_list_query", **SIMULATED) for program in (in_json, in_protobuf)]
         assert listed[0] == listed[1]
         assert [row["order_status"] for row in listed[0]] == ["CANCELLED_ALL"] * 2
