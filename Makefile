@@ -1,6 +1,6 @@
 # make run    set up and start the proxy with the simulator on port 33333
 # make test   set up and run every test
-# make bench  set up and run the benchmark table
+# make bench  set up and run the benchmark table; options by BENCH="--rounds 9"
 # make lint   ruff, mypy, cython-lint, and whether generated files are up to date
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ test: $(VENV)/.test-ready $(VENV)-json/.ready
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.test-ready
-	$(BIN)/python bench/run.py
+	$(BIN)/python bench/run.py $(BENCH)
 
 lint: $(VENV)/.test-ready generated
 	$(BIN)/ruff check .

@@ -139,8 +139,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listeners: tuple[Listener, ...] = ()
     """Which ports lead to which of them. Empty: ``listen`` leads to the first."""
     rsa_private_key: str = ""
-    """RSA key file (PEM, PKCS#1 or PKCS#8) for clients that encrypt; plain ones work on the same port. The Python SDK can read
-    answers of 1024-bit keys only."""
+    """RSA key file (PEM, PKCS#1 or PKCS#8) for clients that encrypt; plain ones work on the same port. The Python SDK
+    can read answers of 1024-bit keys only."""
     upstream_rsa_private_key: str = ""
     """OpenD's RSA key file, when ``upstream`` is encrypted."""
     sim_seed: int = 1

@@ -15,7 +15,7 @@ from opendmux.cli._bench_frames import INIT_CONNECT, answer_control
 from opendmux.cli.bench import Address
 from opendmux.native import _load
 
-COMMAND = [sys.executable, "-m", "opendmux.cli.bench"]
+COMMAND = [sys.executable, "-m", "opendmux", "bench"]
 
 
 class StubProcess:

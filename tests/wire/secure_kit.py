@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=150)
+DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=100)
 
 INIT, KEEP_ALIVE, GLOBAL_STATE, QUOTE_PUSH = 1001, 1004, 1002, 3005
 KEY, IV = "0123456789abcdef", "fedcba9876543210"

@@ -363,13 +363,3 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     _arguments(parser)
     parser.set_defaults(run=run)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="opendmux bench")
-    _arguments(parser)
-    return run(parser.parse_args())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

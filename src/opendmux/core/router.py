@@ -145,7 +145,7 @@ class Router:
         if event.kind == BAD_SHA1:
             if not session.ready:
                 # Most likely RSA: an error reply could not be read by such a client, and would end it for good.
-                return [Close(session, "SHA-1 mismatch before InitConnect; is encryption switched on in the client?")]
+                return [Close(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
             log.warning("%s: SHA-1 mismatch in %s, refused", session, name_of(event.proto_id))
             return [refused(request, f"{name_of(event.proto_id)} was not sent: the SHA-1 of its body is wrong")]
         if event.proto_fmt not in (ProtoFmt.PROTOBUF, ProtoFmt.JSON):
@@ -177,11 +177,9 @@ class Router:
             hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
         except RemoteProtocolError as error:
             return [Close(session, f"InitConnect can't be read: {error}")]
-        secure, algo = session.secure, EncAlgo.NONE
-        if secure is not None and secure.asked is not None:
-            algo = secure.asked
-        elif hello.packet_enc_algo != EncAlgo.NONE:
-            return [Close(session, "the client asks for encryption, and no rsa_private_key is configured here")]
+        # An InitConnect that came in the clear stays in the clear, whatever it asks for.
+        secure = session.secure
+        algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
         secrets = conn_secrets(algo, session.random)
         if secure is not None and session.settled_at == 0:  # a second InitConnect changes no key
             secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
@@ -194,9 +192,7 @@ class Router:
             session.lane = self.lanes.json.index
             commands += self.lanes.open(self.lanes.json, now)
         log.info("%s: ready, version %d, %s", session, hello.client_ver, hello.language or "language not said")
-        body = handshake.init_reply(
-            identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt
-        )
+        body = handshake.init_reply(identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt)
         return [reply(request, body), UseRow(session), *commands]
 
     def _handle(self, request: Request, now: float) -> list[Command]:

@@ -58,7 +58,8 @@ class Outlet:
         self._wake, self.wakeups = trio.open_memory_channel[None](1)
 
     def adopt(self, sock: socket.socket) -> None:
-        """From now on write to this plain socket, which was taken out of the stream. Only while nothing is being written."""
+        """From now on write to this plain socket, which was taken out of the stream. Only while nothing is being
+        written."""
         assert not self._busy, "a stream is exchanged only while it is idle"
         self._sock, self._stream = sock, None
 

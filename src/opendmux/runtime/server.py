@@ -18,7 +18,6 @@ from functools import partial
 import trio
 
 from opendmux.config import Address, Config, OnOutage
-
 from opendmux.wire.cipher import RsaKey
 
 from .binding import address_of, listen

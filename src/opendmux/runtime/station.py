@@ -9,7 +9,6 @@ import trio
 
 from opendmux.config import Config
 from opendmux.core.lanes import Lane, LaneKind
-
 from opendmux.wire.cipher import RsaKey
 
 from .broadcast import BATCHES_WAITING, Batch, broadcast

@@ -269,6 +269,8 @@ class UpstreamLink:
             else:
                 while data := await stream.receive_some(READ_BYTES):
                     await self._chunk(data if self._secure is None else self._secure.receive_untrusted(data))
+                    if self._secure is not None and self._secure.failure is not None:
+                        raise RemoteProtocolError(self._secure.failure)
         except (trio.BrokenResourceError, OSError) as error:
             drop(f"the connection broke: {_plain(error)}")
         except RemoteProtocolError as error:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from opendmux.errors import RemoteProtocolError
@@ -75,9 +76,17 @@ def _plain(message: Message) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for field, value in message.ListFields():
         if field.message_type is None:
-            fields[field.name] = list(value) if field.is_repeated else value
-        elif field.is_repeated:
+            fields[field.name] = list(value) if _is_repeated(field) else value
+        elif _is_repeated(field):
             fields[field.name] = [_plain(item) for item in value]
         else:
             fields[field.name] = _plain(value)
     return fields
+
+
+def _is_repeated(field: FieldDescriptor) -> bool:
+    # `is_repeated` came with protobuf 6.31, and `label` is deprecated since.
+    known = getattr(field, "is_repeated", None)
+    if known is not None:
+        return bool(known)
+    return bool(field.label == FieldDescriptor.LABEL_REPEATED)  # type: ignore[attr-defined]
