@@ -17,6 +17,8 @@ from .harness import Control, Opendmux, SdkProgram
 READY = Path(__file__).parents[2] / ".venv-json" / ".ready"
 PYTHON = str(READY.parent / "bin" / "python")
 SIMULATED = {"trd_env": "SIMULATE"}
+KINDS = ["quote", "trade"]
+QUOTE_KINDS = ["QUOTE", "ORDER_BOOK", "TICKER", "RT_DATA", "BROKER", "K_1M"]
 JSON = {"set_proto_fmt": [1]}  # ProtoFMT.Json
 
 pytestmark = pytest.mark.skipif(not READY.exists(), reason="the environment .venv-json was not built (make test)")
@@ -90,10 +92,7 @@ def test_orders_in_both_formats(stage: Stage) -> None:
             trader.ok("modify_order", "CANCEL", placed["order_id"], 0, 0, **SIMULATED)
             for watcher in (in_json, in_protobuf):
                 for status in ("SUBMITTED", "CANCELLED_ALL"):
-                    wanted = (placed["order_id"], status)
-                    watcher.saw_push(
-                        "order", lambda rows, w=wanted: (rows[0]["order_id"], rows[0]["order_status"]) == w
-                    )
+                    saw_order(watcher, placed["order_id"], status)
         listed = [program.ok("order_list_query", **SIMULATED) for program in (in_json, in_protobuf)]
         assert listed[0] == listed[1]
         assert [row["order_status"] for row in listed[0]] == ["CANCELLED_ALL"] * 2
@@ -101,6 +100,39 @@ def test_orders_in_both_formats(stage: Stage) -> None:
         for program in (in_json, in_protobuf):
             program.finish()
     stage.check_upstream()
+
+
+def test_the_sdk_in_json_without_a_proxy(tmp_path: Path) -> None:
+    with Opendmux("sim", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0") as sim:
+        found = sim.wait_for(r"OpenD on \S+:(\d+), seed 1, control on \S+:(\d+)")
+        control = Control(int(found[2]))
+        programs = [SdkProgram(kind, int(found[1]), tmp_path / kind, python=PYTHON, sys=JSON) for kind in KINDS]
+        with programs[0] as quotes, programs[1] as trader:
+            quotes.wait_ready()
+            quotes.ok("subscribe", ["HK.00700", "US.AAPL"], QUOTE_KINDS)
+            for name in ("quote", "ticker", "book", "kline", "rt", "broker"):
+                assert quotes.saw_push(name, lambda _data: True)
+            assert {push["ret"] for push in quotes.drain_pushes()} == {0}
+            assert quotes.ok("get_order_book", "HK.00700", num=10)["Bid"]
+            assert len(quotes.ok("get_rt_ticker", "US.AAPL", 20)) == 20
+            assert quotes.ok("get_cur_kline", "HK.00700", 5, "K_1M")
+            assert quotes.ok("get_rt_data", "HK.00700")
+            assert quotes.ok("get_user_info")["sub_quota"] == 1000
+            assert len(quotes.ok("get_market_snapshot", ["HK.00700", "HK.800000"])) == 2
+            assert quotes.ok("get_stock_basicinfo", "HK", "STOCK")
+            trader.wait_ready()
+            trader.ok("unlock_trade", "123456")
+            order = trader.ok("place_order", 0, 200, "HK.00700", "BUY", order_type="MARKET")[0]
+            saw_order(trader, order["order_id"], "FILLED_ALL")
+            assert trader.saw_push("deal", lambda _rows: True)[0]["code"] == "HK.00700"
+            assert trader.ok("position_list_query")[0]["qty"] == 200
+            assert trader.ok("accinfo_query")[0]["market_val"] > 0
+            assert trader.ok("deal_list_query")
+            assert trader.ok("acctradinginfo_query", "MARKET", "HK.00700", 0.0)
+            quotes.finish()
+            trader.finish()
+        assert control.ask("violations")["violations"] == []
+        control.close()
 
 
 def saw_order(program: SdkProgram, order_id: str, status: str) -> None:

@@ -137,7 +137,7 @@ async def test_another_key_is_turned_away(autojump_clock: MockClock, key_path: s
         assert "RSA key" in play.sim.violations[0].text
 
 
-async def test_frames_in_pieces_and_frames_sent_ahead(autojump_clock: MockClock, key_path: str) -> None:
+async def test_frames_in_pieces(autojump_clock: MockClock, key_path: str) -> None:
     async with playing(rsa_private_key=key_path) as play:
         ours, theirs = trio.testing.memory_stream_pair()
         play.nursery.start_soon(play.sim.serve_stream, theirs)

@@ -68,6 +68,10 @@ def _handle(world: World, session: Session, frame: Frame, message: Any) -> Messa
         raise _violation(world, session, frame, "format", f"the body is not a request of proto_id {frame.proto_id}")
     if frame.proto_id in PACKET_ID_IDS:
         _check_packet_id(world, session, frame, message.c2s.packetID)
+    if world.rates_enforced:
+        excess = world.rates.excess(frame.proto_id, message.c2s, world.elapsed())
+        if excess is not None:
+            raise _violation(world, session, frame, "rate", excess)
     world.faults.before_handling(frame.proto_id)
     if session.initialized and frame.proto_id == ProtoId.INIT_CONNECT:
         _violation(world, session, frame, "init", "InitConnect came twice")

@@ -53,7 +53,8 @@ class RequestRecord:
 class Violation:
     """A broken rule of the protocol.
 
-    ``rule``: init, serial, sha1, packet_id, keep_alive, framing, format, connections, encryption.
+    ``rule``: init, serial, sha1, packet_id, keep_alive, framing, format, connections, encryption,
+    rate.
     """
 
     connection: int

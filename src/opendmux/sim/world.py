@@ -19,7 +19,9 @@ from .dice import number
 from .faults import Faults
 from .market import Market, Stock
 from .numbers import TrdEnv
+from .rates import Rates
 from .record import ConnectionRecord, Record
+from .status import Status
 from .subscriptions import Subscriptions
 from .trade_messages import fill_message, header_of, order_message
 
@@ -74,6 +76,9 @@ class World:
         self.faults = Faults()
         self.record = Record(config.requests_kept)
         self.sessions: dict[int, Session] = {}
+        self.rates = Rates()
+        self.rates_enforced = config.rate_limits
+        self.status = Status()
         self.unlocked = False
         self.outgoing: list[tuple[int, bytes]] = []
         """(connection number, whole frames) in the order in which they must be sent."""
@@ -135,10 +140,10 @@ class World:
                     listeners, ProtoId.TRD_UPDATE_ORDER_FILL, opend_sim.UpdateOrderFillResponse(retType=0, s2c=s2c)
                 )
 
-    def notify(self, s2c: opend.NotifyS2C) -> None:
+    def notify(self, message: Message) -> None:
         """Send a Notify to every connection that wants them."""
         listeners = [session for session in self.sessions.values() if session.recv_notify]
-        self._push_to(listeners, ProtoId.NOTIFY, opend.NotifyResponse(retType=0, s2c=s2c))
+        self._push_to(listeners, ProtoId.NOTIFY, message)
 
     def _push_to(self, listeners: list[Session], proto_id: int, message: Message) -> None:
         frames: dict[int, bytes] = {}
