@@ -38,6 +38,14 @@ class Reach:
     """OpenD's key, for an upstream that encrypts; all members of a group share it."""
 
 
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """A link that is kept up, or is just ending."""
+
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    ended: trio.Event = field(default_factory=trio.Event)
+
+
 @dataclass(slots=True)
 class Station:
     """Runs until cancelled; its lanes' links start and stop as core asks for them."""
@@ -49,7 +57,8 @@ class Station:
     hub: Hub = field(init=False)
     link: UpstreamLink = field(init=False)
     """Of the MAIN lane."""
-    _scopes: dict[int, trio.CancelScope] = field(init=False, default_factory=dict)
+    _kept: dict[int, _Kept] = field(init=False, default_factory=dict)
+    """By lane: its newest link."""
     _send: trio.MemorySendChannel[Batch] = field(init=False)
     _receive: trio.MemoryReceiveChannel[Batch] = field(init=False)
 
@@ -82,17 +91,23 @@ class Station:
                 open_lane(lanes.trade.index)
 
     async def _keep(self, link: UpstreamLink) -> None:
-        with trio.CancelScope() as scope:
-            self._scopes[link.number] = scope
-            try:
+        """A lane may be wanted again while its last link still ends: one after the other."""
+        before = self._kept.get(link.number)
+        kept = self._kept[link.number] = _Kept()
+        try:
+            with kept.scope:
+                if before is not None:
+                    await before.ended.wait()
                 await link.run()
-            finally:
-                del self._scopes[link.number]
+        finally:
+            kept.ended.set()
+            if self._kept.get(link.number) is kept:
+                del self._kept[link.number]
 
     def _close(self, number: int) -> None:
-        scope = self._scopes.get(number)
-        if scope is not None:
-            scope.cancel(reason="the lane is not needed any more")
+        kept = self._kept.get(number)
+        if kept is not None:
+            kept.scope.cancel(reason="the lane is not needed any more")
 
     async def _tick(self) -> None:
         while True:
