@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -11,6 +12,7 @@ from opendmux.config import Config
 from opendmux.core.lanes import Lane, LaneKind
 from opendmux.wire.cipher import RsaKey
 
+from .binding import dial_group
 from .broadcast import BATCHES_WAITING, Batch, broadcast
 from .hub import Hub
 from .upstream import Dial, UpstreamLink
@@ -27,13 +29,13 @@ TICK_S = 0.05
 class Reach:
     """How an upstream is reached.
 
-    ``trade_dial`` and ``trade_name``: the one OpenD that a group trades with; None where there is no group.
+    A group has ``members`` for quotes, and trades with the first of them alone: ``dial`` and ``trade_name``.
     """
 
     name: str
     dial: Dial
     trade_name: str | None = None
-    trade_dial: Dial | None = None
+    members: Sequence[tuple[str, Dial]] = ()
     rsa_key: RsaKey | None = None
     """OpenD's key, for an upstream that encrypts; all members of a group share it."""
 
@@ -69,9 +71,8 @@ class Station:
 
     def _make(self, lane: Lane) -> UpstreamLink:
         dial = self.reach.dial
-        if lane.kind is LaneKind.TRADE:
-            assert self.reach.trade_dial is not None, "a TRADE lane exists only in a group"
-            dial = self.reach.trade_dial
+        if self.reach.members and lane.kind is not LaneKind.TRADE:
+            dial = dial_group(self.reach.members)
         return UpstreamLink(self.hub, lane, dial, self._send.clone(), self.reach.rsa_key)
 
     async def run(self) -> None:
