@@ -82,3 +82,22 @@ async def test_a_lane_that_is_wanted_again_while_it_is_given_up(autojump_clock: 
         d = await w.client()
         assert (await d.call(3001, bodies.sub([APPLE], [MINUTE], session=ALL))).body == OK
         assert set(hub.links) == {0, EXTRA}
+
+
+async def test_a_client_holds_a_stream_on_one_lane_alone(autojump_clock: MockClock) -> None:
+    """It asks again with other options while another client needs the first ones: then its stream moves."""
+    async with world() as w:
+        agree(w)
+        a, b = await w.client(), await w.client()
+        await a.call(3001, bodies.sub([APPLE], [MINUTE], session=RTH))
+        await b.call(3001, bodies.sub([APPLE], [MINUTE], session=RTH, regPushRehabTypeList=[2]))
+        await b.call(3001, bodies.sub([APPLE], [MINUTE], session=ALL, register=None))
+        (main, extra) = (w.proxy.hub.router.lanes[number].ledger for number in (0, EXTRA))
+        owners = {ledger: ledger.owners_with_subscriptions() for ledger in (main, extra)}
+        assert [len(held) for held in owners.values()] == [1, 1]
+        push = bodies.kline_push(*APPLE, kl_type=1, rehab_type=2)
+        await w.opend.push(3007, push, connection=0)
+        assert await b.nothing_comes()
+        await w.opend.push(3007, push, connection=1)
+        assert (await b.receive()).body == push, "what was registered has moved along"
+        assert await a.nothing_comes()
