@@ -277,6 +277,7 @@ class Hub:
                 case OpenLane():
                     self.open_lane(command.lane)
                 case CloseLane():
+                    self.switch.set_link_ready(command.lane, False)
                     self.close_lane(command.lane)
                 case Close():
                     self._close(command)
