@@ -13,7 +13,7 @@ SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _nativ
 run: $(VENV)/.run-ready
 	$(BIN)/python -m opendmux --upstream sim
 
-test: $(VENV)/.test-ready
+test: $(VENV)/.test-ready $(VENV)-json/.ready
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.test-ready
@@ -38,8 +38,14 @@ $(VENV)/.test-ready: $(SOURCES) | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,sdk]'
 	touch $@ $(VENV)/.run-ready
 
+# The SDK's JSON mode works with no newer protobuf than 6; the tests of it have an environment of their own.
+$(VENV)-json/.ready:
+	$(PYTHON) -m venv $(VENV)-json
+	$(VENV)-json/bin/python -m pip install --quiet --disable-pip-version-check 'futu-api>=10.11,<10.12' 'protobuf==5.29.*'
+	touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build dist src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c
+	rm -rf $(VENV) $(VENV)-json build dist src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c

@@ -209,6 +209,20 @@ def test_rehab_types_are_part_of_the_audience(desk: Desk) -> None:
     assert desk.take() == []
 
 
+def test_klines_and_the_rest_share_a_message(desk: Desk) -> None:
+    desk.sub(A, [AAPL], [BASIC, KL_DAY, TICKER, KL_1MIN], rehab=(REHAB_NONE,))
+    call = desk.one()
+    assert brief([call]) == [("subscribe", {AAPL}, {BASIC, KL_DAY, TICKER, KL_1MIN})]
+    assert call.rehab_types == (REHAB_NONE,)
+
+
+def test_registering_names_all_rehab_types(desk: Desk) -> None:
+    """OpenD may add to its list or replace it; both have to come out right."""
+    desk.have(A, [AAPL], [KL_DAY])
+    desk.sub(B, [AAPL], [KL_DAY], rehab=(REHAB_BACKWARD,))
+    assert desk.one().rehab_types == (REHAB_FORWARD, REHAB_BACKWARD)
+
+
 def test_a_refused_rehab_type_refuses_the_operation(desk: Desk) -> None:
     desk.have(A, [AAPL], [KL_DAY])
     token = desk.sub(B, [AAPL], [KL_DAY], rehab=(REHAB_NONE,))

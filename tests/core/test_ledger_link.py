@@ -199,6 +199,20 @@ def test_a_refused_replay_is_wanted_and_asked_again(desk: Desk) -> None:
     assert desk.ledger.next_due() is None
 
 
+def test_patience_starts_afresh_after_a_success(desk: Desk) -> None:
+    desk.have(A, [AAPL], [TICKER])
+    desk.lose()
+    (call,) = desk.replay()
+    for pause in (10, 20, 40):
+        desk.refuse(call)
+        desk.later(pause)
+        call = desk.one()
+    desk.ok(call)
+    desk.sub(A, [AAPL], [TICKER], options=NIGHT)
+    desk.refuse(desk.one(), -100)
+    assert desk.ledger.next_due() == desk.now + 10
+
+
 def test_one_bad_security_does_not_keep_out_its_batch(desk: Desk) -> None:
     good = [(11, f"S{n}") for n in range(99)]
     desk.have(A, [*good, BAD], [BASIC])

@@ -145,6 +145,15 @@ def test_a_refused_change_changes_nothing(desk: Desk) -> None:
     assert desk.take() == []
 
 
+def test_a_refused_change_does_not_delay_leaving(desk: Desk) -> None:
+    desk.have(A, [AAPL], [TICKER])
+    desk.later(100)
+    desk.sub(A, [AAPL], [TICKER], options=NIGHT)
+    desk.refuse(desk.one())
+    desk.close(A)
+    assert desk.one().kind is Kind.UNSUBSCRIBE
+
+
 def test_who_wants_the_new_options_waits_for_the_change(desk: Desk) -> None:
     desk.have(A, [AAPL], [TICKER])
     desk.sub(A, [AAPL], [TICKER], options=NIGHT)

@@ -8,6 +8,8 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from .harness import Control, Opendmux, SdkProgram
 
@@ -276,6 +278,49 @@ def test_the_sdk_comes_back_after_a_drop(sim: Sim, tmp_path: Path) -> None:
             sdk.wait_push("quote")
         assert now == [{"code": "HK.00700", "sub_type": 1, "connections": [2]}]
         sdk.finish()
+
+
+def test_the_sdk_encrypts(tmp_path: Path) -> None:
+    """CBC, as the SDK asks for; and plain traffic behind an InitConnect by RSA."""
+    key = tmp_path / "key.pem"
+    private_key = rsa.generate_private_key(65537, 1024)
+    key.write_bytes(private_key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()))
+    with Sim("--rsa-private-key", str(key)) as sim:
+        for encrypt in (True, False):
+            settings = {"enable_proto_encrypt": [encrypt], "set_init_rsa_file": [str(key)]}
+            homes = [tmp_path / f"{kind}-{encrypt}" for kind in ("quote", "trade")]
+            with (
+                SdkProgram("quote", sim.port, homes[0], sys=settings) as quotes,
+                SdkProgram("trade", sim.port, homes[1], sys=settings) as trader,
+            ):
+                quotes.wait_ready()
+                check_state(quotes)
+                quotes.ok("subscribe", ["HK.00700"], ["QUOTE", "ORDER_BOOK"])
+                quotes.wait_push("book")
+                assert quotes.wait_push("quote")[0]["last_price"] > 0
+                trader.wait_ready()
+                order = trader.ok("place_order", 0, 100, "HK.00700", "BUY", order_type="MARKET", trd_env="SIMULATE")[0]
+                wait_order(trader, order["order_id"], "FILLED_ALL")
+                quotes.finish()
+                trader.finish()
+        assert sim.control.ask("violations")["violations"] == []
+
+
+def test_limits_per_30_seconds_can_be_switched_on(tmp_path: Path) -> None:
+    with Sim("--rate-limits") as sim, SdkProgram("quote", sim.port, tmp_path) as sdk:
+        sdk.wait_ready()
+        answers = [sdk.call("get_market_state", ["HK.00700"]) for _ in range(11)]
+        assert [ret for ret, _ in answers] == [0] * 10 + [-1]
+        assert "too often" in answers[-1][1]
+        assert [violation["rule"] for violation in sim.control.ask("violations")["violations"]] == ["rate"]
+        sdk.finish()
+
+
+def test_a_key_file_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    with Opendmux("sim", "--listen", "127.0.0.1:0", "--rsa-private-key", str(tmp_path / "none.pem")) as sim:
+        assert sim.wait() == 2
+        assert len(sim.errors) == 1
+        assert "RSA key file" in sim.errors[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

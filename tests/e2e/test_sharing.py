@@ -151,7 +151,7 @@ def test_sixteen_threads_of_one_program_break_no_rule(stage: Stage) -> None:
         # 15 orders per 30 s and account is what OpenD takes.
         answers = trader.call_at_once(15, "place_order", 1.0, 100, "HK.00700", "BUY", order_type="NORMAL", **simulated)
         assert [ret for ret, _data in answers] == [0] * 15, answers
-        states = reader.call_at_once(16, "get_market_state", ["HK.00700"])
+        states = reader.call_at_once(16, "get_market_snapshot", ["HK.00700"])
         assert [ret for ret, _data in states] == [0] * 16, states
         assert len(trader.ok("order_list_query", **simulated)) == 15
     stage.check_upstream()

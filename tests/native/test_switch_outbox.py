@@ -328,6 +328,7 @@ def test_newer_frame_does_not_overtake_the_conflating_lane(bench: Bench) -> None
     bench.switch.sent(bench.slot, 44)  # the ordered lane is empty, the conflating one not moved yet
     assert bench.switch.fan_out([bench.slot], push(b"new"), "key") == ([bench.slot], [])
     assert bodies(bench) == [b"new"]
+    assert bodies(bench) == []
 
 
 def test_slot_behind_a_placeholder_has_nothing_to_send(bench: Bench) -> None:

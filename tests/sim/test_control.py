@@ -147,6 +147,64 @@ async def test_tricks(autojump_clock: MockClock) -> None:
         assert (await control.ask("drop"))["dropped"] == 1
 
 
+async def test_faults_on_single_frames(autojump_clock: MockClock) -> None:
+    async with controlled() as (play, control):
+        client = await play.client()
+        await control.ask("trick", act="double", proto_id=1002, nth=2, times=2)
+        await control.ask("trick", act="drop", proto_id=2001, connection=1, executed=True)
+        faults = (await control.ask("report"))["faults"]["tricks"]
+        assert [(trick["act"], trick["proto_id"], trick["nth"]) for trick in faults] == [
+            ("double", 1002, 2),
+            ("drop", 2001, 1),
+        ]
+        for count in (1, 2, 2, 1):
+            serial_no = await client.send(ProtoId.GET_GLOBAL_STATE, b"\x0a\x02\x08\x00")
+            assert [(await client.frame()).serial_no for _ in range(count)] == [serial_no] * count
+        await control.ask("no_tricks")
+        assert play.sim.faults.tricks == []
+        assert await client.accounts() != []
+        await control.ask("trick", act="crash", seconds=5)
+        await client.send(ProtoId.KEEP_ALIVE, b"")
+        with pytest.raises(trio.EndOfChannel):
+            await client.frame()
+        assert (await control.ask("report"))["connections"][0]["close_reason"] == "crashed on purpose"
+
+
+async def test_faults_on_connections(autojump_clock: MockClock) -> None:
+    async with controlled() as (play, control):
+        clients = [await play.client() for _ in range(4)]
+        assert (await control.ask("swallow", connection=1))["swallowed"] == 1
+        assert (await control.ask("reset", connection=2))["reset"] == 1
+        await control.ask("black_hole")
+        assert (await control.ask("report"))["faults"]["black_hole"]
+        await clients[2].send(ProtoId.KEEP_ALIVE, b"")
+        assert await clients[2].drain(5) == []
+        await control.ask("black_hole", on=False)
+        assert (await clients[3].head(ProtoId.KEEP_ALIVE, b"")).HasField("retType")
+        assert (await control.ask("crash", seconds=3))["crashed"] == 3
+        with pytest.raises(trio.EndOfChannel):
+            await clients[3].frame()
+
+
+async def test_states_rights_and_limits(autojump_clock: MockClock) -> None:
+    async with controlled() as (play, control):
+        client = await play.client(recvNotify=True)
+        await control.ask("program_status", type=5, text="login failed")
+        await control.ask("event", type=4, text="LoginFailed")
+        await control.ask("lost_rights", markets=[1])
+        await control.ask("kick", seconds=7)
+        frames = await client.drain(8)
+        assert {frame.proto_id for frame in frames} == {ProtoId.NOTIFY}
+        assert len(frames) == 5
+        assert (await control.ask("report"))["faults"]["lost_rights"] == [1]
+        await control.ask("kick")
+        assert play.sim.faults.kicked
+        await control.ask("rates")
+        assert play.sim.world.rates_enforced
+        await control.ask("rates", on=False)
+        assert not play.sim.world.rates_enforced
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [
@@ -156,6 +214,8 @@ async def test_tricks(autojump_clock: MockClock) -> None:
         (b'{"command": 5}\n', "known are"),
         (b'{"command": "delay", "proto_id": "x", "seconds": 1}\n', "proto_id must be a number"),
         (b'{"command": "quota", "value": true}\n', "value must be a number"),
+        (b'{"command": "trick", "act": "explode"}\n', "act must be one of drop, reset"),
+        (b'{"command": "lost_rights", "markets": ["HK"]}\n', "QotMarket numbers"),
     ],
 )
 async def test_bad_commands_are_answered(autojump_clock: MockClock, line: bytes, text: str) -> None:

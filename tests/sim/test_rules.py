@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -15,7 +15,7 @@ from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend, opend_sim
 from opendmux.wire.protocols import ProtoId
 
-from .kit import APPLE, BASIC, TENCENT, playing
+from .kit import APPLE, BASIC, TENCENT, Client, playing
 
 if TYPE_CHECKING:
     from trio.testing import MockClock
@@ -188,15 +188,49 @@ async def test_frames_may_arrive_byte_by_byte(autojump_clock: MockClock) -> None
         assert (await client.reply(77)).proto_id == ProtoId.KEEP_ALIVE
 
 
-async def test_json_bodies_are_refused_in_json(autojump_clock: MockClock) -> None:
+async def json_call(client: Client, proto_id: int, text: str) -> dict[str, Any]:
+    reply = await client.reply(await client.send(proto_id, text.encode(), proto_fmt=1))
+    assert reply.proto_fmt == 1
+    return json.loads(reply.body)  # type: ignore[no-any-return]
+
+
+async def test_json_in_and_json_out(autojump_clock: MockClock) -> None:
     async with playing() as play:
         client = await play.client()
-        body = json.dumps({"c2s": {"userID": "0"}}).encode()
-        reply = await client.reply(await client.send(ProtoId.GET_GLOBAL_STATE, body, proto_fmt=1))
-        assert reply.proto_fmt == 1
-        answer = json.loads(reply.body)
-        assert answer["retType"] == -1
-        assert "JSON" in answer["retMsg"]
+        state = await json_call(client, ProtoId.GET_GLOBAL_STATE, '{"c2s": {"userID": "900001"}}')
+        # Names as in the .proto, 64-bit numbers as numbers, retType also when it is 0.
+        assert (state["retType"], state["s2c"]["connID"]) == (0, client.conn_id)
+        paper = (await client.accounts())[1]
+        packet_id = {"connID": str(client.conn_id), "serialNo": 1}
+        head = {"trdEnv": 0, "accID": str(paper.accID), "trdMarket": 1}
+        order = {"packetID": packet_id, "header": head, "trdSide": 1, "orderType": 2, "code": "00700", "qty": 100.0}
+        placed = await json_call(client, ProtoId.TRD_PLACE_ORDER, json.dumps({"c2s": {**order, "newField": 1}}))
+        assert placed["retType"] == 0, "a field we do not know is passed over"
+        assert placed["s2c"]["orderIDEx"] == play.sim.orders[0].order_id_ex
+        assert play.sim.violations == []
+
+
+async def test_bad_json_is_refused_in_json(autojump_clock: MockClock) -> None:
+    async with playing() as play:
+        client = await play.client()
+        for text in ("", "{", "[]", '{"c2s": 5}', "{}", "[" * 5000):
+            assert (await json_call(client, ProtoId.GET_GLOBAL_STATE, text))["retType"] == -1
+        reply = await client.reply(await client.send(ProtoId.GET_GLOBAL_STATE, b'"\xff"', proto_fmt=1))
+        assert json.loads(reply.body)["retType"] == -1
+        assert {violation.rule for violation in play.sim.violations} == {"format"}
+
+
+async def test_json_pushes_by_connection(autojump_clock: MockClock) -> None:
+    async with playing() as play:
+        in_json, in_protobuf = await play.client(pushProtoFmt=1), await play.client()
+        for client in (in_json, in_protobuf):
+            await client.subscribe([TENCENT], [BASIC])
+        frame = await in_json.frame()
+        assert (frame.proto_id, frame.proto_fmt) == (ProtoId.QOT_UPDATE_BASIC_QOT, 1)
+        quote = json.loads(frame.body)["s2c"]["basicQotList"][0]
+        assert quote["security"] == {"market": 1, "code": "00700"}
+        assert (await in_protobuf.frame()).proto_fmt == 0
+        assert [record.push_proto_fmt for record in play.sim.connections] == [1, 0]
 
 
 async def test_other_formats_unknown_protocols_and_odd_bodies_are_refused(autojump_clock: MockClock) -> None:

@@ -44,6 +44,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help="ignore requests whose serial number does not grow (the official Python SDK sends some)",
     )
+    parser.add_argument("--rate-limits", action="store_true", help="refuse what is over OpenD's limits per 30 seconds")
+    parser.add_argument(
+        "--rsa-private-key",
+        default="",
+        metavar="FILE",
+        help="encrypt with this RSA key (PEM); clients without it are turned away",
+    )
     parser.set_defaults(run=run)
 
 
@@ -53,7 +60,13 @@ def run(args: argparse.Namespace) -> int:
 
     from opendmux.sim import SimConfig
 
-    config = SimConfig(seed=args.seed, epoch=time.time(), strict_serials=args.strict_serials)
+    config = SimConfig(
+        seed=args.seed,
+        epoch=time.time(),
+        strict_serials=args.strict_serials,
+        rate_limits=args.rate_limits,
+        rsa_private_key=args.rsa_private_key,
+    )
     trio.run(_serve, config, args.listen, args.control)
     return 0
 

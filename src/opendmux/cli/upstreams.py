@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from opendmux.config import SIM, Config, Listener, UpstreamConfig, parse_address
 from opendmux.errors import ConfigError
-from opendmux.runtime.binding import bind, dial_group, dial_tcp
+from opendmux.runtime.binding import bind, dial_tcp
 from opendmux.runtime.server import Face
 from opendmux.runtime.station import Reach
 from opendmux.runtime.upstream import Dial
@@ -81,4 +81,5 @@ def _reach(members: list[tuple[UpstreamConfig, Dial]]) -> Reach:
     if len(named) == 1:
         return Reach(*named[0], rsa_key=rsa_key)
     name = " or ".join(name for name, _dial in named)
-    return Reach(name, dial_group(named), trade_name=named[0][0], trade_dial=named[0][1], rsa_key=rsa_key)
+    trade_name, trade_dial = named[0]
+    return Reach(name, trade_dial, trade_name=trade_name, members=named, rsa_key=rsa_key)

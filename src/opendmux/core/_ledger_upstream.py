@@ -86,9 +86,13 @@ class Upstream:
         own: bool,
         replay: bool,
     ) -> None:
-        whole = products([stream.key for stream in streams])
-        for securities, sub_types in [piece for product in whole for piece in cut(product, limit)] if own else whole:
-            found = [self.streams[StreamKey(space, *sec, sub_type)] for sec in securities for sub_type in sub_types]
+        pieces = products([stream.key for stream in streams])
+        if own:
+            pieces = [piece for product in pieces for piece in cut(product, limit)]
+        for securities, sub_types in pieces:
+            found = streams
+            if len(pieces) > 1:
+                found = [self.streams[StreamKey(space, *sec, sub_type)] for sec in securities for sub_type in sub_types]
             self._last_call_id += 1
             call = Call(kind, found, options, rehabs, replay)
             self.calls[self._last_call_id] = call

@@ -61,7 +61,7 @@ class Share:
 
     def rank(self) -> tuple[int, int]:
         """The smallest goes first."""
-        return 0, self.joined
+        return self.served, self.joined
 
 
 class Decided(NamedTuple):

@@ -130,7 +130,7 @@ class Lanes:
             elif lane.idle_since is None:
                 lane.idle_since = now
             elif now - lane.idle_since >= IDLE_S:
-                lane.wanted = lane.opening = False
+                lane.wanted = lane.opening = lane.upstream.ready = False
                 lane.idle_since = None
                 commands.append(CloseLane(lane.index))
         return commands

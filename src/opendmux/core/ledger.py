@@ -218,6 +218,13 @@ class Ledger:
         record = self._owners.get(owner)
         return record is not None and key in record.held
 
+    def registered(self, owner: int, key: StreamKey) -> frozenset[int]:
+        """The rehab types whose pushes the owner gets of the stream; {0} where there are none to choose."""
+        stream = self._upstream.streams.get(key)
+        if stream is None:
+            return frozenset()
+        return frozenset(rehab_type for rehab_type, enrolled in stream.registered.items() if owner in enrolled)
+
     def fits(self, owner: int, key: StreamKey, options: Options) -> bool:
         """Whether a subscription with these (normalised) options meets nobody with others on this connection."""
         stream = self._upstream.streams.get(key)

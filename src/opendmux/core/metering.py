@@ -114,6 +114,10 @@ class Metering:
         if refusal is not None:
             self.budgets.refund(ticket.charge, now)
             return [refusal]
+        joined = self._join(ticket.forward)
+        if joined is not None:
+            self.budgets.refund(ticket.charge, now)
+            return joined
         return [self._shared(ticket.forward)]
 
     # -- reads on their way

@@ -25,7 +25,18 @@ from .commands import Ask, Command, Outcome, Push, Request, UseRow
 from .gate import inspecting
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes, Waiting
-from .streams import Options, RegRequest, Security, Space, StreamKey, SubRequest, normalise, refusal_of
+from .streams import (
+    REHAB_FORWARD,
+    Options,
+    RegRequest,
+    Security,
+    Space,
+    StreamKey,
+    SubRequest,
+    is_kline,
+    normalise,
+    refusal_of,
+)
 
 __all__ = ["Subscriptions"]
 
@@ -198,7 +209,7 @@ class Subscriptions:
                 # The ledger's own words say who is in the way and when to try again.
                 lane = home
             placed.setdefault(lane, []).append(key)
-        joint = _Joint(request)
+        joint = _Joint(request, gather=lambda later: self._gather(owner, placed, wanted, later))
         commands = self._watch_data_calls(request.session, placed)
         pieces = [
             (lane, joint.part(lane, [k for k in lane_keys if not lane.ledger.holds(owner, k)]), lane_keys)
@@ -210,6 +221,27 @@ class Subscriptions:
             for securities, sub_types in shapes:
                 piece = replace(wanted, securities=securities, sub_types=sub_types)
                 commands += self._start(lane, request, piece, part, now)
+        return commands
+
+    def _gather(
+        self, owner: int, placed: Mapping[Lane, Sequence[StreamKey]], wanted: SubRequest, now: float
+    ) -> list[Command]:
+        """These streams have been subscribed: what the client held of them on another lane is over, and what it had
+        registered there comes along."""
+        commands: list[Command] = []
+        for lane, key in [(lane, key) for lane, keys in placed.items() for key in keys]:
+            for old in self._lanes.wanted():
+                if old is lane or not old.ledger.holds(owner, key):
+                    continue
+                securities, sub_types = ((key.market, key.code),), (key.sub_type,)
+                kept = old.ledger.registered(owner, key)
+                if wanted.register is False:
+                    kept -= frozenset(wanted.rehab_types or (REHAB_FORWARD,)) if is_kline(key.sub_type) else kept
+                if kept and key.space is Space.QOT:
+                    again = RegRequest(securities, sub_types, True, tuple(kept), first_push=False)
+                    commands += lane.quotes.register(owner, again, _NOBODY, now)
+                leave = SubRequest(key.space, securities, sub_types, subscribe=False)
+                commands += old.quotes.subscribe(owner, leave, _NOBODY, now)
         return commands
 
     @staticmethod
@@ -258,6 +290,8 @@ class _Joint:
     """One client request that has fallen into parts; answered when the last of them has ended."""
 
     request: Request
+    gather: Callable[[float], list[Command]] = lambda _now: []
+    """What a success brings besides."""
     open: int = 0
     failure: tuple[int, str] | None = None
     pushes: list[Push] = field(default_factory=list)
@@ -273,7 +307,7 @@ class _Joint:
     def closed(self, now: float) -> list[Command]:
         """The answer, and what a refusal takes back."""
         if self.failure is None:
-            return [succeeded(self.request), *self.pushes]
+            return [succeeded(self.request), *self.pushes, *self.gather(now)]
         ret_type, ret_msg = self.failure
         commands: list[Command] = [refused(self.request, ret_msg, ret_type)]
         owner = self.request.session.owner

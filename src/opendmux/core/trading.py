@@ -13,8 +13,9 @@ from opendmux.wire.protocols import ProtoId
 
 from .accounts import Accounts
 from .answers import failed, name_of, refused, reply, succeeded, verdict
-from .commands import Ask, Command, Forward, Outcome, Request, Then, Witness
+from .commands import Ask, Command, Failure, Forward, Outcome, Request, Then, Witness
 from .packet import is_real_untrusted, stamp_untrusted
+from .streams import UNDECIDED
 from .unlock import Unlock
 
 __all__ = ["Trading"]
@@ -32,8 +33,10 @@ class Trading:
         self._lane = lane
         self._accounts = accounts
         self._unlock = unlock
-        self._confirmed: frozenset[int] = frozenset()
-        """The union of account lists that upstream has accepted on this connection."""
+        self._confirmed: frozenset[int] | None = frozenset()
+        """The union of account lists that upstream has on this connection; None when nobody knows."""
+        self._telling = 0
+        """Calls in flight that will change it."""
 
     # -- 2005
 
@@ -63,13 +66,12 @@ class Trading:
         before = self._accounts.get(owner)
         self._accounts.set(owner, wanted)
         union = self._accounts.union()
-        if union == self._confirmed:
+        if union == self._confirmed and not self._telling:
             return [succeeded(request)]
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
             ret_type, ret_msg = verdict(outcome)
             if ret_type == RetType.SUCCEED:
-                self._confirmed = union
                 return [succeeded(request)]
             if self._accounts.get(owner) == wanted:
                 self._accounts.set(owner, before)
@@ -97,17 +99,25 @@ class Trading:
     def _tell(self, union: frozenset[int]) -> Ask:
         def then(outcome: Outcome, _now: float) -> list[Command]:
             ret_type, ret_msg = verdict(outcome)
-            if ret_type == RetType.SUCCEED:
-                self._confirmed = union
-            else:
+            if ret_type != RetType.SUCCEED:
                 log.warning("OpenD did not take the list of account pushes: %d %s", ret_type, ret_msg)
             return []
 
         return self._ask_union(union, then)
 
     def _ask_union(self, union: frozenset[int], then: Then) -> Ask:
+        def told(outcome: Outcome, now: float) -> list[Command]:
+            self._telling -= 1
+            ret_type, _ret_msg = verdict(outcome)
+            if ret_type == RetType.SUCCEED:
+                self._confirmed = union
+            elif outcome.failure is not Failure.LOST and ret_type in UNDECIDED:
+                self._confirmed = None
+            return then(outcome, now)
+
+        self._telling += 1
         c2s = opend.SubAccPushC2S(accIDList=sorted(union))
-        return Ask(self._lane, ProtoId.TRD_SUB_ACC_PUSH, encode(opend.SubAccPushRequest(c2s=c2s)), then)
+        return Ask(self._lane, ProtoId.TRD_SUB_ACC_PUSH, encode(opend.SubAccPushRequest(c2s=c2s)), told)
 
     # -- 2202, 2205, 2227, 2209, 2237
 

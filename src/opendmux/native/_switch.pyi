@@ -3,8 +3,8 @@
 Theory of operation. The router is a table: each slot carries a policy row, one cell per known proto id. `feed` cuts a
 client's chunk into frames, checks length and SHA-1, looks the cell up, and for a PASS cell writes the header with a
 fresh upstream serial and the body straight into the link's buffer; nothing of Python is made for that frame. All
-other frames come back as events. `link_feed` does the same for the upstream's chunk: a reply finds its pending entry
-by (serial_no, proto_id), and for a NATIVE cell is written, with the client's own serial, into the ordered lane of the
+other frames come back as events. `link_feed` does the same for the upstream's chunk: a reply finds its pending entry by
+(serial_no, proto_id), and for a NATIVE cell is written, with the client's own serial, into the ordered lane of the
 slot's outbox. The switch owns no socket, no clock and no policy: `now_ns` is passed in, rows are set by core.
 
 A slot number is reused after `close_slot`; its generation is not. A pending entry remembers the generation, so a late
@@ -14,6 +14,11 @@ The outbox of a slot has two lanes. The ordered lane holds whole FT frames (repl
 conflating lane holds at most one frame per key, the newest; it is used only while the ordered lane is not empty and is
 moved into the ordered lane when that has run empty. Nothing is ever dropped silently: what does not fit is answered
 by OVERFLOW, and core decides.
+
+Arguments out of range, unknown links and closed slots raise ValueError (OverflowError beyond 64 bits) and change
+nothing. A MemoryError out of `feed_untrusted` or `link_feed_untrusted` may have lost events: the slot reads nothing
+more and must be closed, the link until its reset. The switch can't be called from inside one of its own calls
+(RuntimeError), nor from two threads.
 """
 
 from collections.abc import Sequence
@@ -32,9 +37,9 @@ HOLD: Final = 2
 
 # Kinds of client events
 FRAME: Final = 0
-"""A frame that core must see: cell not PASS, or PASS while the link is not ready."""
+"""A frame that core must see: cell not PASS, or PASS while the link is not ready (or not open), or proto_fmt over 1."""
 BAD_SHA1: Final = 1
-"""Well framed, digest wrong. The frame was swallowed; the stream goes on."""
+"""Well framed, digest wrong. The frame was swallowed; the stream goes on. body is b""."""
 BAD_MAGIC: Final = 2
 """The stream is lost: nothing more is read from this slot."""
 TOO_LARGE: Final = 3
@@ -42,18 +47,20 @@ TOO_LARGE: Final = 3
 
 # Kinds of link events
 REPLY: Final = 0
-"""The reply to an EVENT or HOLD entry (or to a `submit` with a token)."""
+"""The reply to an EVENT or HOLD entry (or to a `submit` with a token; a NATIVE one is delivered as well)."""
 REPLY_BAD_SHA1: Final = 1
 """A reply whose digest is wrong; body is b"". The entry is gone: the caller must answer it."""
 OVERFLOW: Final = 2
-"""A NATIVE reply did not fit into the slot's outbox: the slot must be closed. body is b""."""
+"""A NATIVE reply did not fit into the slot's outbox: the slot must be closed. body is b"".
+
+The entry names the slot that overflowed; for one that had joined it is a copy without token and waiters."""
 STREAM_LOST: Final = 3
 """Bad magic or oversized body_len from upstream: the link must be dropped. slot is -1."""
 
 class ClientEvent(NamedTuple):
     kind: int
     action: int
-    """Request action of the cell (PASS when the link was not ready)."""
+    """Request action of the cell (PASS when the link was not ready); DENY for proto_fmt over 1 and a lost stream."""
     proto_id: int
     proto_fmt: int
     serial_no: int
@@ -86,7 +93,7 @@ class LinkEvent(NamedTuple):
     body: bytes
     proto_fmt: int
     ticket: int
-    """The place in the ordered lane, for HOLD (see `release`); -1 otherwise."""
+    """The place in the ordered lane, for HOLD (see `release`); -1 otherwise, also when the slot has closed."""
 
 class Push(NamedTuple):
     proto_id: int
@@ -110,6 +117,7 @@ class Counters(NamedTuple):
     bytes_in: int
     passed: int
     frames_out: int
+    """Frames wholly sent to clients."""
     bytes_out: int
     upstream_frames_in: int
     upstream_bytes_in: int
@@ -135,18 +143,19 @@ class Switch:
         """All in bytes.
 
         ``max_client_body``, ``max_upstream_body``: largest body_len read from a client, from upstream.
-        ``link_high_water``: a slot is paused while the link's unsent bytes are over this. ``outbox_high_water``: a
-        slot is paused while its own ordered lane is over this (a client that does not read its replies does not get
-        to ask for more). ``outbox_total``: bound of all outboxes together; over it every addition to a non-empty
-        outbox overflows.
+        ``link_high_water``: a slot is paused while the link's unsent bytes are over this.
+        ``outbox_high_water``: a slot is paused while its own ordered lane is over this (a client that does not read
+        its replies does not get to ask for more).
+        ``outbox_total``: bound of all outboxes together; over it every addition to a non-empty outbox overflows.
         """
 
     # -- slots
     def open_slot(self, row: bytes, *, timeout_ns: int, max_in_flight: int, outbox_limit: int) -> int:
         """A new slot. ``row``: one cell per dense proto index (see wire/protocols.py), cell 0 = unknown ids.
 
-        ``timeout_ns``: how long a PASS request may wait for its reply. ``max_in_flight``: at this number of pending
-        requests the slot is paused. ``outbox_limit``: bytes the outbox may hold.
+        ``timeout_ns``: how long a PASS request may wait for its reply, at least 1. ``max_in_flight``: at this number of
+        pending requests the slot is paused, at least 1. ``outbox_limit``: bytes the outbox may hold. Raises ValueError
+        for a row of another length or with a reply action that does not exist.
         """
     def generation(self, slot: int) -> int: ...
     def set_row(self, slot: int, row: bytes) -> int:
@@ -154,13 +163,14 @@ class Switch:
     def row_epoch(self, slot: int) -> int: ...
     def set_link(self, slot: int, index: int, link: int) -> None:
         """Link ``index`` (0-15) of the slot's cells means ``link``; default: every index is link 0."""
-    def in_flight(self, slot: int) -> int: ...
+    def in_flight(self, slot: int) -> int:
+        """Pending requests of the slot. What it has joined is not among them."""
     def close_slot(self, slot: int) -> None:
         """Forget the slot: buffers are freed, its pending requests orphaned (their replies are then strays).
 
-        Entries with a token stay and come back as events, so that core learns the outcome of what was submitted.
-        Idempotent only through the caller: closing a closed slot raises ValueError, as every call on a closed slot
-        does.
+        Entries with a token stay and come back as events, so that core learns the outcome of what was submitted; those
+        that others have joined stay for them. Idempotent only through the caller: closing a closed slot raises
+        ValueError, as every call on a closed slot does.
         """
 
     # -- client -> upstream
@@ -174,7 +184,10 @@ class Switch:
     def paused(self, slot: int) -> bool:
         """True when the caller must stop reading this client (in-flight cap, link full, outbox over high water)."""
     def take_resumed(self) -> list[int]:
-        """Slots that were paused and need not be any longer, each once: feed them b"" and read on."""
+        """Slots that were paused and need not be any longer, each once: feed them b"" and read on.
+
+        A slot counts as paused once `feed_untrusted` stopped at it or `paused` said so. In the order they stopped.
+        """
     def stop_reading(self, slot: int) -> None:
         """Nothing more is taken from this slot: kept bytes are dropped, later feeds ignored."""
 
@@ -209,12 +222,16 @@ class Switch:
     ) -> int:
         """Send one request; returns its upstream serial.
 
-        ``slot`` -1: the proxy's own. ``upstream_serial``: from `reserve_serial`, 0 = take the next. ``sha1``: the
-        digest of ``body`` when it is already known. Works on a link that is not ready (InitConnect and the replay use
-        it). Raises ValueError for a serial that does not grow.
+        ``slot`` -1: the proxy's own (not HOLD; a NATIVE one without a token is for those who `join`).
+        ``upstream_serial``: from `reserve_serial`, 0 = take the next. ``sha1``: the digest of ``body`` when it is
+        already known. Works on a link that is not ready (InitConnect and the replay use it). Raises ValueError for a
+        serial that does not grow: a reserved one is of no use when a frame was passed on in between.
         """
     def join(self, link: int, upstream_serial: int, slot: int, serial_no: int) -> bool:
-        """Add a waiter to a pending NATIVE entry: the reply goes to it as well. False when the entry is gone."""
+        """Add a waiter to a pending NATIVE entry: the reply goes to it as well. False when the entry is gone.
+
+        Raises ValueError for an EVENT or HOLD entry. How many may wait is for the caller to bound.
+        """
     def link_feed_untrusted(self, link: int, data: Buffer, now_ns: int) -> LinkBatch:
         """Take a chunk from upstream."""
     def link_out(self, link: int) -> memoryview:
@@ -232,6 +249,8 @@ class Switch:
     def append(self, slot: int, frame: Buffer) -> bool:
         """Put one whole frame into the ordered lane. False, and nothing is taken, when it would go over a bound.
 
+        Raises ValueError for anything but one whole frame, as `fan_out` and `release` do.
+
         One frame is always taken by an empty outbox, whatever its size, so a bound can't make a reply impossible.
         """
     def reply(self, slot: int, proto_id: int, proto_fmt: int, serial_no: int, body: Buffer) -> bool:
@@ -240,18 +259,21 @@ class Switch:
         """One push to many slots: (slots that have bytes to send, slots that overflowed).
 
         ``key`` None: ordered lane for all. Otherwise a slot whose ordered lane is not empty keeps the frame in its
-        conflating lane under ``key``, where it replaces an older one. An overflowed slot took nothing.
+        conflating lane under ``key``, where it replaces an older one. An overflowed slot took nothing. A slot that took
+        the frame behind a placeholder has no bytes to send and is in neither list.
         """
     def hold(self, slot: int) -> int:
         """A placeholder at the end of the ordered lane; returns its ticket. What comes after it waits behind it."""
     def release(self, slot: int, ticket: int, frame: Buffer) -> bool:
-        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known (slot closed and
-        reused)."""
+        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known (slot closed and reused).
+
+        No bound is asked: the frame was in memory before, in the hands of who held it.
+        """
     def out(self, slot: int, limit: int = 0) -> memoryview:
         """The bytes that may be sent now, up to ``limit`` (0 = all) and up to the first placeholder.
 
-        Valid until the next call on the switch: use at once, never keep. When the ordered lane is empty the
-        conflating lane is moved into it first.
+        Valid until the next call on the switch: use at once, never keep. When the ordered lane is empty the conflating
+        lane is moved into it first.
         """
     def sent(self, slot: int, count: int) -> None: ...
     def take_frames(self, slot: int, limit: int) -> list[bytes]:
@@ -262,8 +284,7 @@ class Switch:
     def out_to_boundary(self, slot: int) -> int:
         """How many bytes are missing until the frame that is half sent is complete; 0 at a boundary."""
     def out_truncate(self, slot: int) -> int:
-        """Drop everything behind the half-sent frame (all of it at a boundary), placeholders and conflating lane
-        included.
+        """Drop all behind the half-sent frame (everything at a boundary), placeholders and conflating lane included.
 
         Returns how many bytes were dropped. After it nothing more is taken by this slot.
         """

@@ -97,7 +97,8 @@ def dial_tcp(address: Address) -> Dial:
 def dial_group(members: Sequence[tuple[str, Dial]]) -> Dial:
     """How to reach a group: the first member that answers, beginning behind the one that was used last.
 
-    So a connection that ends, or a member that accepts TCP and refuses InitConnect, brings the next one.
+    So a connection that ends, a member that accepts TCP and refuses InitConnect, or one that does not answer until
+    the caller's deadline, brings the next one. Each lane needs one of its own.
     """
     following = 0
 
@@ -107,12 +108,12 @@ def dial_group(members: Sequence[tuple[str, Dial]]) -> Dial:
         order = [(following + step) % len(members) for step in range(len(members))]
         for index in order:
             name, member = members[index]
+            following = (index + 1) % len(members)
             try:
                 stream = await member()
             except OSError as error:
                 problem = error
                 continue
-            following = (index + 1) % len(members)
             log.info("quotes come from %s", name)
             return stream
         raise problem

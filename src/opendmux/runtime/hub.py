@@ -11,7 +11,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import trio
 
@@ -52,46 +51,22 @@ from opendmux.native import (
 from opendmux.native import Push as NativePush
 from opendmux.wire.cipher import RANDOM_BYTES, RsaKey
 from opendmux.wire.frame import RetType
-from opendmux.wire.handshake import State
 
-__all__ = ["Client", "Hub", "LinkPort", "now_ns"]
+from .ports import Client, LinkPort
+from .silence import Silence
+
+__all__ = ["Hub", "now_ns"]
 
 log = logging.getLogger("opendmux.hub")
 audit = logging.getLogger("opendmux.audit")
 
 
+REASONS_KEPT = 64
+
+
 def now_ns() -> int:
     """Trio's clock in nanoseconds, the unit of the switch; a mock clock works as well."""
     return int(trio.current_time() * 1_000_000_000)
-
-
-class Client(Protocol):
-    """What the hub needs of a connected client, whatever its transport."""
-
-    session: Session
-
-    def flush(self) -> None:
-        """Write what can be written without waiting; leave the rest to the writer task."""
-
-    def resume(self) -> None:
-        """Read again: the switch takes bytes from this client once more."""
-
-    def pause(self) -> None:
-        """Stop reading."""
-
-    def end(self, reason: str, *, flush_all: bool) -> None:
-        """Close at a frame boundary: after everything queued, or (``flush_all`` False) after the frame that is half
-        sent."""
-
-
-class LinkPort(Protocol):
-    """What the hub needs of the task that keeps a lane's link."""
-
-    def flush(self) -> None:
-        """Write what can be written without waiting; nothing while it is not connected."""
-
-    def drop(self, reason: str) -> None:
-        """End the connection; a new one is made."""
 
 
 class Hub:
@@ -140,12 +115,10 @@ class Hub:
         """Connections that had to be closed in the middle of a frame."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
-        self._silent: dict[str, dict[int, Client]] = {}
-        """By address, then by owner in order of arrival: clients that have not sent InitConnect (and, until the next
-        look, some that have)."""
+        self._silence = Silence(limits.silent_per_address)
         self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
         self._next_owner = 1
-        self._settled = trio.Event()
+        self._waiting = trio.lowlevel.ParkingLot()
 
     # -- sessions
 
@@ -177,14 +150,8 @@ class Hub:
         """From now on the client gets bytes; at the cap of silent connections of its address the oldest of them
         goes."""
         self.clients[client.session.slot] = client
-        silent = self._silent.setdefault(client.session.peer_host, {})
-        silent[client.session.owner] = client
-        cap = self.config.limits.silent_per_address
-        if len(silent) > cap:
-            for owner in [owner for owner, other in silent.items() if other.session.state is not State.NEW]:
-                del silent[owner]
-        if len(silent) > cap:
-            oldest = silent.pop(next(iter(silent)))
+        oldest = self._silence.add(client)
+        if oldest is not None:
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
 
     def remove(self, client: Client, reason: str) -> None:
@@ -192,12 +159,11 @@ class Hub:
         session = client.session
         commands = self.router.close_session(session, trio.current_time())
         del self.clients[session.slot]
-        silent = self._silent[session.peer_host]
-        silent.pop(session.owner, None)
-        if not silent:
-            del self._silent[session.peer_host]
+        self._silence.remove(client)
         self.switch.close_slot(session.slot)
-        self.ended[reason] = self.ended.get(reason, 0) + 1
+        # Reasons may carry figures, so they are not all kept apart for ever.
+        kept = reason if reason in self.ended or len(self.ended) < REASONS_KEPT else "other"
+        self.ended[kept] = self.ended.get(kept, 0) + 1
         log.info("%s: closed, %s", session, reason)
         self.execute(commands)
         self.flush_links()
@@ -311,6 +277,7 @@ class Hub:
                 case OpenLane():
                     self.open_lane(command.lane)
                 case CloseLane():
+                    self.switch.set_link_ready(command.lane, False)
                     self.close_lane(command.lane)
                 case Close():
                     self._close(command)
@@ -404,11 +371,10 @@ class Hub:
     # -- waiting for core
 
     def _notify_settled(self) -> None:
-        self._settled.set()
+        self._waiting.unpark_all()
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Wait until ``done()`` holds; looked at again after every batch of commands. Cancellation: nothing is
         changed."""
         while not done():
-            self._settled = trio.Event()
-            await self._settled.wait()
+            await self._waiting.park()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -11,6 +12,7 @@ from opendmux.config import Config
 from opendmux.core.lanes import Lane, LaneKind
 from opendmux.wire.cipher import RsaKey
 
+from .binding import dial_group
 from .broadcast import BATCHES_WAITING, Batch, broadcast
 from .hub import Hub
 from .upstream import Dial, UpstreamLink
@@ -27,15 +29,23 @@ TICK_S = 0.05
 class Reach:
     """How an upstream is reached.
 
-    ``trade_dial`` and ``trade_name``: the one OpenD that a group trades with; None where there is no group.
+    A group has ``members`` for quotes, and trades with the first of them alone: ``dial`` and ``trade_name``.
     """
 
     name: str
     dial: Dial
     trade_name: str | None = None
-    trade_dial: Dial | None = None
+    members: Sequence[tuple[str, Dial]] = ()
     rsa_key: RsaKey | None = None
     """OpenD's key, for an upstream that encrypts; all members of a group share it."""
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """A link that is kept up, or is just ending."""
+
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    ended: trio.Event = field(default_factory=trio.Event)
 
 
 @dataclass(slots=True)
@@ -49,7 +59,8 @@ class Station:
     hub: Hub = field(init=False)
     link: UpstreamLink = field(init=False)
     """Of the MAIN lane."""
-    _scopes: dict[int, trio.CancelScope] = field(init=False, default_factory=dict)
+    _kept: dict[int, _Kept] = field(init=False, default_factory=dict)
+    """By lane: its newest link."""
     _send: trio.MemorySendChannel[Batch] = field(init=False)
     _receive: trio.MemoryReceiveChannel[Batch] = field(init=False)
 
@@ -60,9 +71,8 @@ class Station:
 
     def _make(self, lane: Lane) -> UpstreamLink:
         dial = self.reach.dial
-        if lane.kind is LaneKind.TRADE:
-            assert self.reach.trade_dial is not None, "a TRADE lane exists only in a group"
-            dial = self.reach.trade_dial
+        if self.reach.members and lane.kind is not LaneKind.TRADE:
+            dial = dial_group(self.reach.members)
         return UpstreamLink(self.hub, lane, dial, self._send.clone(), self.reach.rsa_key)
 
     async def run(self) -> None:
@@ -82,17 +92,23 @@ class Station:
                 open_lane(lanes.trade.index)
 
     async def _keep(self, link: UpstreamLink) -> None:
-        with trio.CancelScope() as scope:
-            self._scopes[link.number] = scope
-            try:
+        """A lane may be wanted again while its last link still ends: one after the other."""
+        before = self._kept.get(link.number)
+        kept = self._kept[link.number] = _Kept()
+        try:
+            with kept.scope:
+                if before is not None:
+                    await before.ended.wait()
                 await link.run()
-            finally:
-                del self._scopes[link.number]
+        finally:
+            kept.ended.set()
+            if self._kept.get(link.number) is kept:
+                del self._kept[link.number]
 
     def _close(self, number: int) -> None:
-        scope = self._scopes.get(number)
-        if scope is not None:
-            scope.cancel(reason="the lane is not needed any more")
+        kept = self._kept.get(number)
+        if kept is not None:
+            kept.scope.cancel(reason="the lane is not needed any more")
 
     async def _tick(self) -> None:
         while True:

@@ -11,12 +11,13 @@ Trio: `connection`, `feed`, `opend`, `control`.
 
 from .config import SimConfig
 from .control import serve_control
-from .faults import Faults
+from .faults import Act, Faults, Trick
 from .opend import Simulator, open_simulator
 from .record import ConnectionRecord, Record, RequestRecord, Violation
 from .refusal import Refused
 
 __all__ = [
+    "Act",
     "ConnectionRecord",
     "Faults",
     "Record",
@@ -24,6 +25,7 @@ __all__ = [
     "RequestRecord",
     "SimConfig",
     "Simulator",
+    "Trick",
     "Violation",
     "open_simulator",
     "serve_control",

@@ -9,7 +9,7 @@ __all__ = ["SimConfig"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimConfig:
-    """Options of one simulator. The defaults behave like OpenD, except that serial numbers may fall."""
+    """Options of one simulator. The defaults behave like OpenD, but serials may fall and calls may come often."""
 
     seed: int = 1
     """Everything that looks random follows from it: prices, account ids, connIDs, order ids."""
@@ -26,6 +26,13 @@ class SimConfig:
     Such a request is a violation either way. Off by default: the official Python SDK sends out of order from several
     threads.
     """
+
+    rate_limits: bool = False
+    """Refuse what is over OpenD's limits per 30 seconds; such a request is a violation then. Off by default: programs
+    are tried out, and benchmarks run, on a simulator."""
+
+    rsa_private_key: str = ""
+    """RSA key file (PEM, 1024 bits for the Python SDK). With one, InitConnect must come encrypted with it."""
 
     keep_alive_timeout_s: float | None = 30.0
     """A connection from which no frame came for so long is closed; None = never."""

@@ -6,13 +6,13 @@ A command is an object with ``command`` and its arguments; the answer is ``{"ok"
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import trio
 
+from .control_faults import FAULT_COMMANDS, BadCommandError, number
 from .venues import VENUES
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["serve_control"]
 
 _MAX_LINE = 65_536
-
-
-class _BadCommandError(Exception):
-    """The text is the answer."""
 
 
 async def serve_control(
@@ -65,9 +61,9 @@ def _answer_untrusted(simulator: Simulator, line: bytes) -> dict[str, Any]:
         command = msgspec.json.decode(line, type=dict[str, Any])
         handler = _COMMANDS.get(command.get("command", ""))
         if handler is None:
-            raise _BadCommandError(f"unknown command; known are {', '.join(sorted(_COMMANDS))}")
+            raise BadCommandError(f"unknown command; known are {', '.join(sorted(_COMMANDS))}")
         return {"ok": True, **handler(simulator, command)}
-    except (_BadCommandError, msgspec.MsgspecError, TypeError) as error:
+    except (BadCommandError, msgspec.MsgspecError, TypeError) as error:
         return {"ok": False, "error": str(error)}
 
 
@@ -96,8 +92,8 @@ def _violations(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]
 
 
 def _requests(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    last = _number(command, "last", 100)
-    proto_id = int(_number(command, "proto_id", 0))
+    last = number(command, "last", 100)
+    proto_id = int(number(command, "proto_id", 0))
     chosen = [request for request in simulator.record.requests if proto_id in {0, request.proto_id}]
     return {"requests": [_request(request) for request in chosen[-int(last) :]]}
 
@@ -144,75 +140,10 @@ def _orders(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _drop(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    number = int(_number(command, "connection", 0))
-    return {"dropped": simulator.drop(number or None)}
-
-
-def _stall(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    del command
-    simulator.stall()
-    return {}
-
-
-def _resume(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    del command
-    simulator.resume()
-    return {}
-
-
-def _mute(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    simulator.faults.mute_feed = bool(command.get("on", True))
-    return {}
-
-
-def _delay(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    simulator.faults.delays_s[int(_number(command, "proto_id"))] = _number(command, "seconds")
-    return {}
-
-
-def _refuse(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    proto_id, text = int(_number(command, "proto_id")), command.get("text")
-    if text is None:
-        simulator.faults.refusals.pop(proto_id, None)
-    else:
-        simulator.faults.refusals[proto_id] = str(text)
-    return {}
-
-
-def _quota(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    simulator.subscriptions.quota = int(_number(command, "value"))
-    return {}
-
-
-def _min_age(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    simulator.subscriptions.min_age_s = _number(command, "seconds")
-    return {}
-
-
-def _notify(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    simulator.notify_connect_status(
-        qot_logined=bool(command.get("qot_logined", True)), trd_logined=bool(command.get("trd_logined", True))
-    )
-    return {}
-
-
-def _lock(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
-    simulator.world.unlocked = not command.get("on", True)
-    return {}
-
-
 def _clear(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
     del command
     simulator.record.clear()
     return {}
-
-
-def _number(command: dict[str, Any], name: str, default: float | None = None) -> float:
-    value = command.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _BadCommandError(f"{name} must be a number")
-    return value
 
 
 def _code(key: SecKey) -> str:
@@ -225,15 +156,6 @@ _COMMANDS: dict[str, Callable[[Simulator, dict[str, Any]], dict[str, Any]]] = {
     "requests": _requests,
     "subscriptions": _subscriptions,
     "orders": _orders,
-    "drop": _drop,
-    "stall": _stall,
-    "resume": _resume,
-    "mute": _mute,
-    "delay": _delay,
-    "refuse": _refuse,
-    "quota": _quota,
-    "min_age": _min_age,
-    "notify": _notify,
-    "lock": _lock,
     "clear": _clear,
+    **FAULT_COMMANDS,
 }

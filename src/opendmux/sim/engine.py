@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf import json_format
+
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import Frame, ProtoFmt, RetType, build_frame
 from opendmux.wire.messages import decode_untrusted, ret_body, to_client
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from .world import Session, World
 
 __all__ = ["answer_untrusted"]
+
+_FORMATS = frozenset(ProtoFmt)
 
 _ROUTES: Routes = {
     **handlers_system.ROUTES,
@@ -53,9 +57,7 @@ def answer_untrusted(world: World, session: Session, frame: Frame) -> bytes | No
 def _handle(world: World, session: Session, frame: Frame, message: Any) -> Message:
     if not frame.sha1_matches():
         raise _violation(world, session, frame, "sha1", "the SHA-1 of the body is wrong")
-    if frame.proto_fmt == ProtoFmt.JSON:
-        raise Refused("JSON bodies are not simulated: send protobuf (proto_fmt 0)")
-    if frame.proto_fmt != ProtoFmt.PROTOBUF:
+    if frame.proto_fmt not in _FORMATS:
         raise _violation(world, session, frame, "format", f"unknown proto_fmt {frame.proto_fmt}")
     route = _ROUTES.get(frame.proto_id)
     if not session.initialized and frame.proto_id != ProtoId.INIT_CONNECT:
@@ -66,6 +68,10 @@ def _handle(world: World, session: Session, frame: Frame, message: Any) -> Messa
         raise _violation(world, session, frame, "format", f"the body is not a request of proto_id {frame.proto_id}")
     if frame.proto_id in PACKET_ID_IDS:
         _check_packet_id(world, session, frame, message.c2s.packetID)
+    if world.rates_enforced:
+        excess = world.rates.excess(frame.proto_id, message.c2s, world.elapsed())
+        if excess is not None:
+            raise _violation(world, session, frame, "rate", excess)
     world.faults.before_handling(frame.proto_id)
     if session.initialized and frame.proto_id == ProtoId.INIT_CONNECT:
         _violation(world, session, frame, "init", "InitConnect came twice")
@@ -89,11 +95,14 @@ def _check_packet_id(world: World, session: Session, frame: Frame, packet_id: op
 
 def _decode(frame: Frame) -> Message | None:
     route = _ROUTES.get(frame.proto_id)
-    if route is None or frame.proto_fmt not in {ProtoFmt.PROTOBUF, ProtoFmt.JSON}:
+    if route is None or frame.proto_fmt not in _FORMATS:
         return None
     try:
-        return decode_untrusted(route.request, frame.body, frame.proto_fmt)
-    except RemoteProtocolError:
+        if frame.proto_fmt == ProtoFmt.PROTOBUF:
+            return decode_untrusted(route.request, frame.body, frame.proto_fmt)
+        # Our messages lack some of OpenD's fields; they are passed over here as they are in protobuf.
+        return json_format.Parse(frame.body, route.request(), ignore_unknown_fields=True)
+    except (RemoteProtocolError, json_format.ParseError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -39,6 +39,8 @@ def sub(world: World, session: Session, c2s: opend.SubC2S) -> None:
         books.unsubscribe(session.number, pairs, now)
         return
     rehab_types = _rehab_types(c2s.regPushRehabTypeList)
+    for (market, _), _ in pairs:
+        world.faults.need_right(market)
     books.subscribe(session.number, pairs, now)
     session.security_firm = c2s.header.securityFirm
     if c2s.HasField("isRegOrUnRegPush"):

@@ -10,6 +10,7 @@ from opendmux.wire.protocols import ProtoId
 from .numbers import QotMarket
 from .refusal import Refused
 from .routes import Route, Routes
+from .status import fill_rights
 from .venues import VENUES
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ROUTES"]
 
-_READY = 10
-"""ProgramStatusType"""
-_LEVEL2 = 3
-"""QotRight"""
 _HONG_KONG = 6
 """UserAttribution"""
 
@@ -36,12 +33,14 @@ def init_connect(world: World, session: Session, c2s: opend.InitConnectC2S) -> o
     session.recv_notify = c2s.recvNotify
     session.push_fmt = c2s.pushProtoFmt
     session.record.client_id = c2s.clientID
+    session.record.push_proto_fmt = c2s.pushProtoFmt
     return opend.InitConnectS2C(
         serverVer=world.config.server_ver,
         loginUserID=world.config.login_user_id,
         connID=session.conn_id,
-        connAESKey=session.client_key,
+        connAESKey=session.secrets.aes_key,
         keepAliveInterval=world.config.keep_alive_interval_s,
+        aesCBCiv=session.secrets.aes_cbc_iv,  # None leaves the field out
         userAttribution=_HONG_KONG,
     )
 
@@ -61,13 +60,13 @@ def get_global_state(world: World, session: Session, c2s: opend.GetGlobalStateC2
         marketSG=stock,
         marketMY=stock,
         marketJP=stock,
-        qotLogined=True,
-        trdLogined=True,
+        qotLogined=world.status.qot_logined,
+        trdLogined=world.status.trd_logined,
         serverVer=world.config.server_ver,
         serverBuildNo=world.config.server_build_no,
         time=int(world.now),
         localTime=world.now,
-        programStatus=opend.ProgramStatus(type=_READY),
+        programStatus=world.status.program_status(),
         connID=session.conn_id,
     )
 
@@ -87,15 +86,12 @@ def get_user_info(world: World, session: Session, c2s: opend_sim.GetUserInfoC2S)
         userID=world.config.login_user_id,
         updateType=0,
         webKey="",
-        hasUSOptionQotRight=True,
         subQuota=world.subscriptions.quota,
         historyKLQuota=world.config.history_quota,
         userAttribution=_HONG_KONG,
         isAppNNOrMM=True,
     )
-    for field in info.DESCRIPTOR.fields:
-        if field.name.endswith("QotRight") and not field.name.startswith("has"):
-            setattr(info, field.name, _LEVEL2)
+    fill_rights(info, world.faults)
     return info
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import logging
+import math
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import trio
 from trio import socket
 
-from opendmux.wire.pb import opend
+from opendmux.wire.cipher import RsaKey
 from opendmux.wire.protocols import ProtoId
 
 from .config import SimConfig
-from .connection import GOODBYE_S, Connection, Gate
+from .connection import GOODBYE_S, Connection, Gate, reset_stream
+from .encryption import Encryption
 from .feed import Feed
 from .record import ConnectionRecord, Record, RequestRecord, Violation
+from .status import event_notice, rights_notice
 from .world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from google.protobuf.message import Message
 
     from opendmux.wire.frame import Frame
 
@@ -31,20 +36,21 @@ __all__ = ["Simulator", "open_simulator"]
 
 log = logging.getLogger("opendmux.sim")
 
-_CONN_STATUS = 3
-"""NotifyType"""
 _MOVES_THE_WATCH = frozenset({ProtoId.QOT_SUB, ProtoId.TRD_PLACE_ORDER, ProtoId.TRD_MODIFY_ORDER})
 
 
 class Simulator:
     """One simulated OpenD. Made by `open_simulator`; everything here must be called from its Trio run."""
 
-    def __init__(self, config: SimConfig, nursery: trio.Nursery) -> None:
+    def __init__(self, config: SimConfig, nursery: trio.Nursery, rsa_key: RsaKey | None = None) -> None:
         start = trio.current_time()
         self.world = World(config, lambda: trio.current_time() - start)
         self._nursery = nursery
+        self._rsa_key = rsa_key
         self._gate = Gate()
         self._connections: dict[int, Connection] = {}
+        self._down_until = -math.inf
+        self._kicks = 0
         self._feed = Feed(self.world, self._gate, self._flush)
 
     # -- ways in
@@ -69,6 +75,9 @@ class Simulator:
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Be OpenD on one stream until it ends. Over the connection limit it is closed at once."""
         world = self.world
+        if trio.current_time() < self._down_until:
+            await reset_stream(stream)
+            return
         session = world.open_session()
         if len(self._connections) >= world.config.max_connections:
             text = f"connection limit of {world.config.max_connections} reached"
@@ -76,7 +85,9 @@ class Simulator:
             world.close_session(session, text)
             await trio.aclose_forcefully(stream)
             return
-        connection = Connection(stream, session, world, self._gate, self._after_frame)
+        key, max_body = self._rsa_key, world.config.max_body_bytes
+        encryption = Encryption(key, max_body, session) if key is not None else None
+        connection = Connection(stream, session, world, self._gate, self._after_frame, self.crash, encryption)
         self._connections[session.number] = connection
         try:
             await connection.run()
@@ -140,11 +151,38 @@ class Simulator:
 
     def drop(self, number: int | None = None) -> int:
         """End one connection or all of them, at a frame boundary. Returns how many."""
-        chosen = [self._connections[number]] if number in self._connections else []
-        if number is None:
-            chosen = list(self._connections.values())
+        chosen = self._chosen(number)
         for connection in chosen:
             connection.end("dropped")
+        return len(chosen)
+
+    def reset(self, number: int | None = None) -> int:
+        """End one connection or all of them at once, on TCP with a reset. Returns how many."""
+        chosen = self._chosen(number)
+        for connection in chosen:
+            connection.reset("reset")
+        return len(chosen)
+
+    def swallow(self, number: int | None = None) -> int:
+        """From now on one connection, or all there are, are read and nothing else. Returns how many.
+
+        ``faults.black_hole`` does it to new connections too.
+        """
+        chosen = self._chosen(number)
+        for connection in chosen:
+            connection.swallow()
+        return len(chosen)
+
+    def crash(self, seconds: float = 0.0) -> int:
+        """As if the process died and came back after so long: connections are reset, new ones too, trade is locked.
+
+        The market and the orders live on: they are not OpenD's. Returns how many connections there were.
+        """
+        self._down_until = trio.current_time() + seconds
+        self.world.unlocked = False
+        chosen = self._chosen(None)
+        for connection in chosen:
+            connection.reset("crashed on purpose")
         return len(chosen)
 
     def stall(self) -> None:
@@ -159,12 +197,52 @@ class Simulator:
         return self._gate.closed
 
     def notify_connect_status(self, *, qot_logined: bool, trd_logined: bool) -> None:
-        """Tell every connection with recvNotify how OpenD's own logins are."""
-        status = opend.NotifyConnectStatus(qotLogined=qot_logined, trdLogined=trd_logined)
-        self.world.notify(opend.NotifyS2C(type=_CONN_STATUS, connectStatus=status))
-        self._flush()
+        """OpenD's own logins are so from now on; every connection with recvNotify is told."""
+        status = self.world.status
+        status.qot_logined, status.trd_logined = qot_logined, trd_logined
+        self._notify(status.connect_notice())
+
+    def set_program_status(self, program: int, description: str = "") -> None:
+        """A ProgramStatusType, 10 is ready. Everybody is told, and GetGlobalState shows it."""
+        status = self.world.status
+        status.program, status.description = program, description
+        self._notify(status.program_notice())
+
+    def notify_event(self, event_type: int, description: str = "") -> None:
+        """Tell everybody of a GtwEventType, for example 11: a code from the phone is needed."""
+        self._notify(event_notice(event_type, description))
+
+    def set_lost_rights(self, markets: Iterable[int]) -> None:
+        """These QotMarkets, and no others, can't be subscribed from now on; what is subscribed stays."""
+        self.faults.lost_rights = set(markets)
+        self._notify(rights_notice(self.faults))
+
+    def kick(self, seconds: float | None = None) -> None:
+        """Another terminal takes the quote right: no pushes, no new subscriptions, for so long; None = for good.
+
+        0 gives it back at once. Everybody is told of both.
+        """
+        self._kicks += 1
+        self.faults.kicked = seconds is None or seconds > 0
+        self._notify(rights_notice(self.faults))
+        if seconds:
+            self._nursery.start_soon(self._give_back, self._kicks, seconds)
 
     # -- inside
+
+    def _chosen(self, number: int | None) -> list[Connection]:
+        if number is None:
+            return list(self._connections.values())
+        return [self._connections[number]] if number in self._connections else []
+
+    def _notify(self, message: Message) -> None:
+        self.world.notify(message)
+        self._flush()
+
+    async def _give_back(self, kick: int, seconds: float) -> None:
+        await trio.sleep(seconds)
+        if kick == self._kicks:
+            self.kick(0)
 
     def _after_frame(self, frame: Frame) -> None:
         self._flush()
@@ -178,7 +256,12 @@ class Simulator:
         self.world.outgoing.clear()
         for number, frames in batches.items():
             connection = self._connections.get(number)
-            if connection is not None:
+            if connection is None:
+                continue
+            if self.faults.tricks:
+                for frame in frames:
+                    connection.push(frame)
+            else:
                 connection.offer(b"".join(frames))
 
 
@@ -186,11 +269,13 @@ class Simulator:
 async def open_simulator(config: SimConfig | None = None) -> AsyncIterator[Simulator]:
     """A running simulator. Leaving the block ends all its connections, after at most a second for what is queued.
 
-    What the block raises comes out as it is.
+    What the block raises comes out as it is. Raises ConfigError for an RSA key file that can't be used.
     """
+    config = config or SimConfig()
+    rsa_key = RsaKey.load(config.rsa_private_key) if config.rsa_private_key else None
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        simulator = Simulator(config or SimConfig(), nursery)
+        simulator = Simulator(config, nursery, rsa_key)
         async with trio.open_nursery() as market:
             market.start_soon(simulator._feed.run)
             try:

@@ -52,7 +52,7 @@ class QuotePushes:
         stock.step(world.now)
         world.broker.on_step(key, world.now)
         world.publish_trades()
-        if world.faults.mute_feed:
+        if world.faults.feed_is_silent:
             return
         for sub_type, holders in world.subscriptions.by_security(key).items():
             if sub_type == SubType.BASIC and world.config.quotes_per_push > 1:

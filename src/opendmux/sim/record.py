@@ -25,6 +25,8 @@ class ConnectionRecord:
     conn_id: int
     client_id: str = ""
     """From InitConnect; empty before it."""
+    push_proto_fmt: int = 0
+    """From InitConnect: 1 for JSON pushes."""
     closed_at: float | None = None
     close_reason: str = ""
 
@@ -51,7 +53,8 @@ class RequestRecord:
 class Violation:
     """A broken rule of the protocol.
 
-    ``rule``: init, serial, sha1, packet_id, keep_alive, framing, format, connections.
+    ``rule``: init, serial, sha1, packet_id, keep_alive, framing, format, connections, encryption,
+    rate.
     """
 
     connection: int

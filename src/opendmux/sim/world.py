@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from opendmux.wire.cipher import RANDOM_BYTES, ConnSecrets, EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt, build_frame
 from opendmux.wire.messages import to_client
 from opendmux.wire.pb import opend, opend_sim
@@ -18,7 +19,9 @@ from .dice import number
 from .faults import Faults
 from .market import Market, Stock
 from .numbers import TrdEnv
+from .rates import Rates
 from .record import ConnectionRecord, Record
+from .status import Status
 from .subscriptions import Subscriptions
 from .trade_messages import fill_message, header_of, order_message
 
@@ -51,8 +54,13 @@ class Session:
     """The last 2008 list."""
     security_firm: int = 0
     """From the header of the last subscription."""
-    client_key: str = field(default="")
-    """connAESKey, told in InitConnect and never used: v1 does not encrypt."""
+    random: bytes = field(default=bytes(RANDOM_BYTES), repr=False)
+    """What this connection's key and IV are made of."""
+    secrets: ConnSecrets = field(init=False)
+    """What the InitConnect reply says of key and IV; a key is told also where nothing is encrypted."""
+
+    def __post_init__(self) -> None:
+        self.secrets = conn_secrets(EncAlgo.NONE, self.random)
 
 
 class World:
@@ -68,6 +76,9 @@ class World:
         self.faults = Faults()
         self.record = Record(config.requests_kept)
         self.sessions: dict[int, Session] = {}
+        self.rates = Rates()
+        self.rates_enforced = config.rate_limits
+        self.status = Status()
         self.unlocked = False
         self.outgoing: list[tuple[int, bytes]] = []
         """(connection number, whole frames) in the order in which they must be sent."""
@@ -91,8 +102,8 @@ class World:
         count, seed = self._connections, self.config.seed
         conn_id = 1 + number(seed, "connID", count) % (2**63 - 1)
         record = ConnectionRecord(count, self.elapsed(), conn_id)
-        key = f"{number(seed, 'key', count):016x}"
-        session = self.sessions[count] = Session(count, conn_id, record, client_key=key)
+        random = b"".join(number(seed, "key", count, part).to_bytes(8, "little") for part in range(RANDOM_BYTES // 8))
+        session = self.sessions[count] = Session(count, conn_id, record, random=random)
         self.record.connections.append(record)
         return session
 
@@ -129,10 +140,10 @@ class World:
                     listeners, ProtoId.TRD_UPDATE_ORDER_FILL, opend_sim.UpdateOrderFillResponse(retType=0, s2c=s2c)
                 )
 
-    def notify(self, s2c: opend.NotifyS2C) -> None:
+    def notify(self, message: Message) -> None:
         """Send a Notify to every connection that wants them."""
         listeners = [session for session in self.sessions.values() if session.recv_notify]
-        self._push_to(listeners, ProtoId.NOTIFY, opend.NotifyResponse(retType=0, s2c=s2c))
+        self._push_to(listeners, ProtoId.NOTIFY, message)
 
     def _push_to(self, listeners: list[Session], proto_id: int, message: Message) -> None:
         frames: dict[int, bytes] = {}

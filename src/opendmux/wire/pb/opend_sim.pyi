@@ -7,6 +7,78 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class NotifyQotRight(_message.Message):
+    __slots__ = ("hkQotRight", "usQotRight", "cnQotRight", "hkOptionQotRight", "hasUSOptionQotRight", "hkFutureQotRight", "usFutureQotRight", "usOptionQotRight", "usIndexQotRight", "usOtcQotRight", "sgFutureQotRight", "jpFutureQotRight", "usCMEFutureQotRight", "usCBOTFutureQotRight", "usNYMEXFutureQotRight", "usCOMEXFutureQotRight", "usCBOEFutureQotRight", "shQotRight", "szQotRight", "ccQotRight", "sgStockQotRight", "myStockQotRight", "jpStockQotRight", "ecQotRight")
+    HKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    CNQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    HKOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    HASUSOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    HKFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USINDEXQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USOTCQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SGFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    JPFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCMEFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCBOTFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USNYMEXFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCOMEXFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCBOEFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SHQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SZQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    CCQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SGSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    MYSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    JPSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    ECQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    hkQotRight: int
+    usQotRight: int
+    cnQotRight: int
+    hkOptionQotRight: int
+    hasUSOptionQotRight: bool
+    hkFutureQotRight: int
+    usFutureQotRight: int
+    usOptionQotRight: int
+    usIndexQotRight: int
+    usOtcQotRight: int
+    sgFutureQotRight: int
+    jpFutureQotRight: int
+    usCMEFutureQotRight: int
+    usCBOTFutureQotRight: int
+    usNYMEXFutureQotRight: int
+    usCOMEXFutureQotRight: int
+    usCBOEFutureQotRight: int
+    shQotRight: int
+    szQotRight: int
+    ccQotRight: int
+    sgStockQotRight: int
+    myStockQotRight: int
+    jpStockQotRight: int
+    ecQotRight: int
+    def __init__(self, hkQotRight: _Optional[int] = ..., usQotRight: _Optional[int] = ..., cnQotRight: _Optional[int] = ..., hkOptionQotRight: _Optional[int] = ..., hasUSOptionQotRight: _Optional[bool] = ..., hkFutureQotRight: _Optional[int] = ..., usFutureQotRight: _Optional[int] = ..., usOptionQotRight: _Optional[int] = ..., usIndexQotRight: _Optional[int] = ..., usOtcQotRight: _Optional[int] = ..., sgFutureQotRight: _Optional[int] = ..., jpFutureQotRight: _Optional[int] = ..., usCMEFutureQotRight: _Optional[int] = ..., usCBOTFutureQotRight: _Optional[int] = ..., usNYMEXFutureQotRight: _Optional[int] = ..., usCOMEXFutureQotRight: _Optional[int] = ..., usCBOEFutureQotRight: _Optional[int] = ..., shQotRight: _Optional[int] = ..., szQotRight: _Optional[int] = ..., ccQotRight: _Optional[int] = ..., sgStockQotRight: _Optional[int] = ..., myStockQotRight: _Optional[int] = ..., jpStockQotRight: _Optional[int] = ..., ecQotRight: _Optional[int] = ...) -> None: ...
+
+class NotifyRightS2C(_message.Message):
+    __slots__ = ("type", "qotRight")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    QOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    type: int
+    qotRight: NotifyQotRight
+    def __init__(self, type: _Optional[int] = ..., qotRight: _Optional[_Union[NotifyQotRight, _Mapping]] = ...) -> None: ...
+
+class NotifyRightResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: NotifyRightS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[NotifyRightS2C, _Mapping]] = ...) -> None: ...
+
 class GetUserInfoC2S(_message.Message):
     __slots__ = ("flag",)
     FLAG_FIELD_NUMBER: _ClassVar[int]

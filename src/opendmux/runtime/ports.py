@@ -1,0 +1,38 @@
+"""What the hub needs of the tasks around it: clients on any transport, and the links of lanes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from opendmux.core.identity import Session
+
+__all__ = ["Client", "LinkPort"]
+
+
+class Client(Protocol):
+    """What the hub needs of a connected client, whatever its transport."""
+
+    session: Session
+
+    def flush(self) -> None:
+        """Write what can be written without waiting; leave the rest to the writer task."""
+
+    def resume(self) -> None:
+        """Read again: the switch takes bytes from this client once more."""
+
+    def pause(self) -> None:
+        """Stop reading."""
+
+    def end(self, reason: str, *, flush_all: bool) -> None:
+        """Close at a frame boundary: after everything queued, or (``flush_all`` False) after the frame that is half
+        sent."""
+
+
+class LinkPort(Protocol):
+    """What the hub needs of the task that keeps a lane's link."""
+
+    def flush(self) -> None:
+        """Write what can be written without waiting; nothing while it is not connected."""
+
+    def drop(self, reason: str) -> None:
+        """End the connection; a new one is made."""

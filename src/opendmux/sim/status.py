@@ -1,0 +1,83 @@
+"""How OpenD itself is: its program status, its logins, its quote rights, and the notifications about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opendmux.wire.pb import opend, opend_sim
+
+from .numbers import QotMarket
+
+if TYPE_CHECKING:
+    from .faults import Faults
+
+__all__ = ["READY", "Status", "event_notice", "fill_rights", "rights_notice"]
+
+READY = 10
+"""ProgramStatusType"""
+
+_EVENT, _PROGRAM_STATUS, _CONN_STATUS, _QOT_RIGHT = 1, 2, 3, 4
+"""NotifyType"""
+_BMP, _LEVEL2 = 1, 3
+"""QotRight. Nothing can be subscribed with BMP."""
+
+_MARKET_OF_PREFIX = {
+    "hkFuture": QotMarket.HK_FUTURE,
+    "hk": QotMarket.HK,
+    "us": QotMarket.US,
+    "cn": QotMarket.SH,
+    "sh": QotMarket.SH,
+    "sz": QotMarket.SZ,
+    "sg": QotMarket.SG,
+    "jp": QotMarket.JP,
+    "my": QotMarket.MY,
+    "cc": QotMarket.CC,
+    "ec": QotMarket.EVENT,
+}
+"""How a field's name begins -> the QotMarket whose right it tells; the first that fits."""
+
+
+@dataclass(slots=True)
+class Status:
+    """What GetGlobalState tells, besides the markets."""
+
+    program: int = READY
+    """ProgramStatusType"""
+    description: str = ""
+    """strExtDesc"""
+    qot_logined: bool = True
+    trd_logined: bool = True
+
+    def program_status(self) -> opend.ProgramStatus:
+        return opend.ProgramStatus(type=self.program, strExtDesc=self.description or None)
+
+    def program_notice(self) -> opend.NotifyResponse:
+        status = opend.NotifyProgramStatus(programStatus=self.program_status())
+        return opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=_PROGRAM_STATUS, programStatus=status))
+
+    def connect_notice(self) -> opend.NotifyResponse:
+        status = opend.NotifyConnectStatus(qotLogined=self.qot_logined, trdLogined=self.trd_logined)
+        return opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=_CONN_STATUS, connectStatus=status))
+
+
+def event_notice(event_type: int, description: str) -> opend.NotifyResponse:
+    """``event_type``: a GtwEventType."""
+    event = opend.NotifyGtwEvent(eventType=event_type, desc=description)
+    return opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=_EVENT, event=event))
+
+
+def rights_notice(faults: Faults) -> opend_sim.NotifyRightResponse:
+    rights = opend_sim.NotifyQotRight()
+    fill_rights(rights, faults)
+    return opend_sim.NotifyRightResponse(retType=0, s2c=opend_sim.NotifyRightS2C(type=_QOT_RIGHT, qotRight=rights))
+
+
+def fill_rights(message: Any, faults: Faults) -> None:
+    """Set every ...QotRight field of a message by its market."""
+    for field in message.DESCRIPTOR.fields:
+        if field.name.endswith("QotRight"):
+            name = field.name.removeprefix("has")
+            prefix = next(prefix for prefix in _MARKET_OF_PREFIX if name.lower().startswith(prefix.lower()))
+            right = faults.has_right(_MARKET_OF_PREFIX[prefix])
+            setattr(message, field.name, right if name != field.name else _LEVEL2 if right else _BMP)

@@ -1,0 +1,55 @@
+"""Groups of OpenDs: quotes fail over, each lane by itself."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import trio
+from trio.testing import MockClock
+
+from opendmux.config import Config
+from opendmux.runtime.binding import dial_group
+from opendmux.runtime.server import Face, run_proxy
+from opendmux.runtime.station import Reach
+
+from .world import Client, MemoryListener, OpenD
+
+
+async def test_a_group_gets_past_a_member_that_does_not_answer_at_all(autojump_clock: MockClock) -> None:
+    """A machine that is off refuses nothing: the attempt ends by the caller's deadline."""
+
+    async def silent() -> trio.abc.Stream:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def alive() -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        return trio.testing.memory_stream_pair()[0]
+
+    dial = dial_group([("silent", silent), ("alive", alive)])
+    with trio.move_on_after(10) as patience:
+        await dial()
+    assert patience.cancelled_caught
+    with trio.fail_after(10):
+        await dial()
+
+
+async def test_every_lane_of_a_group_begins_with_the_first_member(autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        first, second = OpenD(nursery), OpenD(nursery)
+        members = [("first", first.dial), ("second", second.dial)]
+        reach = Reach("first or second", first.dial, trade_name="first", members=members)
+        listener = MemoryListener()
+        proxy = await nursery.start(partial(run_proxy, [Face(reach, Config(), listeners=[listener])], drain_s=1.0))
+        await proxy.listening.wait()
+        client = Client(*await listener.connect())
+        await client.init(push_proto_fmt=1)
+        await trio.sleep(1)
+        # MAIN, TRADE and JSON.
+        assert (first.connections, second.connections) == (3, 0)
+        first.up = False
+        for peer in first.peers:
+            await trio.aclose_forcefully(peer.stream)
+        await trio.sleep(5)
+        assert (first.connections, second.connections) == (3, 2), "quotes fail over, trading does not"
+        nursery.cancel_scope.cancel(reason="test is over")
