@@ -38,6 +38,9 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
             raise RemoteProtocolError(f"the body is not a {cls.DESCRIPTOR.name}: {error}") from error
         return message
     if proto_fmt == ProtoFmt.JSON:
+        # Depending on its release the library takes a list for an empty message, or raises what it does not document.
+        if not body.lstrip(b" \t\r\n").startswith(b"{"):
+            raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: it is not an object")
         try:
             json_format.Parse(body, message)
         except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
