@@ -75,6 +75,35 @@ def test_what_is_not_described_may_be_anything(body: bytes) -> None:
     assert encode(decode_untrusted(opend.InitConnectRequest, body, PB)) == body
 
 
+@pytest.mark.parametrize(
+    ("cls", "body", "name"),
+    [
+        (opend.ResponseHead, scalar(1, 0) + field(2, b"\xb2\xbb"), "retMsg"),
+        (opend.InitConnectRequest, field(1, field(2, b"\xff")), "clientID"),
+        (
+            opend.SubRequest,
+            field(1, field(1, scalar(1, 1) + field(2, b"7")) + field(1, field(2, b"\xed\xa0\x80"))),
+            "code",
+        ),
+    ],
+    ids=["at the top", "one level down", "in a list"],
+)
+def test_text_that_is_not_utf_8_is_refused(cls: type[Message], body: bytes, name: str) -> None:
+    """The library would hand out bytes where str is promised, and whoever uses them gets an error that is not ours."""
+    with pytest.raises(RemoteProtocolError, match=f"{name} is not UTF-8"):
+        decode_untrusted(cls, body, PB)
+
+
+@DETERMINISTIC
+@given(cls=st.sampled_from(CLASSES), body=anything)
+def test_what_was_read_can_be_written(cls: type[Message], body: bytes) -> None:
+    try:
+        message = decode_untrusted(cls, body, PB)
+    except RemoteProtocolError:
+        return
+    json.loads(to_client(message, JSON))
+
+
 # -- in: JSON
 
 

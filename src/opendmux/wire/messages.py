@@ -36,6 +36,7 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
             message.ParseFromString(body)
         except DecodeError as error:
             raise RemoteProtocolError(f"the body is not a {cls.DESCRIPTOR.name}: {error}") from error
+        _check_texts_untrusted(message, cls.DESCRIPTOR.name)
         return message
     if proto_fmt == ProtoFmt.JSON:
         # Depending on its release the library takes a list for an empty message, or raises what it does not document.
@@ -73,6 +74,18 @@ def ret_body(proto_fmt: int, ret_type: int, ret_msg: str = "") -> bytes:
     if ret_msg:
         head.retMsg = ret_msg
     return to_client(head, proto_fmt)
+
+
+def _check_texts_untrusted(message: Message, name: str) -> None:
+    """The library keeps a proto2 string that is not UTF-8 as bytes, where its annotation promises str."""
+    for field, value in message.ListFields():
+        if field.message_type is None and field.type != field.TYPE_STRING:
+            continue
+        for item in (value,) if field.has_presence else value:
+            if field.message_type is not None:
+                _check_texts_untrusted(item, name)
+            elif isinstance(item, bytes):
+                raise RemoteProtocolError(f"the body is not a {name}: {field.name} is not UTF-8")
 
 
 def _plain(message: Message) -> dict[str, Any]:
