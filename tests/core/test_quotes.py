@@ -1,0 +1,87 @@
+"""One lane's subscriptions: first pushes, doubtful answers, and what a new connection is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from opendmux.core import streams
+from opendmux.core.commands import Ask, Failure
+from opendmux.core.streams import PushKey, Space
+from opendmux.wire.messages import encode
+from opendmux.wire.pb import opend
+from tests.core.playbook import Play
+from tests.core.quote_kit import HSBC, NO, TENCENT, asked, subscribed
+from tests.native.wire_format import field
+from tests.runtime.bodies import kline_push, quote_push, sub, ticker_push
+
+# -- first pushes
+
+
+def test_who_joins_a_flowing_stream_gets_its_newest_push_after_the_reply() -> None:
+    play = Play()
+    a = subscribed(play, 1, TENCENT)
+    key = PushKey(Space.QOT, *TENCENT, 1, 0)
+    for mark in (b"", b"newer"):
+        push = quote_push(TENCENT) + field(88, mark)
+        assert play.push(3005, push) == [("push", (a.slot,), push, key)]
+    b = play.client(2)
+    assert play.send(b, 3001, sub([TENCENT], [1])) == [
+        ("reply", 2, 3001, play.serial, 0, ""),
+        ("push", (b.slot,), push, None),
+    ]
+    assert play.send(b, 3001, sub([TENCENT], [1])) == [("reply", 2, 3001, play.serial, 0, "")], "once"
+
+
+def test_no_first_push_for_who_does_not_want_one() -> None:
+    play = Play()
+    a = subscribed(play, 1, TENCENT)
+    play.push(3005, quote_push(TENCENT))
+    assert play.send(play.client(2), 3001, sub([TENCENT], [1], first_push=False)) == [
+        ("reply", 2, 3001, play.serial, 0, "")
+    ]
+    del a
+
+
+def test_a_first_push_is_never_older_than_the_link() -> None:
+    play = Play()
+    subscribed(play, 1, TENCENT)
+    play.push(3005, quote_push(TENCENT))
+    play.lose()
+    play.connect()
+    play.answer_all()
+    play.ready()
+    assert play.send(play.client(2), 3001, sub([TENCENT], [1])) == [("reply", 2, 3001, play.serial, 0, "")]
+
+
+def test_a_first_push_is_never_older_than_the_subscription() -> None:
+    play = Play()
+    a = subscribed(play, 1, TENCENT, sub_types=(streams.TICKER,))
+    play.push(3011, ticker_push(*TENCENT))
+    play.close(a)
+    play.later(70.0)
+    play.answer_all()
+    b = play.client(2)
+    play.send(b, 3001, sub([TENCENT], [streams.TICKER]))
+    assert play.answer() == [("reply", 2, 3001, play.serial, 0, "")]
+
+
+# -- the link
+
+
+def test_what_clients_hold_is_restored() -> None:
+    play = Play()
+    subscribed(play, 1, TENCENT)
+    subscribed(play, 2, TENCENT, HSBC)
+    assert play.lose() == []
+    c2s = asked(play.connect())
+    assert sorted(security.code for security in c2s.securityList) == ["00005", "00700"]
+    assert play.router.replaying(0)
+    assert play.answer() == []
+    assert not play.router.replaying(0)
+
+
+def test_nothing_to_restore() -> None:
+    play = Play()
+    play.lose()
+    assert play.connect() == []
+    assert not play.router.replaying(0)
