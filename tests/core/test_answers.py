@@ -103,6 +103,30 @@ def test_an_answer_without_ret_type_is_no_success() -> None:
     assert answers.verdict(Outcome(field(4, b""), 0)) == (-400, "")
 
 
+def test_the_rest_of_a_json_answer_does_not_matter() -> None:
+    body = b'{"retType":0,"retMsg":"","errCode":0,"s2c":{"new":[1,{}]}}'
+    assert answers.verdict(Outcome(body, 1)) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'{"retType":"0"}',
+        b'{"retType":0.5}',
+        b'{"retMsg":5}',
+        b'{"retMsg":"\xff"}',
+        b'{"a":' * 10**5,
+    ],
+)
+def test_json_that_is_no_response_has_no_verdict(body: bytes) -> None:
+    ret_type, text = answers.verdict(Outcome(body, 1))
+    assert ret_type == -400
+    assert "not a response" in text
+
+
 @DETERMINISTIC
 @given(anything | st.binary(max_size=30), st.sampled_from([0, 1, 2]))
 def test_any_answer_has_a_verdict(body: bytes, proto_fmt: int) -> None:

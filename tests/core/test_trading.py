@@ -72,6 +72,23 @@ def test_an_unlock_that_can_not_be_read_is_not_sent(body: bytes) -> None:
     assert "was not sent" in str(line[5])
 
 
+@pytest.mark.parametrize(
+    ("body", "proto_fmt", "expected"),
+    [(b"\x08", 0, False), (b"\xff" * 9, 0, False), (b"{", 1, False), (b'{"retType":0,"s2c":{}}', 1, True)],
+)
+def test_any_answer_to_an_unlock_goes_back(body: bytes, proto_fmt: int, expected: bool) -> None:
+    """What can't be read changes nothing here, and is the client's to judge."""
+    play = Play()
+    play.send(play.client(1), ProtoId.TRD_UNLOCK_TRADE, unlock_body(True))
+    forward = play.waiting.pop()
+    assert isinstance(forward, Forward)
+    assert forward.then is not None
+    assert forward.then(Outcome(body, proto_fmt), play.now) == [
+        Reply(forward.request.session, 2005, proto_fmt, forward.request.serial_no, body)
+    ]
+    assert play.router.unlock.open is expected
+
+
 # -- 2008
 
 

@@ -52,6 +52,13 @@ def test_the_answer_to_a_write_goes_back_byte_for_byte(proto_id: int) -> None:
     assert getattr(play.commands[1], "body", b"") == body
 
 
+def test_a_write_that_json_answers_is_witnessed_as_what_it_is() -> None:
+    play = Play()
+    play.send(play.client(1), 2202, order_in_json(), proto_fmt=1)
+    body = b'{"retType":0,"retMsg":"","errCode":0,"s2c":{"orderID":"1"}}'
+    assert play.answer(body=body, proto_fmt=1)[0] == ("witness", 1, 2202, 0)
+
+
 @pytest.mark.parametrize("proto_id", sorted(PACKET_ID_IDS))
 @pytest.mark.parametrize(
     ("body", "proto_fmt", "words"),
@@ -94,6 +101,14 @@ def test_with_a_personal_lock_real_trades_need_an_unlock_of_ones_own(proto_id: i
         assert "has not unlocked trading" in str(line[5])
     (line,) = play.send(b, proto_id, order_in_json(1), proto_fmt=1)
     assert "has not unlocked trading" in str(line[4])
+
+
+def test_a_json_unlock_counts_like_any_other() -> None:
+    play = Play(unlock="own")
+    a = play.client(1)
+    play.send(a, 2005, b'{"c2s":{"unlock":true,"pwdMD5":"0"}}', proto_fmt=1)
+    play.answer(body=b'{"retType":0,"retMsg":"","errCode":0,"s2c":{}}', proto_fmt=1)
+    assert play.send(a, 2202, REAL)[0][0] == "forward"
 
 
 @pytest.mark.parametrize("text", ["Please unlock first", "请先解锁交易", "請先解鎖交易"])

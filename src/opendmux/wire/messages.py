@@ -16,12 +16,19 @@ from google.protobuf.message import DecodeError, Message
 
 from opendmux.errors import RemoteProtocolError
 
-from .frame import ProtoFmt
+from .frame import ProtoFmt, RetType
 from .pb import opend
 
-__all__ = ["canonical_json", "decode_untrusted", "encode", "ret_body", "to_client"]
+__all__ = ["canonical_json", "decode_untrusted", "encode", "head_untrusted", "ret_body", "to_client"]
 
 M = TypeVar("M", bound=Message)
+
+
+class _Head(msgspec.Struct, rename="camel"):
+    """A response, as far as every response is alike."""
+
+    ret_type: int = RetType.UNKNOWN
+    ret_msg: str = ""
 
 
 def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
@@ -48,6 +55,18 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
             raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: {error}") from error
         return message
     raise RemoteProtocolError(f"unknown proto_fmt {proto_fmt}: 0 is protobuf, 1 is JSON")
+
+
+def head_untrusted(body: bytes, proto_fmt: int) -> tuple[int, str]:
+    """(retType, retMsg) of a response of OpenD, whatever else is in it. Raises RemoteProtocolError for no response."""
+    if proto_fmt != ProtoFmt.JSON:
+        head = decode_untrusted(opend.ResponseHead, body, proto_fmt)
+        return head.retType, head.retMsg
+    try:
+        said = msgspec.json.decode(body, type=_Head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"the JSON body is not a response: {error}") from error
+    return said.ret_type, said.ret_msg
 
 
 def encode(message: Message) -> bytes:
