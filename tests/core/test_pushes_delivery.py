@@ -139,6 +139,19 @@ def test_no_json_raises(proto_id: int, body: bytes) -> None:
     assert len(lines) == 0 or play.main.pushes.unroutable == 0
 
 
+@pytest.mark.parametrize("proto_id", sorted(PUSH_IDS))
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'{"s2c"', b'{"s2c": "\xff"}', b'{"s2c": "\\ud800"}', b'{"s2c": NaN}', b'{"s2c": ' * 10**5],
+    ids=["empty", "null", "list", "cut", "not UTF-8", "half a surrogate", "NaN", "too deep"],
+)
+def test_json_that_can_not_be_read_is_counted(proto_id: int, body: bytes) -> None:
+    """It is the broadcaster that would raise, and all pushes would end with it."""
+    play = a_world()
+    assert play.push(proto_id, body, proto_fmt=1) == []
+    assert play.main.pushes.unroutable == 1
+
+
 @pytest.mark.parametrize(
     ("proto_id", "body"),
     [

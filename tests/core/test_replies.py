@@ -135,6 +135,21 @@ def test_a_reply_that_can_not_be_read_is_a_failure_not_a_leak(proto_id: int) -> 
     assert line[:5] == ("reply", 1, proto_id, play.serial, -1)
 
 
+@pytest.mark.parametrize("proto_id", sorted(EDITORS))
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"null", b"[]", b'{"s2c"', b'{"s2c": "\xff"}', b'{"s2c": "\\ud800"}', b'{"s2c": NaN}', b'{"s2c": ' * 10**5],
+    ids=["empty", "null", "list", "cut", "not UTF-8", "half a surrogate", "NaN", "too deep"],
+)
+def test_json_that_can_not_be_read_is_a_failure_too(proto_id: int, body: bytes) -> None:
+    """It is the upstream reader that would raise."""
+    play = Play()
+    passed = play.passes(play.client(1), proto_id, proto_fmt=1)
+    ((_kind, _owner, _proto_id, serial_no, text),) = play.answer(passed, body, proto_fmt=1)
+    assert serial_no == play.serial
+    assert json.loads(str(text))["retType"] == -1
+
+
 @pytest.mark.parametrize("failure", Failure)
 def test_a_failure_is_not_edited(failure: Failure) -> None:
     play = Play()
