@@ -63,6 +63,25 @@ def test_nobody_to_tell_nothing_to_ask() -> None:
     assert play.ready() == []
 
 
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [
+        (b"\xff", None),
+        (scalar(1, 0) + field(4, b"\x08"), None),
+        (scalar(1, 0) + field(4, field(13, b"\xff")), None),
+        (ret_body(0, -1, "no"), None),
+        *((b"", failure) for failure in Failure),
+    ],
+)
+def test_without_an_answer_nobody_is_told_and_nothing_breaks(body: bytes, failure: Failure | None) -> None:
+    play = Play()
+    play.client(1, recv_notify=True)
+    play.lose()
+    play.connect()
+    play.ready()
+    assert play.answer(body=body, failure=failure) == []
+
+
 def test_close_closes_and_hold_holds() -> None:
     play = Play()
     closing = play.session(1, on_outage="close")

@@ -286,3 +286,12 @@ def test_no_list_without_the_quota(body: bytes, failure: Failure | None, ret_typ
     play.send(play.client(1), 3003, sub_info(all_conn=True))
     (line,) = play.answer(body=body, failure=failure)
     assert line[:5] == ("reply", 1, 3003, play.serial, ret_type)
+
+
+@pytest.mark.parametrize("s2c", [b"\x08", field(1, b"\x0a"), b"\xff" * 11])
+def test_a_list_that_can_not_be_read_is_a_failure(s2c: bytes) -> None:
+    """It is the upstream reader that would raise."""
+    play = Play()
+    play.send(play.client(1), 3003, sub_info(all_conn=True))
+    (line,) = play.answer(body=scalar(1, 0) + field(4, s2c))
+    assert line[:5] == ("reply", 1, 3003, play.serial, -1)
