@@ -195,6 +195,17 @@ def test_what_can_not_be_read_is_not_sent(proto_id: int, body: bytes, proto_fmt:
     assert "was not sent" in str(line[-1])
 
 
+@pytest.mark.parametrize(("proto_id", "name"), [(3001, "isSubOrUnSub"), (3455, "isSubOrUnSub"), (3002, "isRegOrUnReg")])
+def test_subscribing_and_unsubscribing_are_not_confused_by_leaving_out_which(proto_id: int, name: str) -> None:
+    play = Play()
+    session = subscribed(play, 1, TENCENT)
+    body = field(1, field(1, scalar(1, 1) + field(2, b"00700")) + scalar(2, 1))
+    (line,) = play.send(session, proto_id, body)
+    assert line[:5] == ("reply", 1, proto_id, play.serial, -1)
+    assert f"{name} is missing" in str(line[5])
+    assert play.main.ledger.subscriptions(1) == {1: [TENCENT]}
+
+
 def test_unsubscribing_all_needs_nothing_else() -> None:
     play = Play()
     session = subscribed(play, 1, TENCENT)
