@@ -80,6 +80,25 @@ def test_what_clients_hold_is_restored() -> None:
     assert not play.router.replaying(0)
 
 
+def test_what_a_leaving_client_sets_off_during_the_replay_is_sent() -> None:
+    """The ledger counts as under way what it has handed out: a message dropped here blocks its streams for ever."""
+    play = Play()
+    a, _b = subscribed(play, 1, TENCENT), subscribed(play, 2, TENCENT)
+    subscribed(play, 3, (91, "BTC"), firm=3)
+    play.lose()
+    play.connect()
+    refused = next(sent for sent in play.waiting if isinstance(sent, Ask) and b"00700" in sent.body)
+    play.answer(refused, NO)
+    assert play.router.replaying(0)
+    play.now += 15.0
+    lines = play.close(a)
+    assert asked(lines).isSubOrUnSub
+    play.answer_all()
+    play.ready()
+    assert play.main.ledger.refused() == {}
+    assert play.send(play.client(4), 3001, sub([TENCENT], [1])) == [("reply", 4, 3001, play.serial, 0, "")]
+
+
 def test_nothing_to_restore() -> None:
     play = Play()
     play.lose()

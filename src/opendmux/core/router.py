@@ -126,9 +126,8 @@ class Router:
         self.metering.close_owner(owner)
         for lane in self.lanes.all:
             lane.pushes.forget(owner)
-            ready = lane.upstream.ready
-            commands += lane.quotes.close_owner(owner, now, link_ready=ready)
-            commands += lane.trading.close_owner(owner, link_ready=ready)
+            commands += lane.quotes.close_owner(owner, now)
+            commands += lane.trading.close_owner(owner, link_ready=lane.upstream.ready)
         return commands
 
     # -- requests
