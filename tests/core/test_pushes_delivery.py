@@ -90,6 +90,15 @@ def test_a_calculation_is_forgotten_with_its_asker() -> None:
     assert not play.main.pushes._calculations
 
 
+def test_a_calculation_that_is_accepted_after_its_asker_has_gone_is_not_noted() -> None:
+    play = Play()
+    session = play.client(1)
+    play.send(session, 3260)
+    play.close(session)
+    play.answer(body=response(field(1, b"calc")))
+    assert not play.main.pushes._calculations
+
+
 def test_the_calculations_asked_for_are_bounded() -> None:
     play = Play()
     session = play.client(1)

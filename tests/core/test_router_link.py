@@ -163,6 +163,17 @@ def test_the_time_of_one_is_not_the_time_of_another() -> None:
     assert play.ready() == [("forward", 3, 2001, play.serial, False)]
 
 
+def test_what_is_parked_goes_with_its_client() -> None:
+    play = outage()
+    session = play.client(2)
+    play.send(session, 3001, BODIES[3001])
+    play.close(session)
+    assert not play.main.waiting, "its body may be large, and clients may come and go"
+    play.connect()
+    assert play.ready() == []
+    assert play.main.ledger.upstream_streams() == []
+
+
 def test_what_is_parked_is_gated_again() -> None:
     """Its key may have been revoked meanwhile."""
     play = outage()

@@ -225,6 +225,17 @@ def test_a_refusal_changes_nothing_upstream() -> None:
     assert play.send(b, 2008, acc_push(10)) == [("reply", 2, 2008, play.serial, 0, "")]
 
 
+def test_the_list_of_a_client_that_has_gone_does_not_come_back() -> None:
+    play = Play()
+    a = play.client(1)
+    play.send(a, 2008, acc_push(10))
+    play.answer()
+    play.send(a, 2008, acc_push())
+    play.close(a)
+    play.answer(failure=Failure.TIMEOUT)
+    assert play.main.accounts.union() == frozenset()
+
+
 def test_the_union_is_restored_on_a_new_connection() -> None:
     play = Play()
     for owner, acc_id in ((1, 20), (2, 10)):
@@ -247,3 +258,19 @@ def test_a_new_connection_knows_nothing_of_the_old_union() -> None:
     assert play.connect() == []
     play.ready()
     assert play.send(play.client(2), 2008, acc_push(10)) == [("ask", 2008, acc_push(10))]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_unlock_of_a_client_that_has_gone_is_nobodys(answered: bool) -> None:
+    """It would keep OpenD open for ever, because locks of others are kept back for its sake."""
+    play = Play(unlock="own")
+    a, b = play.client(1), play.client(2)
+    play.send(a, 2005, unlock_body(True))
+    if answered:
+        play.answer()
+        play.close(a)
+    else:
+        play.close(a)
+        play.answer()
+    assert play.router.unlock.open, "OpenD is"
+    assert play.send(b, 2005, unlock_body(False)) == [("forward", 2, 2005, play.serial, False)]

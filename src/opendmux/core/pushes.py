@@ -232,7 +232,9 @@ class Pushes:
         self._calculations.clear()
 
     def expect_calculation(self, calc_id: str, owner: int) -> None:
-        """The push with this calcId is for ``owner``."""
+        """The push with this calcId is for ``owner``, unless it has gone."""
+        if owner not in self._sessions:
+            return
         if len(self._calculations) >= CALCULATIONS_KEPT:
             del self._calculations[next(iter(self._calculations))]
         self._calculations[calc_id] = owner

@@ -15,6 +15,7 @@ for its first client lets all requests wait.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -125,6 +126,7 @@ class Router:
         self.unlock.forget(owner)
         self.metering.close_owner(owner)
         for lane in self.lanes.all:
+            lane.waiting = deque(item for item in lane.waiting if item.session is not session)
             lane.pushes.forget(owner)
             commands += lane.quotes.close_owner(owner, now)
             commands += lane.trading.close_owner(owner, link_ready=lane.upstream.ready)
