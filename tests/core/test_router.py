@@ -84,6 +84,46 @@ def test_what_came_in_the_clear_is_answered_in_the_clear(enc: int) -> None:
     assert not opend.InitConnectResponse.FromString(getattr(play.commands[0], "body", b"")).s2c.HasField("aesCBCiv")
 
 
+@pytest.mark.parametrize(
+    ("body", "proto_fmt", "reason"),
+    [
+        (b"\xff", 0, "InitConnect can't be read"),
+        (b"{", 1, "InitConnect can't be read"),
+    ],
+)
+def test_an_init_connect_that_can_not_be_served_is_closed_without_a_word(
+    body: bytes, proto_fmt: int, reason: str
+) -> None:
+    """An error reply that leaves the connection open kills an SDK context for good."""
+    play = Play()
+    session = play.session(1)
+    ((kind, owner, said),) = play.send(session, 1001, body, proto_fmt=proto_fmt)
+    assert (kind, owner) == ("close", 1)
+    assert reason in str(said)
+    assert not session.ready
+
+
+@pytest.mark.parametrize(
+    ("proto_id", "body", "kind"),
+    [
+        (1001, b"\xff", FRAME),
+        (1001, hello(), BAD_SHA1),
+        (1001, b"", TOO_LARGE),
+        (0, b"", BAD_MAGIC),
+        (3004, b"", FRAME),
+    ],
+)
+def test_frames_behind_the_one_that_ends_a_session_are_not_looked_at(proto_id: int, body: bytes, kind: int) -> None:
+    """They come in the same chunk, so the socket is read no more but they are here."""
+    play = Play()
+    session = play.session(1)
+    assert play.send(session, proto_id, body, kind=kind)[-1][0] == "close"
+    for then, more in ((1001, hello()), (2202, trade_write(1, 2)), (3004, b"")):
+        assert play.send(session, then, more) == []
+    assert play.waiting == []
+    assert play.push(ProtoId.QOT_UPDATE_PRICE_REMINDER, b"") == []
+
+
 def test_before_upstream_was_ever_reached_there_is_nothing_to_say() -> None:
     play = Play(ready=False)
     play.main.upstream.identity = None

@@ -139,14 +139,14 @@ class Router:
         if session.state is State.CLOSED:
             return []
         if event.kind == BAD_MAGIC:
-            return [Close(session, "not the OpenD protocol: the frame does not start with FT")]
+            return [_end(session, "not the OpenD protocol: the frame does not start with FT")]
         request = Request(session, event.proto_id, event.proto_fmt, event.serial_no, event.body)
         if event.kind == TOO_LARGE:
-            return [refused(request, "the body is longer than this proxy accepts"), Close(session, "frame too large")]
+            return [refused(request, "the body is longer than this proxy accepts"), _end(session, "frame too large")]
         if event.kind == BAD_SHA1:
             if not session.ready:
                 # Most likely RSA: an error reply could not be read by such a client, and would end it for good.
-                return [Close(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
+                return [_end(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
             log.warning("%s: SHA-1 mismatch in %s, refused", session, name_of(event.proto_id))
             return [refused(request, f"{name_of(event.proto_id)} was not sent: the SHA-1 of its body is wrong")]
         if event.proto_fmt not in (ProtoFmt.PROTOBUF, ProtoFmt.JSON):
@@ -166,18 +166,18 @@ class Router:
         if act is Act.REFUSE:
             return [
                 refused(request, "InitConnect (1001) must be the first request"),
-                Close(session, f"{name_of(request.proto_id)} before InitConnect"),
+                _end(session, f"{name_of(request.proto_id)} before InitConnect"),
             ]
         return []
 
     def _init(self, request: Request, now: float) -> list[Command]:
         session, identity = request.session, self.lanes.main.upstream.identity
         if identity is None:
-            return [Close(session, "OpenD has not been reached yet")]
+            return [_end(session, "OpenD has not been reached yet")]
         try:
             hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
         except RemoteProtocolError as error:
-            return [Close(session, f"InitConnect can't be read: {error}")]
+            return [_end(session, f"InitConnect can't be read: {error}")]
         # An InitConnect that came in the clear stays in the clear, whatever it asks for.
         secure = session.secure
         algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
@@ -258,10 +258,7 @@ class Router:
     @staticmethod
     def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:
         """Without an answer to its restore call the SDK must start afresh."""
-        if not session.ready:
-            return []
-        session.state = State.CLOSED
-        return [Close(session, lane.upstream.absence(now))]
+        return [_end(session, lane.upstream.absence(now))] if session.ready else []
 
     # -- replies
 
@@ -354,6 +351,12 @@ class Router:
                 commands += lane.quotes.due(now)
             commands += lane.pushes.due(now)
         return commands + self.metering.due(now) + self.lanes.tidy(now)
+
+
+def _end(session: Session, reason: str) -> Close:
+    """From now on the session is deaf: more frames may have come with the one that ends it. Replies still go out."""
+    session.state = State.CLOSED
+    return Close(session, reason)
 
 
 def _bad_format(request: Request) -> Reply:
