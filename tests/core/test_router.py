@@ -178,6 +178,31 @@ def test_bad_sha1_is_refused_and_costs_nothing_else(proto_id: int) -> None:
     assert play.waiting == []
 
 
+@pytest.mark.parametrize("proto_id", [1001, 1004, 3001, 3004])
+@pytest.mark.parametrize("proto_fmt", [2, 255])
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [(FRAME, "unknown proto_fmt"), (BAD_SHA1, "SHA-1"), (TOO_LARGE, "longer than this proxy accepts")],
+)
+def test_a_frame_of_no_known_format_is_answered_in_protobuf(
+    kind: int, words: str, proto_fmt: int, proto_id: int
+) -> None:
+    """Nobody could read a reply in that format; and a format the SDK does not know blocks its connection."""
+    play = Play()
+    ((*_, serial_no, ret_type, text), *_) = play.send(play.client(1), proto_id, proto_fmt=proto_fmt, kind=kind)
+    assert (serial_no, ret_type) == (play.serial, -1)
+    assert words in str(text)
+    assert getattr(play.commands[0], "proto_fmt", None) == 0
+    assert play.waiting == []
+
+
+def test_an_init_connect_of_no_known_format_is_closed_without_a_word() -> None:
+    play = Play()
+    assert play.send(play.session(1), 1001, hello(), proto_fmt=2) == [
+        ("close", 1, "unknown proto_fmt 2 before InitConnect")
+    ]
+
+
 # -- the policy row
 
 

@@ -24,14 +24,13 @@ from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.cipher import EncAlgo, conn_secrets
-from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
-from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId, RequestAction
 
 from .answers import failed, name_of, refused, reply, unavailable
 from .budgets import Waits
-from .commands import Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then, UseRow
+from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow
 from .gate import HANDSHAKE_ROW, TRADE_AREAS, action_of
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes, Waiting
@@ -140,7 +139,10 @@ class Router:
             return []
         if event.kind == BAD_MAGIC:
             return [_end(session, "not the OpenD protocol: the frame does not start with FT")]
-        request = Request(session, event.proto_id, event.proto_fmt, event.serial_no, event.body)
+        known_fmt = event.proto_fmt in (ProtoFmt.PROTOBUF, ProtoFmt.JSON)
+        # An answer in a format that the SDK does not know would block its connection.
+        answer_fmt = event.proto_fmt if known_fmt else ProtoFmt.PROTOBUF
+        request = Request(session, event.proto_id, answer_fmt, event.serial_no, event.body)
         if event.kind == TOO_LARGE:
             return [refused(request, "the body is longer than this proxy accepts"), _end(session, "frame too large")]
         if event.kind == BAD_SHA1:
@@ -149,8 +151,10 @@ class Router:
                 return [_end(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
             log.warning("%s: SHA-1 mismatch in %s, refused", session, name_of(event.proto_id))
             return [refused(request, f"{name_of(event.proto_id)} was not sent: the SHA-1 of its body is wrong")]
-        if event.proto_fmt not in (ProtoFmt.PROTOBUF, ProtoFmt.JSON):
-            return [_bad_format(request)]
+        if not known_fmt:
+            if not session.ready:
+                return [_end(session, f"unknown proto_fmt {event.proto_fmt} before InitConnect")]
+            return [refused(request, f"unknown proto_fmt {event.proto_fmt}")]
         return self._frame(request, now)
 
     def _frame(self, request: Request, now: float) -> list[Command]:
@@ -357,8 +361,3 @@ def _end(session: Session, reason: str) -> Close:
     """From now on the session is deaf: more frames may have come with the one that ends it. Replies still go out."""
     session.state = State.CLOSED
     return Close(session, reason)
-
-
-def _bad_format(request: Request) -> Reply:
-    body = ret_body(ProtoFmt.PROTOBUF, RetType.FAILED, f"unknown proto_fmt {request.proto_fmt}")
-    return reply(request, body, ProtoFmt.PROTOBUF)
