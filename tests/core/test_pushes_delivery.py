@@ -60,6 +60,19 @@ def test_what_is_held_keeps_its_order() -> None:
     assert [line[2] for line in play.later(SETTLE_S)] == bodies
 
 
+def test_what_is_held_is_not_overtaken() -> None:
+    """The clock has passed, `due` has not been called yet: an order's older state must not come after its newer one."""
+    play = Play()
+    new = play.session(1)
+    play.send(new, 1001, hello(recv_notify=True))
+    bodies = [response(scalar(1, n)) for n in range(4)]
+    play.push(ProtoId.NOTIFY, bodies[0])
+    play.now += SETTLE_S * 1.5
+    assert play.push(ProtoId.NOTIFY, bodies[1]) == []
+    assert [line[2] for line in play.later(SETTLE_S)] == bodies[:2]
+    assert [line[2] for line in play.push(ProtoId.NOTIFY, bodies[2])] == bodies[2:3]
+
+
 def test_a_second_init_connect_holds_again() -> None:
     play = Play()
     session = play.client(1, recv_notify=True)

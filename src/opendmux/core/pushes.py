@@ -94,8 +94,8 @@ class Pushes:
         self._ledger = ledger
         self._latest: dict[PushKey, bytes] = {}
         self._calculations: dict[str, int] = {}
-        self._held: list[tuple[float, int, bytes]] = []
-        """(not before, owner, frame) for clients that have only just got their InitConnect reply."""
+        self._held: dict[int, list[bytes]] = {}
+        """By owner: frames for clients that have only just got their InitConnect reply; later ones line up behind."""
         self._routes: dict[int, Callable[[NativePush, Body, float], list[Push]]] = {
             ProtoId.NOTIFY: self._notify,
             ProtoId.TRD_UPDATE_ORDER: self._trade,
@@ -200,19 +200,17 @@ class Pushes:
             session = self._sessions.get(owner)
             if session is None or not session.ready:
                 continue
-            if session.settled_at > now:
-                self._held.append((session.settled_at, owner, frame))
+            if session.settled_at > now or owner in self._held:
+                self._held.setdefault(owner, []).append(frame)
             else:
                 slots.append(session.slot)
         return [Push(slots, frame, None)] if slots else []
 
     def due(self, now: float) -> list[Push]:
         """Held pushes whose clients are settled now."""
-        if not self._held or all(at > now for at, _owner, _frame in self._held):
-            return []
-        ripe = [item for item in self._held if item[0] <= now]
-        self._held = [item for item in self._held if item[0] > now]
-        return [push for _at, owner, frame in ripe for push in self.to_owners([owner], frame, now)]
+        ripe = [owner for owner in self._held if self._sessions[owner].settled_at <= now]
+        held = [(owner, frame) for owner in ripe for frame in self._held.pop(owner)]
+        return [push for owner, frame in held for push in self.to_owners([owner], frame, now)]
 
     # -- bookkeeping
 
@@ -242,7 +240,7 @@ class Pushes:
     def forget(self, owner: int) -> None:
         """The owner is gone."""
         self._calculations = {calc: who for calc, who in self._calculations.items() if who != owner}
-        self._held = [item for item in self._held if item[1] != owner]
+        self._held.pop(owner, None)
 
     def _slots(self, owners: Sequence[int]) -> list[int]:
         sessions = self._sessions
