@@ -65,6 +65,39 @@ def test_a_first_push_is_never_older_than_the_subscription() -> None:
     assert play.answer() == [("reply", 2, 3001, play.serial, 0, "")]
 
 
+@pytest.mark.parametrize("rehab", [1, 2])
+def test_nothing_is_kept_of_a_subscription_that_failed(rehab: int) -> None:
+    """OpenD's first push may overtake its refusal, and may be of a rehab type nobody asked for."""
+    play = Play()
+    a = play.client(1)
+    play.send(a, 3001, sub([TENCENT], [streams.KL_DAY]))
+    push = kline_push(*TENCENT, kl_type=2, rehab_type=rehab)
+    assert play.push(3007, push) == []
+    assert play.answer(body=NO) == [("reply", 1, 3001, play.serial, -1, "no quota")]
+    play.send(a, 3001, sub([TENCENT], [streams.KL_DAY], regPushRehabTypeList=[rehab]))
+    assert play.answer() == [("reply", 1, 3001, play.serial, 0, "")]
+
+
+def test_nothing_is_kept_of_a_registration_without_a_verdict() -> None:
+    play = Play()
+    a = subscribed(play, 1, TENCENT, sub_types=(streams.KL_DAY,))
+    c2s = opend.RegQotPushC2S(
+        securityList=[opend.Security(market=1, code="00700")],
+        subTypeList=[streams.KL_DAY],
+        rehabTypeList=[2],
+        isRegOrUnReg=True,
+    )
+    play.send(a, 3002, encode(opend.RegQotPushRequest(c2s=c2s)))
+    play.answer(failure=Failure.TIMEOUT)
+    play.push(3007, kline_push(*TENCENT, kl_type=2, rehab_type=2))
+    play.close(a)
+    play.later(70.0)
+    play.answer_all()
+    b = play.client(2)
+    play.send(b, 3001, sub([TENCENT], [streams.KL_DAY], regPushRehabTypeList=[2]))
+    assert play.answer() == [("reply", 2, 3001, play.serial, 0, "")], "no push of long ago"
+
+
 # -- the link
 
 

@@ -92,7 +92,8 @@ class Pushes:
         self._accounts = accounts
         self._sessions = sessions
         self._ledger = ledger
-        self._latest: dict[PushKey, bytes] = {}
+        self._latest: dict[tuple[object, ...], dict[int, bytes]] = {}
+        """Stream -> rehab type -> frame."""
         self._calculations: dict[str, int] = {}
         self._held: dict[int, list[bytes]] = {}
         """By owner: frames for clients that have only just got their InitConnect reply; later ones line up behind."""
@@ -148,7 +149,7 @@ class Pushes:
         if not self._ledger.knows(space, market, code, sub_type):
             return []
         key = PushKey(space, market, code, sub_type, rehab_type)
-        self._latest[key] = frame
+        self._latest.setdefault(key[:4], {})[rehab_type] = frame
         audience = self._ledger.audience(space, market, code, sub_type, rehab_type)
         if not audience:
             return []
@@ -217,12 +218,17 @@ class Pushes:
     def first_pushes(self, owner: int, keys: Sequence[PushKey]) -> list[Push]:
         """The newest known frames of streams that were flowing before this owner joined."""
         slots = self._slots([owner])
-        return [Push(slots, self._latest[key], None) for key in keys if slots and key in self._latest]
+        frames = [self._latest.get(key[:4], {}).get(key.rehab_type) for key in keys if slots]
+        return [Push(slots, frame, None) for frame in frames if frame is not None]
 
     def drop(self, keys: Sequence[PushKey]) -> None:
-        """These streams are over; what was kept of them is old."""
+        """These pushes are over; what was kept of them is old."""
         for key in keys:
-            self._latest.pop(key, None)
+            if self._ledger.knows(*key[:4]):
+                self._latest.get(key[:4], {}).pop(key.rehab_type, None)
+            else:
+                # OpenD may have pushed rehab types that it was not known to have.
+                self._latest.pop(key[:4], None)
 
     def drop_all(self) -> None:
         """The link is gone: nothing kept may be taken for news after it is back."""
