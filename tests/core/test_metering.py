@@ -73,6 +73,32 @@ def seen_by_core(play: Play, proto_id: int) -> bool:
     return action_of(play.router.policy.open_row, proto_id) is not RequestAction.PASS
 
 
+@pytest.mark.parametrize(
+    ("event", "read"),
+    [
+        (event, min(outdated & METERED_IDS))
+        for event, outdated in OUTDATES.items()
+        # The reads that a subscription outdates are passed on by the switch, so there is nothing to join.
+        if outdated & METERED_IDS
+    ],
+)
+def test_what_was_asked_before_an_event_is_not_joined_after_it(event: int, read: int) -> None:
+    """Who knows that his order is placed must not get a list that was asked for before."""
+    assert read in SHAREABLE
+    play = Play(metered=True)
+    a, b = play.client(1), play.client(2)
+    assert play.send(a, read)[0][0] == "forward"
+    if event in PUSH_IDS:
+        play.push(event, ROUTES[event].body)
+    else:
+        assert event in WRITE_IDS
+        play.send(b, event, field(1, scalar(1, 1)) if event == ProtoId.TRD_UNLOCK_TRADE else trade_write(1, 2))
+        play.answer(play.waiting[-1])
+    assert play.send(b, read) == [("forward", 2, read, play.serial, False)]
+    play.answer_all()
+    assert all(count == 1 for count in play.answered.values())
+
+
 # -- windows
 
 
