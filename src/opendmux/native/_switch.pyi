@@ -200,7 +200,8 @@ class Switch:
         """The connection is gone: unsent and half-received bytes are dropped, the link is not ready.
 
         Returns every pending entry of that link, those of closed slots with a token included; none is answered here.
-        Serials go on where they were.
+        Serials go on where they were; they begin at 1 again when the last one was 0xF0000000 or more, so that they
+        never wrap within a connection that is replaced in time.
         """
     def reserve_serial(self, link: int) -> int:
         """The next upstream serial number, strictly increasing; to be given to the next `submit` on that link."""
