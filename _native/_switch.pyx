@@ -74,6 +74,7 @@ cdef enum:  # the numbers of _switch_types, checked below
 
     MAX_LINKS = 16
     MAX_BODY = 0x7FFFFFFF
+    SERIALS_RESTART = 0xF0000000  # a link whose serials have come so far begins at 1 again after its next reset
     LINK_SPARE = 0x40000  # an empty buffer of a link may keep this much memory: there are few, and they are busy
 
 assert (PASS, INSPECT, LOCAL, DENY) == (C_PASS, 1, 2, C_DENY)
@@ -701,15 +702,15 @@ cdef class Switch:
     def set_link_ready(self, int64_t link, bint ready):
         self.link_at(link).ready = ready
 
-    def reset_link(self, int64_t link, *, bint restart=False):
+    def reset_link(self, int64_t link):
         cdef _Link to = self.link_at(link)
         cdef list entries = self.end(to.number, 0)
         to.ready = to.deaf = False
         buffer_free(&to.unsent)
         buffer_free(&to.kept)
-        if restart:
-            to.serial = to.reserved = 0
         self.note_link(to)
+        if to.reserved >= <uint32_t> SERIALS_RESTART:
+            to.reserved = to.serial = 0
         return entries
 
     def reserve_serial(self, int64_t link):

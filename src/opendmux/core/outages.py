@@ -7,8 +7,10 @@ closed at a frame boundary, so that an SDK with a recovery of its own runs it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
+from opendmux.errors import RemoteProtocolError
 from opendmux.native import build_frame
 from opendmux.wire.frame import ProtoFmt, RetType
 from opendmux.wire.handshake import State
@@ -21,6 +23,8 @@ from .identity import Session
 from .lanes import Lane, LaneKind
 
 __all__ = ["Outages"]
+
+log = logging.getLogger("opendmux.outages")
 
 CONN_STATUS = 3
 """Notify.NotifyType ConnStatus."""
@@ -51,7 +55,11 @@ class Outages:
         def then(outcome: Outcome, later: float) -> list[Command]:
             if outcome.failure is not None or not lane.upstream.ready:
                 return []
-            response = decode_untrusted(opend.GetGlobalStateResponse, outcome.body, outcome.proto_fmt)
+            try:
+                response = decode_untrusted(opend.GetGlobalStateResponse, outcome.body, outcome.proto_fmt)
+            except RemoteProtocolError as error:
+                log.warning("how OpenD's own logins are can't be read: %s", error)
+                return []
             if response.retType != RetType.SUCCEED:
                 return []
             state = response.s2c

@@ -194,13 +194,14 @@ class Pushes:
         return self.to_owners([s.owner for s in self._sessions.values() if s.lane == self._lane], push.frame, now)
 
     def to_owners(self, owners: Sequence[int], frame: bytes, now: float) -> list[Push]:
-        """Ordered delivery to the ready ones; for those that only just became ready the frame is held."""
+        """Ordered delivery to the ready ones; for those that only just became ready the frame is held, and so is what
+        comes behind it."""
         slots: list[int] = []
         for owner in owners:
             session = self._sessions.get(owner)
             if session is None or not session.ready:
                 continue
-            if session.settled_at > now:
+            if session.settled_at > now or any(held == owner for _at, held, _frame in self._held):
                 self._held.append((session.settled_at, owner, frame))
             else:
                 slots.append(session.slot)
@@ -212,7 +213,7 @@ class Pushes:
             return []
         ripe = [item for item in self._held if item[0] <= now]
         self._held = [item for item in self._held if item[0] > now]
-        return [push for _at, owner, frame in ripe for push in self.to_owners([owner], frame, now)]
+        return [Push(slots, frame, None) for _at, owner, frame in ripe if (slots := self._slots([owner]))]
 
     # -- bookkeeping
 

@@ -21,7 +21,7 @@ from opendmux.wire.protocols import ProtoId
 
 from . import streams
 from .answers import failed, refused, reply, verdict
-from .commands import Ask, Command, Outcome, Request, UseRow
+from .commands import Ask, Command, Failure, Outcome, Request, UseRow
 from .gate import inspecting
 from .identity import Session
 from .joint import NOBODY, Joint, Part, products
@@ -127,7 +127,10 @@ class Subscriptions:
             ret_type, ret_msg = verdict(outcome)
             if ret_type != RetType.SUCCEED:
                 return [reply(request, ret_body(request.proto_fmt, ret_type, ret_msg))]
-            response = decode_untrusted(opend.GetSubInfoResponse, outcome.body, outcome.proto_fmt)
+            try:
+                response = decode_untrusted(opend.GetSubInfoResponse, outcome.body, outcome.proto_fmt)
+            except RemoteProtocolError:
+                return [failed(request, Failure.CORRUPT)]
             del response.s2c.connSubInfoList[:]
             owner = request.session.owner
             response.s2c.connSubInfoList.append(self._conn_info(owner, own=True))

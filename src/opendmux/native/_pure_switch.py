@@ -16,6 +16,7 @@ from ._pure_records import (
     MAX_I64,
     MAX_LINKS,
     MAX_U32,
+    SERIALS_RESTART,
     Batch,
     Link,
     Lost,
@@ -264,13 +265,14 @@ class Switch:
     def set_link_ready(self, link: int, ready: bool) -> None:
         self._link(link).ready = ready
 
-    def reset_link(self, link: int, *, restart: bool = False) -> list[Entry]:
+    def reset_link(self, link: int) -> list[Entry]:
         to = self._link(link)
         to.ready = to.deaf = False
         to.unsent = to.kept = b""
-        if restart:
-            to.serial = to.reserved = 0
-        return self._end([p for p in self._pending.values() if p.link == link])
+        ended = self._end([p for p in self._pending.values() if p.link == link])
+        if to.reserved >= SERIALS_RESTART:
+            to.reserved = to.serial = 0
+        return ended
 
     def reserve_serial(self, link: int) -> int:
         to = self._link(link)

@@ -199,11 +199,12 @@ class Switch:
         """A new link, not ready, serials starting at 1. Numbers run from 0 to 15 and are never reused."""
     def set_link_ready(self, link: int, ready: bool) -> None:
         """While a link is not ready, PASS frames come back as FRAME events instead of being sent."""
-    def reset_link(self, link: int, *, restart: bool = False) -> list[Entry]:
+    def reset_link(self, link: int) -> list[Entry]:
         """The connection is gone: unsent and half-received bytes are dropped, the link is not ready.
 
         Returns every pending entry of that link, those of closed slots with a token included; none is answered here.
-        Serials go on where they were; with ``restart`` they begin again, for a connection that takes their place.
+        Serials go on where they were; they begin at 1 again when the last one was 0xF0000000 or more, so that they
+        never wrap within a connection that is replaced in time.
         """
     def reserve_serial(self, link: int) -> int:
         """The next upstream serial number, strictly increasing; to be given to the next `submit` on that link."""
