@@ -662,3 +662,11 @@ def test_many_pending(bench: Bench) -> None:
     answers = b"".join(frame(PASSED, serial, b"") for serial in range(1, 2 * count + 1))
     assert bench.answer(answers).strays == count - count // 10
     assert bench.switch.counters().pending == 0
+
+
+def test_serials_begin_again_with_the_connection_after_the_one_that_used_them_up(bench: Bench) -> None:
+    for serial in (0x7800_0000, 0xF000_0000):
+        bench.submit(upstream_serial=serial)
+    assert bench.switch.reserve_serial(bench.link) == 0xF000_0001
+    bench.switch.reset_link(bench.link)
+    assert (bench.switch.link_serial(bench.link), bench.switch.reserve_serial(bench.link)) == (0, 1)

@@ -58,7 +58,7 @@ class Outages:
             try:
                 response = decode_untrusted(opend.GetGlobalStateResponse, outcome.body, outcome.proto_fmt)
             except RemoteProtocolError as error:
-                log.warning("%s: nobody was told of OpenD's logins: %s", lane, error)
+                log.warning("how OpenD's own logins are can't be read: %s", error)
                 return []
             if response.retType != RetType.SUCCEED:
                 return []

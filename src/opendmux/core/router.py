@@ -305,7 +305,8 @@ class Router:
 
     def replaying(self, index: int) -> bool:
         """Some of `link_connected`'s requests are still open."""
-        return self.lanes[index].quotes.replaying
+        lane = self.lanes[index]
+        return lane.quotes.replaying or lane.trading.replaying
 
     def link_up(self, index: int, now: float) -> list[Command]:
         """The lane is ready: what waited for it goes on, in order."""
@@ -352,7 +353,7 @@ class Router:
             while lane.waiting and lane.waiting[0].until <= now:
                 commands += lane.waiting.popleft().give_up(now)
             if lane.upstream.ready:
-                commands += lane.quotes.due(now)
+                commands += lane.quotes.due(now) + lane.trading.due(now)
             commands += lane.pushes.due(now)
         return commands + self.metering.due(now) + self.lanes.tidy(now)
 

@@ -25,6 +25,10 @@ log = logging.getLogger("opendmux.trading")
 LOCKED_WORDS = ("unlock", "解锁", "解鎖")
 """OpenD's text when a write needs an unlock is not documented; each of its languages has one of these in it."""
 
+AGAIN_FIRST_S, AGAIN_LAST_S = 5.0, 60.0
+"""An account list that OpenD did not take is told again after 5, 10, 20, 40, then every 60 seconds: a restarted OpenD
+may not have logged in yet, and without its list no client would ever see an order push again."""
+
 
 class Trading:
     """Handlers of trade requests; each returns what is to be done."""
@@ -37,6 +41,8 @@ class Trading:
         """The union of account lists that upstream has on this connection; None when nobody knows."""
         self._telling = 0
         """Calls in flight that will change it."""
+        self._tries = 0
+        self._again_at: float | None = None
 
     # -- 2005
 
@@ -92,11 +98,25 @@ class Trading:
     def link_lost(self) -> None:
         """Upstream forgot the list."""
         self._confirmed = frozenset()
+        self._tries, self._again_at = 0, None
 
     def replay(self) -> list[Command]:
         """Tell a new upstream connection the union."""
         union = self._accounts.union()
         return [self._tell(union)] if union else []
+
+    @property
+    def replaying(self) -> bool:
+        """OpenD has not answered the latest list yet."""
+        return self._telling > 0
+
+    def due(self, now: float) -> list[Command]:
+        """Tell OpenD again what it did not take."""
+        if self._again_at is None or self._again_at > now:
+            return []
+        self._again_at = None
+        union = self._accounts.union()
+        return [] if union == self._confirmed else [self._tell(union)]
 
     def _tell(self, union: frozenset[int]) -> Ask:
         def then(outcome: Outcome, _now: float) -> list[Command]:
@@ -111,11 +131,19 @@ class Trading:
         def told(outcome: Outcome, now: float) -> list[Command]:
             self._telling -= 1
             ret_type, _ret_msg = verdict(outcome)
+            if outcome.failure is Failure.LOST:
+                return then(outcome, now)
             if ret_type == RetType.SUCCEED:
                 self._confirmed = union
-            elif outcome.failure is not Failure.LOST and ret_type in UNDECIDED:
+            elif ret_type in UNDECIDED:
                 self._confirmed = None
-            return then(outcome, now)
+            commands = then(outcome, now)
+            if self._telling or self._accounts.union() == self._confirmed:
+                self._tries, self._again_at = 0, None
+            else:
+                self._again_at = now + min(AGAIN_LAST_S, AGAIN_FIRST_S * 2 ** min(self._tries, 10))
+                self._tries += 1
+            return commands
 
         self._telling += 1
         c2s = opend.SubAccPushC2S(accIDList=sorted(union))

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_LINKS: Final = 16
 MAX_U32: Final = 2**32 - 1
+SERIALS_RESTART: Final = 0xF000_0000
+"""A link whose serials have come so far begins at 1 again after its next reset."""
 MAX_I64: Final = 2**63 - 1
 MAX_BODY: Final = 2**31 - 1
 

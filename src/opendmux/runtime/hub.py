@@ -219,7 +219,20 @@ class Hub:
             self._overflow(entry.slot)
             return
         failure = Failure.CORRUPT if event.kind == REPLY_BAD_SHA1 else None
-        self.execute(self._finish(entry, Outcome(event.body, event.proto_fmt, failure), now))
+        self._settle(entry, Outcome(event.body, event.proto_fmt, failure), now)
+
+    def _settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
+        """Act on how a request ended. A crash ends the client that asked; over a request of our own, the connection
+        it went by, for nobody knows what OpenD has then. All others go on."""
+        try:
+            self.execute(self._finish(entry, outcome, now))
+        except Exception:
+            log.exception("a crash over the end of %s; the others go on", name_of(entry.proto_id))
+            client = self.clients.get(entry.slot)
+            if client is not None and client.session.generation == entry.generation:
+                client.end("crashed", flush_all=False)
+            elif entry.slot < 0 and entry.link in self.links:
+                self.links[entry.link].drop("a bug, see above")
 
     def _finish(self, entry: Entry, outcome: Outcome, now: float) -> list[Command]:
         if entry.token is not None:
@@ -251,7 +264,7 @@ class Hub:
         self.router.wall_offset = time.time() - now
         timeout = Outcome(b"", 0, Failure.TIMEOUT)
         for entry in self.switch.expire(at_ns):
-            self.execute(self._finish(entry, timeout, now))
+            self._settle(entry, timeout, now)
         self.execute(self.router.tick(now))
         self.resume_paused()
         self.flush_links()

@@ -104,7 +104,7 @@ class TcpSession:
         elif self._resumed is not None:
             self._resumed.set()
             self._resumed = None
-        self._hub.feed(self, b"", now_ns())
+        self.received(b"", now_ns())
 
     def end(self, reason: str, *, flush_all: bool) -> None:
         """See `Client`. The first reason counts."""
@@ -126,7 +126,7 @@ class TcpSession:
 
     # -- the pump's side
 
-    def received(self, data: memoryview, at_ns: int) -> None:
+    def received(self, data: bytes | memoryview, at_ns: int) -> None:
         """See `Pumped`. A crash over this client's bytes ends this client alone."""
         try:
             self._hub.feed(self, data, at_ns)
