@@ -135,6 +135,15 @@ def test_a_k_line_of_no_known_period_is_counted(kl_type: int) -> None:
     assert play.main.pushes.unroutable == 1
 
 
+@pytest.mark.parametrize("rehab", [-1, 3, 2**31 - 1])
+def test_a_k_line_of_no_known_rehab_type_is_counted(rehab: int) -> None:
+    play = Play()
+    holds(play, 1, TENCENT, sub_types=(streams.KL_DAY,))
+    body = response(scalar(1, rehab) + scalar(2, 2) + field(3, security(*TENCENT)))
+    assert play.push(3007, body) == []
+    assert play.main.pushes.unroutable == 1
+
+
 def test_without_registration_no_pushes() -> None:
     play = Play()
     holds(play, 1, TENCENT, register=False)

@@ -36,6 +36,10 @@ ITEM_CODE = Place(bytes([1]), ("code",))
 KL_REHAB_TYPE = Place(bytes([4, 1]), ("s2c", "rehabType"))
 KL_TYPE = Place(bytes([4, 2]), ("s2c", "klType"))
 KL_SECURITY = Place(bytes([4, 3]), ("s2c", "security"))
+PROTO_FMT_AT = 6
+"""Where proto_fmt stands in a frame's header."""
+TICKS = Place(bytes([4, 2]), ("s2c", "tickerList"))
+TICK_SEQUENCE = Place(bytes([2]), ("sequence",))
 BOOK_TYPE = Place(bytes([4, 9]), ("s2c", "orderBookType"))
 ACC_ID = Place(bytes([4, 1, 2]), ("s2c", "header", "accID"))
 CALC_ID = Place(bytes([4, 1]), ("s2c", "calcId"))
@@ -92,9 +96,10 @@ class Pushes:
         self._accounts = accounts
         self._sessions = sessions
         self._ledger = ledger
-        self._latest: dict[tuple[object, ...], dict[int, bytes]] = {}
-        """Stream -> rehab type -> frame."""
+        self._latest: dict[PushKey, bytes] = {}
         self._calculations: dict[str, int] = {}
+        self._seen: dict[PushKey, set[int]] = {}
+        """Ticks that were handed out before an outage, until the stream's first push after it."""
         self._held: dict[int, list[bytes]] = {}
         """By owner: frames for clients that have only just got their InitConnect reply; later ones line up behind."""
         self._routes: dict[int, Callable[[NativePush, Body, float], list[Push]]] = {
@@ -127,7 +132,12 @@ class Pushes:
     # -- by stream
 
     def _single(self, push: NativePush, body: Body, _now: float) -> list[Push]:
-        return self._stream(push.frame, Space.QOT, body.security_untrusted(SECURITY), SINGLE[push.proto_id])
+        sub_type, security = SINGLE[push.proto_id], body.security_untrusted(SECURITY)
+        if sub_type == streams.TICKER and self._seen:
+            seen = self._seen.pop(PushKey(Space.QOT, *security, sub_type, 0), None)
+            if seen is not None and body.numbers_untrusted(TICKS, TICK_SEQUENCE) <= seen:
+                return []
+        return self._stream(push.frame, Space.QOT, security, sub_type)
 
     def _kline(self, push: NativePush, body: Body, _now: float) -> list[Push]:
         sub_type = streams.SUB_TYPE_OF_KL_TYPE.get(body.int32_untrusted(KL_TYPE))
@@ -135,6 +145,9 @@ class Pushes:
             self.unroutable += 1
             return []
         rehab_type = body.int32_untrusted(KL_REHAB_TYPE)
+        if rehab_type not in streams.REHAB_TYPES:
+            self.unroutable += 1
+            return []
         return self._stream(push.frame, Space.QOT, body.security_untrusted(KL_SECURITY), sub_type, rehab_type)
 
     def _order_book(self, push: NativePush, body: Body, _now: float) -> list[Push]:
@@ -149,7 +162,7 @@ class Pushes:
         if not self._ledger.knows(space, market, code, sub_type):
             return []
         key = PushKey(space, market, code, sub_type, rehab_type)
-        self._latest.setdefault(key[:4], {})[rehab_type] = frame
+        self._latest[key] = frame
         audience = self._ledger.audience(space, market, code, sub_type, rehab_type)
         if not audience:
             return []
@@ -195,7 +208,8 @@ class Pushes:
         return self.to_owners([s.owner for s in self._sessions.values() if s.lane == self._lane], push.frame, now)
 
     def to_owners(self, owners: Sequence[int], frame: bytes, now: float) -> list[Push]:
-        """Ordered delivery to the ready ones; for those that only just became ready the frame is held."""
+        """Ordered delivery to the ready ones; for those that only just became ready the frame is held, and so is what
+        comes behind it."""
         slots: list[int] = []
         for owner in owners:
             session = self._sessions.get(owner)
@@ -218,20 +232,27 @@ class Pushes:
     def first_pushes(self, owner: int, keys: Sequence[PushKey]) -> list[Push]:
         """The newest known frames of streams that were flowing before this owner joined."""
         slots = self._slots([owner])
-        frames = [self._latest.get(key[:4], {}).get(key.rehab_type) for key in keys if slots]
-        return [Push(slots, frame, None) for frame in frames if frame is not None]
+        return [Push(slots, self._latest[key], None) for key in keys if slots and key in self._latest]
 
     def drop(self, keys: Sequence[PushKey]) -> None:
-        """These pushes are over; what was kept of them is old."""
+        """These streams are over; what was kept of them is old."""
         for key in keys:
-            if self._ledger.knows(*key[:4]):
-                self._latest.get(key[:4], {}).pop(key.rehab_type, None)
-            else:
+            self._latest.pop(key, None)
+            self._seen.pop(key, None)
+            if not self._ledger.knows(*key[:4]):
                 # OpenD may have pushed rehab types that it was not known to have.
-                self._latest.pop(key[:4], None)
+                for rehab_type in streams.REHAB_TYPES:
+                    self._latest.pop(key._replace(rehab_type=rehab_type), None)
 
     def drop_all(self) -> None:
-        """The link is gone: nothing kept may be taken for news after it is back."""
+        """The link is gone: nothing kept may be taken for news after it is back.
+
+        Of ticks the last ones are remembered: OpenD repeats them when it is asked again, and a tick must not come
+        twice.
+        """
+        for key, frame in self._latest.items():
+            if key.sub_type == streams.TICKER and key.space is Space.QOT:
+                self._seen[key] = _ticks_of(frame)
         self._latest.clear()
         self._calculations.clear()
 
@@ -251,3 +272,8 @@ class Pushes:
     def _slots(self, owners: Sequence[int]) -> list[int]:
         sessions = self._sessions
         return [sessions[owner].slot for owner in owners if owner in sessions]
+
+
+def _ticks_of(frame: bytes) -> set[int]:
+    push = NativePush(ProtoId.QOT_UPDATE_TICKER, frame[PROTO_FMT_AT], frame)
+    return open_untrusted(push).numbers_untrusted(TICKS, TICK_SEQUENCE)

@@ -20,7 +20,17 @@ class Budget:
 class Outbox:
     """Two lanes of frames, bounded by ``limit`` bytes and by the common budget."""
 
-    __slots__ = ("_conflating", "_half_sent", "_lane", "_limit", "_oversize", "_total", "lane_bytes", "truncated", "used")
+    __slots__ = (
+        "_conflating",
+        "_half_sent",
+        "_lane",
+        "_limit",
+        "_oversize",
+        "_total",
+        "lane_bytes",
+        "truncated",
+        "used",
+    )
 
     def __init__(self, limit: int, total: Budget) -> None:
         self._limit = limit

@@ -178,9 +178,7 @@ class Switch:
                 events.append(event)
         return events or None
 
-    def _client_frame_untrusted(
-        self, at: Slot, frame: WholeFrame, now_ns: int, *, queued: bool
-    ) -> ClientEvent | None:
+    def _client_frame_untrusted(self, at: Slot, frame: WholeFrame, now_ns: int, *, queued: bool) -> ClientEvent | None:
         """``queued``: behind an event of the same chunk, whose turn is first."""
         self._frames_in += 1
         cell = at.row[PROTO_INDEX.get(frame.proto_id, 0)]

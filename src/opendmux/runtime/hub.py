@@ -54,6 +54,7 @@ from opendmux.wire.frame import RetType
 
 from .ports import Client, LinkPort
 from .silence import Silence
+from .work import Work
 
 __all__ = ["Hub", "now_ns"]
 
@@ -105,6 +106,10 @@ class Hub:
         """For clients that encrypt; None: they are disconnected."""
         self.clients: dict[int, Client] = {}
         """By slot."""
+        self.work: dict[int, Work] = {}
+        """By slot: what core has taken from a client."""
+        self._behind: dict[int, Client] = {}
+        """By slot: clients whose backlog may have a next one."""
         self.links: dict[int, LinkPort] = {}
         """By lane: the links that are kept up."""
         self.open_lane: Callable[[int], None] = lambda _lane: None
@@ -150,6 +155,7 @@ class Hub:
         """From now on the client gets bytes; at the cap of silent connections of its address the oldest of them
         goes."""
         self.clients[client.session.slot] = client
+        self.work[client.session.slot] = Work(self.config.limits.in_flight)
         oldest = self._silence.add(client)
         if oldest is not None:
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
@@ -158,7 +164,7 @@ class Hub:
         """The client's connection is over."""
         session = client.session
         commands = self.router.close_session(session, trio.current_time())
-        del self.clients[session.slot]
+        del self.clients[session.slot], self.work[session.slot]
         self._silence.remove(client)
         self.switch.close_slot(session.slot)
         # Reasons may carry figures, so they are not all kept apart for ever.
@@ -166,27 +172,52 @@ class Hub:
         self.ended[kept] = self.ended.get(kept, 0) + 1
         log.info("%s: closed, %s", session, reason)
         self.execute(commands)
+        self.resume_paused()
         self.flush_links()
 
     # -- client -> upstream
 
     def feed(self, client: Client, data: bytes | bytearray | memoryview, at_ns: int) -> None:
         """A chunk from a client. The links are not flushed: the caller does that once per round."""
-        session = client.session
-        events = self.switch.feed_untrusted(session.slot, data, at_ns)
+        slot = client.session.slot
+        events = self.switch.feed_untrusted(slot, data, at_ns)
+        work = self.work[slot]
         if events is not None:
-            now = at_ns / 1e9
-            for event in events:
-                self.execute(self.router.client_event(session, event, now))
-        if self.switch.paused(session.slot):
+            work.backlog.extend(events)
+            self._work_off(client, work)
+        if work.backlog or self.switch.paused(slot):
             client.pause()
 
+    def _work_off(self, client: Client, work: Work) -> None:
+        if work.running:
+            return
+        work.running = True
+        try:
+            while (event := work.next()) is not None:
+                self.execute(self.router.client_event(client.session, event, trio.current_time()))
+        finally:
+            work.running = False
+
+    def idle(self, session: Session) -> bool:
+        """No request of this client is open."""
+        return self.switch.in_flight(session.slot) == 0 and self.work[session.slot].idle
+
     def resume_paused(self) -> None:
-        """Read on from clients that need not wait any longer."""
-        for slot in self.switch.take_resumed():
-            client = self.clients.get(slot)
-            if client is not None:
+        """Go on with clients that need not wait any longer."""
+        behind, self._behind = self._behind, {}
+        for client in behind.values():
+            if self._alive(client.session) is client:
                 client.resume()
+        for slot in self.switch.take_resumed():
+            waiting = self.clients.get(slot)
+            if waiting is not None:
+                waiting.resume()
+
+    def go_on(self, client: Client) -> bool:
+        """Work off what waits in core's queue; False when some of it still has to wait."""
+        work = self.work[client.session.slot]
+        self._work_off(client, work)
+        return not work.backlog
 
     # -- upstream -> clients
 
@@ -300,6 +331,7 @@ class Hub:
         client = self._alive(command.session)
         if client is None:
             return
+        self._answered(client, command.proto_id, command.serial_no)
         if self.switch.reply(
             command.session.slot, command.proto_id, command.proto_fmt, command.serial_no, command.body
         ):
@@ -307,11 +339,21 @@ class Hub:
         else:
             self._overflow(command.session.slot)
 
+    def _answered(self, client: Client, proto_id: int, serial_no: int) -> None:
+        slot = client.session.slot
+        work = self.work[slot]
+        work.done(proto_id, serial_no)
+        if work.backlog and not work.running:
+            self._behind[slot] = client
+
     def _forward(self, command: Forward) -> None:
         request = command.request
         session = request.session
-        if self._alive(session) is None:
+        client = self._alive(session)
+        if client is None:
             return
+        if command.then is None:
+            self._answered(client, request.proto_id, request.serial_no)  # the switch counts it now
         body, serial, at_ns = request.body, 0, now_ns()
         if command.with_packet_id:
             identity = self.router.lanes[command.lane].upstream.identity
