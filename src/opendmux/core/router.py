@@ -181,7 +181,10 @@ class Router:
         secure = session.secure
         algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
         secrets = conn_secrets(algo, session.random)
-        if secure is not None and session.settled_at == 0:  # a second InitConnect changes no key
+        body = handshake.init_reply(identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt)
+        if session.settled_at:  # a second InitConnect changes nothing: not the key, not the lane, not the row
+            return [reply(request, body)]
+        if secure is not None:
             secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
         session.client_id = hello.client_id
         session.recv_notify = hello.recv_notify
@@ -192,7 +195,6 @@ class Router:
             session.lane = self.lanes.json.index
             commands += self.lanes.open(self.lanes.json, now)
         log.info("%s: ready, version %d, %s", session, hello.client_ver, hello.language or "language not said")
-        body = handshake.init_reply(identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt)
         return [reply(request, body), UseRow(session), *commands]
 
     def _handle(self, request: Request, now: float) -> list[Command]:
