@@ -85,6 +85,10 @@ class Metering:
             return [refused(request, refusal_text(request.proto_id, verdict.retry_after_s))]
         return []
 
+    def next_due(self) -> float | None:
+        """When `due` has something to do, for those who want to be on time; None for nothing."""
+        return self.budgets.next_due()
+
     def due(self, now: float) -> list[Command]:
         """What may leave now, and what has waited in vain."""
         at = self.budgets.next_due()
