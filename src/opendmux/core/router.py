@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
@@ -29,7 +29,7 @@ from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId, RequestAction
 
 from .answers import failed, name_of, refused, reply, unavailable
-from .budgets import Waits
+from .budgets import Waits, is_trade_write
 from .commands import Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then, UseRow
 from .gate import HANDSHAKE_ROW, TRADE_AREAS, action_of
 from .identity import Session
@@ -197,7 +197,9 @@ class Router:
         log.info("%s: ready, version %d, %s", session, hello.client_ver, hello.language or "language not said")
         return [reply(request, body), UseRow(session), *commands]
 
-    def _handle(self, request: Request, now: float) -> list[Command]:
+    def _handle(self, request: Request, now: float, until: float | None = None) -> list[Command]:
+        """``until``: when its owner must have an answer, for what has waited already; None: the usual time from now
+        on."""
         action = action_of(request.session.row, request.proto_id)
         if action is RequestAction.DENY:
             if request.proto_id in PUSH_IDS:
@@ -209,12 +211,14 @@ class Router:
                 return self._while_down(lane, request, now)
             inspector = self._inspectors.get(request.proto_id)
             if inspector is not None:
-                return self._metered(inspector(lane, request, now), now)
+                return self._metered(inspector(lane, request, now), now, until)
         except RemoteProtocolError as error:
             return [refused(request, f"{name_of(request.proto_id)} was not sent: {error}")]
-        return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now)
+        return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
 
-    def _metered(self, commands: list[Command], now: float) -> list[Command]:
+    def _metered(self, commands: list[Command], now: float, until: float | None) -> list[Command]:
+        if until is not None:
+            commands = [replace(one, until=until) if isinstance(one, Forward) else one for one in commands]
         if not self.metering.on:
             return commands
         return [
@@ -234,12 +238,16 @@ class Router:
 
     def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
         session = request.session
+        give_up_at = now + self.policy.park_s
+        if is_trade_write(request.proto_id):
+            give_up_at = min(give_up_at, self.policy.waits.give_up_at(request.proto_id, now))
+        answer_by = now + self.policy.reply_s
         if lane.opening:
             lane.waiting.append(
                 Waiting(
-                    now + self.policy.park_s,
+                    give_up_at,
                     session,
-                    lambda later: self._handle(request, later),
+                    lambda later: self._handle(request, later, answer_by),
                     lambda later: [unavailable(request, lane.upstream.absence(later))],
                 )
             )
@@ -247,9 +255,9 @@ class Router:
         if session.restoring and request.proto_id in PARKED_IDS:
             lane.waiting.append(
                 Waiting(
-                    now + self.policy.park_s,
+                    give_up_at,
                     session,
-                    lambda later: self._handle(request, later),
+                    lambda later: self._handle(request, later, answer_by),
                     lambda later: self._give_up(session, lane, later),
                 )
             )
@@ -321,7 +329,7 @@ class Router:
                 session.restoring = False
         for item in waiting:
             if item.session.ready:
-                commands += item.go(now)
+                commands += item.go(now) if now < item.until else item.give_up(now)
         return commands
 
     def link_lost(self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
@@ -350,8 +358,9 @@ class Router:
         """Whatever is due: waits whose time is up, delayed unsubscribes, pushes held for a settling client."""
         commands: list[Command] = []
         for lane in self.lanes.all:
-            while lane.waiting and lane.waiting[0].until <= now:
-                commands += lane.waiting.popleft().give_up(now)
+            for item in [item for item in lane.waiting if item.until <= now]:
+                lane.waiting.remove(item)
+                commands += item.give_up(now)
             if lane.upstream.ready:
                 commands += lane.quotes.due(now) + lane.trading.due(now)
             commands += lane.pushes.due(now)
