@@ -41,6 +41,8 @@ class Session:
     """Opened while its lane was down: its restore calls are parked until the lane is back."""
     secure: ServerSide | None = None
     """What encrypts this connection; None where nothing does."""
+    owed: int = 0
+    """Requests that core has and has neither answered nor sent on. Kept by runtime."""
     settled_at: float = 0.0
     """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
 

@@ -115,6 +115,9 @@ class Hub:
         """Connections that had to be closed in the middle of a frame."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
+        self._owing: dict[int, Client] = {}
+        """By slot: clients that are not read because core owes them too many answers. The switch sees only what went
+        upstream."""
         self._silence = Silence(limits.silent_per_address)
         self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
         self._next_owner = 1
@@ -160,6 +163,7 @@ class Hub:
         commands = self.router.close_session(session, trio.current_time())
         del self.clients[session.slot]
         self._silence.remove(client)
+        self._owing.pop(session.slot, None)
         self.switch.close_slot(session.slot)
         # Reasons may carry figures, so they are not all kept apart for ever.
         kept = reason if reason in self.ended or len(self.ended) < REASONS_KEPT else "other"
@@ -176,8 +180,12 @@ class Hub:
         events = self.switch.feed_untrusted(session.slot, data, at_ns)
         if events is not None:
             now = at_ns / 1e9
+            session.owed += len(events)
             for event in events:
                 self.execute(self.router.client_event(session, event, now))
+            if session.owed >= self.config.limits.in_flight:
+                self._owing[session.slot] = client
+                client.pause()
         if self.switch.paused(session.slot):
             client.pause()
 
@@ -185,8 +193,17 @@ class Hub:
         """Read on from clients that need not wait any longer."""
         for slot in self.switch.take_resumed():
             client = self.clients.get(slot)
-            if client is not None:
+            if client is not None and slot not in self._owing:
                 client.resume()
+        for slot, client in list(self._owing.items()):
+            if client.session.owed < self.config.limits.in_flight:
+                del self._owing[slot]
+                if not self.switch.paused(slot):
+                    client.resume()
+
+    def waits(self, session: Session) -> bool:
+        """The client has requests that are not answered yet."""
+        return session.owed > 0 or self.switch.in_flight(session.slot) > 0
 
     # -- upstream -> clients
 
@@ -235,11 +252,17 @@ class Hub:
                 self.links[entry.link].drop("a bug, see above")
 
     def _finish(self, entry: Entry, outcome: Outcome, now: float) -> list[Command]:
+        self._back_to_core(entry)
         if entry.token is not None:
             then: Then = entry.token  # type: ignore[assignment]
             return then(outcome, now)
         request = self._request_of(entry)
         return self.router.passed_reply(entry.link, request, outcome, now) if request else []
+
+    def _back_to_core(self, entry: Entry) -> None:
+        client = self.clients.get(entry.slot)
+        if client is not None and client.session.generation == entry.generation:
+            client.session.owed += 1
 
     def _request_of(self, entry: Entry) -> Request | None:
         client = self.clients.get(entry.slot)
@@ -250,6 +273,8 @@ class Hub:
     def link_gone(self, lane: int) -> None:
         """The lane's connection ended: everything that waited for it gets its answer."""
         entries = self.switch.reset_link(lane)
+        for entry in entries:
+            self._back_to_core(entry)
         pending = [(entry.token, self._request_of(entry)) for entry in entries]
         self.execute(self.router.link_lost(lane, pending, trio.current_time()))  # type: ignore[arg-type]
         self.resume_paused()
@@ -300,6 +325,7 @@ class Hub:
         client = self._alive(command.session)
         if client is None:
             return
+        command.session.owed -= 1
         if self.switch.reply(
             command.session.slot, command.proto_id, command.proto_fmt, command.serial_no, command.body
         ):
@@ -331,6 +357,7 @@ class Hub:
             now_ns=at_ns,
             upstream_serial=serial,
         )
+        session.owed -= 1
 
     def ask(self, lane: int, proto_id: int, body: bytes, then: Then) -> None:
         """Send a request of the proxy's own; ``then`` gets its outcome. The link is flushed by the caller's round."""

@@ -95,7 +95,7 @@ class TcpSession:
 
     def resume(self) -> None:
         """See `Client`."""
-        if self._reason:
+        if self._reason or self._draining:
             return
         # Frames kept by the switch come first; they may pause the client again.
         if self._raw is not None:
@@ -222,7 +222,7 @@ class TcpSession:
                     self.end(f"stalled: took no byte for {stall_s:g} s", flush_all=False)
                 except trio.BrokenResourceError:
                     self.received_eof("connection reset")
-                if self._draining and self._hub.switch.in_flight(self.session.slot) == 0:
+                if self._draining and not self._hub.waits(self.session):
                     self.end("drained", flush_all=True)
 
     async def _goodbye(self) -> None:
