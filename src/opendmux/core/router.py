@@ -6,7 +6,7 @@ frames, and replies of EVENT cells. State changes at once and completely; the re
 by runtime. A request is answered exactly once: by a command from here, or by the closing of its session.
 
 While a lane is down requests are refused at once with the reason. Two exceptions. The Python SDK restores its
-subscriptions exactly once after a reconnect, so the restore calls of a session that was opened during the outage are
+subscriptions exactly once after a reconnect, so the restore calls of a session that came during the lane's outage are
 parked until the lane is back or their time is up, when the session is closed and the SDK will try again. And a lane
 that is just being made
 for its first client lets all requests wait.
@@ -112,7 +112,6 @@ class Router:
     def open_session(self, session: Session) -> None:
         """A client has connected; it must send InitConnect first."""
         session.row = HANDSHAKE_ROW
-        session.restoring = not self.lanes.main.upstream.ready
         self.sessions[session.owner] = session
 
     def close_session(self, session: Session, now: float) -> list[Command]:
@@ -252,7 +251,7 @@ class Router:
                 )
             )
             return []
-        if session.restoring and request.proto_id in PARKED_IDS:
+        if session.settled_at >= lane.upstream.down_since and request.proto_id in PARKED_IDS:
             lane.waiting.append(
                 Waiting(
                     give_up_at,
@@ -324,9 +323,6 @@ class Router:
         commands = [] if first else self._outages.over(lane)
         waiting = list(lane.waiting)
         lane.waiting.clear()
-        for session in self.sessions.values():
-            if session.lane == index:
-                session.restoring = False
         for item in waiting:
             if item.session.ready:
                 commands += item.go(now) if now < item.until else item.give_up(now)
