@@ -242,7 +242,8 @@ class Pushes:
     def drop_all(self) -> None:
         """The link is gone: nothing kept may be taken for news after it is back.
 
-        Of ticks the last ones are remembered: OpenD repeats them when it is asked again, and a tick must not come twice.
+        Of ticks the last ones are remembered: OpenD repeats them when it is asked again, and a tick must not come
+        twice.
         """
         for key, frame in self._latest.items():
             if key.sub_type == streams.TICKER and key.space is Space.QOT:
