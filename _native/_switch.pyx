@@ -174,6 +174,7 @@ cdef class _Slot:
     cdef dict conflating  # key -> frame; None when there is nothing
     cdef int64_t conflating_bytes
     cdef int64_t outbox_limit
+    cdef int64_t oversize  # of a frame over the limit that an empty outbox took; until it is empty again
     cdef uint64_t dirty_in  # the batch that lists this slot as dirty
 
     def __dealloc__(self):
@@ -573,7 +574,7 @@ cdef class Switch:
                 return events
             code = cut_untrusted(&at.kept, chunk, self.max_client_body, &cut)
             if code == WIRE_OK:
-                event = self.client_frame_untrusted(at, &cut, now_ns)
+                event = self.client_frame_untrusted(at, &cut, now_ns, events is not None)
                 if cut.kept > 0:
                     buffer_consume(&at.kept, cut.kept)
                     buffer_trim(&at.kept, 0)
@@ -594,8 +595,8 @@ cdef class Switch:
                 if at.deaf:
                     return events
 
-    cdef object client_frame_untrusted(self, _Slot at, const Cut* cut, int64_t now_ns):
-        """Pass one frame on, or make an event of it."""
+    cdef object client_frame_untrusted(self, _Slot at, const Cut* cut, int64_t now_ns, bint queued):
+        """Pass one frame on, or make an event of it; `queued`: behind an event of the same chunk, whose turn is first."""
         cdef uint8_t cell = at.cells[proto_index(cut.header.proto_id)]
         cdef uint8_t action = cell & 3
         cdef _Link link
@@ -606,7 +607,7 @@ cdef class Switch:
             return client_event(BAD_SHA1, action, &cut.header, b"")
         if cut.header.proto_fmt > 1:
             return client_event(FRAME, C_DENY, &cut.header, body_of(cut))
-        if action == C_PASS and at.links[cell >> 4] < PyList_GET_SIZE(self.links):
+        if action == C_PASS and not queued and at.links[cell >> 4] < PyList_GET_SIZE(self.links):
             link = <_Link> PyList_GET_ITEM(self.links, at.links[cell >> 4])
             if link.ready:
                 self.make_room(link, cut.header.body_len)
@@ -963,9 +964,12 @@ cdef class Switch:
         cdef int64_t growth = size - replaced
         if at.truncated:
             return False
-        if used == replaced or growth <= 0:
+        if used == replaced:
+            at.oversize = size if size > at.outbox_limit else 0
             return True
-        return used + growth <= at.outbox_limit and self.outbox_used + growth <= self.outbox_total
+        if growth <= 0:
+            return True
+        return used + growth <= at.outbox_limit + at.oversize and self.outbox_used + growth <= self.outbox_total
 
     cdef uint8_t* extend(self, _Slot at, size_t count) noexcept:
         """Room at the end of the ordered lane, to be filled at once; NULL over a bound, or without memory."""

@@ -17,6 +17,7 @@ from opendmux.native import (
     FRAME,
     INSPECT,
     LOCAL,
+    NATIVE,
     PASS,
     TOO_LARGE,
     ClientEvent,
@@ -128,9 +129,18 @@ def test_bad_sha1_is_swallowed_and_the_stream_goes_on(bench: Bench) -> None:
         ClientEvent(BAD_SHA1, PASS, PASSED, 0, 1, b""),
         ClientEvent(FRAME, INSPECT, INSPECTED, 0, 2, b"body"),
         ClientEvent(BAD_SHA1, INSPECT, INSPECTED, 0, 3, b""),
+        ClientEvent(FRAME, PASS, PASSED, 0, 4, b"body"),
     ]
-    assert len(bench.upstream()) == 1
+    assert bench.upstream() == []
     assert bench.switch.counters().bad_sha1 == 2
+    assert bench.feed(frame(PASSED, 5)) is None
+    assert len(bench.upstream()) == 1
+
+
+def test_what_comes_behind_an_event_waits_for_its_turn(bench: Bench) -> None:
+    events = bench.feed(frame(PASSED, 1) + frame(INSPECTED, 2) + frame(PASSED, 3) + frame(PASSED, 4))
+    assert [(event.action, event.serial_no) for event in events] == [(INSPECT, 2), (PASS, 3), (PASS, 4)]
+    assert [request.serial_no for request in bench.upstream()] == [1]
 
 
 @pytest.mark.parametrize("garbage", [b"X", b"FX", b"GET / HTTP/1.1\r\n\r\n", b"\0" * 100])
@@ -196,8 +206,18 @@ MIXED = (
 
 
 def outcome(impl: type[Switch], pieces: list[bytes]) -> tuple[list[ClientEvent], bytes]:
+    """The events that are not the caller's to send on, and what went upstream; the caller keeps the order."""
     bench = Bench(impl(**LIMITS))
-    events = [event for piece in pieces for event in bench.feed(piece) or []]
+    events: list[ClientEvent] = []
+    for piece in pieces:
+        for event in bench.feed(piece) or []:
+            if (event.kind, event.action) == (FRAME, PASS):
+                bench.switch.submit(
+                    bench.link, bench.slot, event.serial_no, event.proto_id, event.proto_fmt, event.body,
+                    reply=NATIVE, token=None, timeout_ns=1, now_ns=1,
+                )  # fmt: skip
+            else:
+                events.append(event)
     return events, bytes(bench.switch.link_out(0))
 
 

@@ -8,12 +8,13 @@ from trio.testing import MockClock
 from opendmux.runtime.hub import now_ns
 from opendmux.runtime.upstream import LinkState
 from opendmux.wire.frame import build_frame
-from opendmux.wire.messages import ret_body
+from opendmux.wire.messages import encode, ret_body
+from opendmux.wire.pb import opend
 
 from . import bodies
 from .world import OK, World, world
 
-MINUTE = 11
+BOOK, MINUTE = 2, 11
 APPLE = (11, "AAPL")
 RTH, ALL = 1, 3
 EXTRA = 2
@@ -101,3 +102,34 @@ async def test_a_client_holds_a_stream_on_one_lane_alone(autojump_clock: MockClo
         await w.opend.push(3007, push, connection=1)
         assert (await b.receive()).body == push, "what was registered has moved along"
         assert await a.nothing_comes()
+
+
+async def test_a_refused_registration_takes_nothing_away(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        agree(w)
+        client = await w.client()
+        assert (await client.call(3001, bodies.sub([APPLE], [MINUTE]))).body == OK
+        c2s = opend.RegQotPushC2S(
+            securityList=[opend.Security(market=11, code=code) for code in ("AAPL", "MSFT")],
+            subTypeList=[MINUTE],
+            isRegOrUnReg=True,
+        )
+        refused = await client.call(3002, encode(opend.RegQotPushRequest(c2s=c2s)))
+        assert opend.ResponseHead.FromString(refused.body).retType == -1
+        push = bodies.kline_push(*APPLE, kl_type=1, rehab_type=1)
+        await w.opend.push(3007, push)
+        assert (await client.receive()).body == push
+
+
+async def test_a_refusal_by_one_lane_undoes_what_another_has_registered(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        agree(w)
+        a, b = await w.client(), await w.client()
+        await a.call(3001, bodies.sub([APPLE], [MINUTE], session=RTH))
+        await b.call(3001, bodies.sub([APPLE], [BOOK], register=False))
+        w.opend.answers[3001] = lambda frame: ret_body(0, -1, "no") if frame in w.opend.sent_by(-1, 3001) else OK
+        # The minutes need a lane of their own, which refuses; the book is there already.
+        both = await b.call(3001, bodies.sub([APPLE], [BOOK, MINUTE], session=ALL))
+        assert opend.ResponseHead.FromString(both.body).retMsg == "no"
+        await w.opend.push(3013, bodies.ticker_push(*APPLE), connection=0)
+        assert await b.nothing_comes()

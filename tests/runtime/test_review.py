@@ -485,21 +485,6 @@ async def test_restore_calls_are_parked_when_only_the_trading_opend_is_away(auto
         assert head(await client.receive()).retType == 0
 
 
-async def test_a_json_client_of_a_group_gets_its_order_pushes_as_json(autojump_clock: MockClock) -> None:
-    async with group() as g:
-        trade: OpenD = g.trade  # type: ignore[attr-defined]
-        for double in (g.first, g.second, trade):
-            double.answers[2008] = lambda frame: ret_body(frame.proto_fmt, 0)
-        client = await g.connect()
-        await client.init(push_proto_fmt=JSON)
-        await trio.sleep(1)
-        await client.request(2008, b'{"c2s":{"accIDList":["1"]}}', proto_fmt=JSON)
-        assert json.loads((await client.receive()).body)["retType"] == 0
-        await trade.push(2208, bodies.order_push(1))
-        with trio.move_on_after(1):
-            assert (await client.receive()).proto_fmt == JSON
-
-
 # -- InitConnect twice
 
 
@@ -522,16 +507,24 @@ async def test_a_second_init_connect_keeps_the_lanes(autojump_clock: MockClock) 
 # -- ticks
 
 
-async def test_a_replay_does_not_ask_for_ticks_that_clients_have_seen(autojump_clock: MockClock) -> None:
+async def test_ticks_that_clients_have_seen_do_not_come_again_after_an_outage(autojump_clock: MockClock) -> None:
+    def ticks(*sequences: int) -> bytes:
+        items = b"".join(bytes([0x12, 2, 0x10, sequence]) for sequence in sequences)
+        return bodies.response(b"\x0a" + bytes([len(bodies.security(*TENCENT))]) + bodies.security(*TENCENT) + items)
+
     async with world() as w:
         agree(w)
         client = await w.client()
         await ok(client, 3001, bodies.sub([TENCENT], [TICKER]))
-        w.opend.log.clear()
+        await w.opend.push(3011, ticks(1, 2))
+        await client.receive()
         await w.opend.drop()
         await trio.sleep(5)
-        (replayed,) = w.opend.bodies(3001)
-        assert not opend.SubRequest.FromString(replayed).c2s.isFirstPush
+        await w.opend.push(3011, ticks(2))  # the first push of the new subscription
+        await w.opend.push(3011, ticks(3))
+        assert (await client.receive()).body == ticks(3)
+        await w.opend.push(3011, ticks(2))  # not ours to judge any more
+        assert (await client.receive()).body == ticks(2)
 
 
 # -- real sockets

@@ -39,8 +39,6 @@ class Session:
     """The upstream connection that its requests use and that its pushes come from, unless a stream needs another."""
     secure: ServerSide | None = None
     """What encrypts this connection; None where nothing does."""
-    owed: int = 0
-    """Requests that core has and has neither answered nor sent on. Kept by runtime."""
     settled_at: float = 0.0
     """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
 

@@ -47,6 +47,9 @@ class Body(Protocol):
     def int32_untrusted(self, place: Place) -> int: ...
     def uint64_untrusted(self, place: Place) -> int | None: ...
     def text_untrusted(self, place: Place) -> str: ...
+    def numbers_untrusted(self, place: Place, number: Place) -> set[int]:
+        """One whole number of each piece of a list; ``number`` is relative to a piece."""
+
     def items_untrusted(self, place: Place, security: Place) -> list[Item]:
         """The pieces of a list; ``security`` is relative to a piece."""
 
@@ -86,6 +89,10 @@ class _ProtobufBody:
 
     def text_untrusted(self, place: Place) -> str:
         return _decoded(read_bytes_untrusted(self.body, place.numbers) or b"")
+
+    def numbers_untrusted(self, place: Place, number: Place) -> set[int]:
+        pieces = read_messages_untrusted(self.body, place.numbers)
+        return {read_varint_untrusted(piece, number.numbers) or 0 for piece in pieces}
 
     def items_untrusted(self, place: Place, security: Place) -> list[Item]:
         pieces = read_messages_untrusted(self.body, place.numbers)
@@ -139,6 +146,11 @@ class _JsonBody:
     def text_untrusted(self, place: Place) -> str:
         value = _find_untrusted(self.body, place)
         return value if isinstance(value, str) else ""
+
+    def numbers_untrusted(self, place: Place, number: Place) -> set[int]:
+        pieces = _find_untrusted(self.body, place)
+        found = pieces if isinstance(pieces, list) else []
+        return {_whole_untrusted(_find_untrusted(piece, number)) or 0 for piece in found}
 
     def items_untrusted(self, place: Place, security: Place) -> list[Item]:
         pieces = _find_untrusted(self.body, place)

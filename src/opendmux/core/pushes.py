@@ -36,6 +36,10 @@ ITEM_CODE = Place(bytes([1]), ("code",))
 KL_REHAB_TYPE = Place(bytes([4, 1]), ("s2c", "rehabType"))
 KL_TYPE = Place(bytes([4, 2]), ("s2c", "klType"))
 KL_SECURITY = Place(bytes([4, 3]), ("s2c", "security"))
+PROTO_FMT_AT = 6
+"""Where proto_fmt stands in a frame's header."""
+TICKS = Place(bytes([4, 2]), ("s2c", "tickerList"))
+TICK_SEQUENCE = Place(bytes([2]), ("sequence",))
 BOOK_TYPE = Place(bytes([4, 9]), ("s2c", "orderBookType"))
 ACC_ID = Place(bytes([4, 1, 2]), ("s2c", "header", "accID"))
 CALC_ID = Place(bytes([4, 1]), ("s2c", "calcId"))
@@ -94,6 +98,8 @@ class Pushes:
         self._ledger = ledger
         self._latest: dict[PushKey, bytes] = {}
         self._calculations: dict[str, int] = {}
+        self._seen: dict[PushKey, set[int]] = {}
+        """Ticks that were handed out before an outage, until the stream's first push after it."""
         self._held: list[tuple[float, int, bytes]] = []
         """(not before, owner, frame) for clients that have only just got their InitConnect reply."""
         self._routes: dict[int, Callable[[NativePush, Body, float], list[Push]]] = {
@@ -126,7 +132,12 @@ class Pushes:
     # -- by stream
 
     def _single(self, push: NativePush, body: Body, _now: float) -> list[Push]:
-        return self._stream(push.frame, Space.QOT, body.security_untrusted(SECURITY), SINGLE[push.proto_id])
+        sub_type, security = SINGLE[push.proto_id], body.security_untrusted(SECURITY)
+        if sub_type == streams.TICKER and self._seen:
+            seen = self._seen.pop(PushKey(Space.QOT, *security, sub_type, 0), None)
+            if seen is not None and body.numbers_untrusted(TICKS, TICK_SEQUENCE) <= seen:
+                return []
+        return self._stream(push.frame, Space.QOT, security, sub_type)
 
     def _kline(self, push: NativePush, body: Body, _now: float) -> list[Push]:
         sub_type = streams.SUB_TYPE_OF_KL_TYPE.get(body.int32_untrusted(KL_TYPE))
@@ -226,9 +237,16 @@ class Pushes:
         """These streams are over; what was kept of them is old."""
         for key in keys:
             self._latest.pop(key, None)
+            self._seen.pop(key, None)
 
     def drop_all(self) -> None:
-        """The link is gone: nothing kept may be taken for news after it is back."""
+        """The link is gone: nothing kept may be taken for news after it is back.
+
+        Of ticks the last ones are remembered: OpenD repeats them when it is asked again, and a tick must not come twice.
+        """
+        for key, frame in self._latest.items():
+            if key.sub_type == streams.TICKER and key.space is Space.QOT:
+                self._seen[key] = _ticks_of(frame)
         self._latest.clear()
         self._calculations.clear()
 
@@ -246,3 +264,8 @@ class Pushes:
     def _slots(self, owners: Sequence[int]) -> list[int]:
         sessions = self._sessions
         return [sessions[owner].slot for owner in owners if owner in sessions]
+
+
+def _ticks_of(frame: bytes) -> set[int]:
+    push = NativePush(ProtoId.QOT_UPDATE_TICKER, frame[PROTO_FMT_AT], frame)
+    return open_untrusted(push).numbers_untrusted(TICKS, TICK_SEQUENCE)

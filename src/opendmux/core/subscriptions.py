@@ -10,8 +10,8 @@ added for this client is given up again and the client gets that refusal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
@@ -20,10 +20,11 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from . import streams
-from .answers import failed, refused, reply, succeeded, verdict
-from .commands import Ask, Command, Failure, Outcome, Push, Request, UseRow
+from .answers import failed, refused, reply, verdict
+from .commands import Ask, Command, Failure, Outcome, Request, UseRow
 from .gate import inspecting
 from .identity import Session
+from .joint import NOBODY, Joint, Part, products
 from .lanes import Lane, LaneKind, Lanes, Waiting
 from .streams import (
     REHAB_FORWARD,
@@ -104,11 +105,11 @@ class Subscriptions:
         keys = [StreamKey(Space.QOT, *security, sub) for security in wanted.securities for sub in wanted.sub_types]
         home = self._lanes[request.session.lane]
         by_lane = _grouped((self.holder(owner, key) or home, key) for key in keys)
-        joint = _Joint(request)
+        joint = Joint(request)
         parts = [
             (lane, joint.part(lane, ()), replace(wanted, securities=securities, sub_types=sub_types))
             for lane, lane_keys in by_lane.items()
-            for securities, sub_types in _products(lane_keys)
+            for securities, sub_types in products(lane_keys)
         ]
         return [c for lane, part, piece in parts for c in lane.quotes.register(owner, piece, part, now)]
 
@@ -212,14 +213,11 @@ class Subscriptions:
                 # The ledger's own words say who is in the way and when to try again.
                 lane = home
             placed.setdefault(lane, []).append(key)
-        joint = _Joint(request, gather=lambda later: self._gather(owner, placed, wanted, later))
+        joint = Joint(request, gather=lambda later: self._gather(owner, placed, wanted, later))
         commands = self._watch_data_calls(request.session, placed)
-        pieces = [
-            (lane, joint.part(lane, [k for k in lane_keys if not lane.ledger.holds(owner, k)]), lane_keys)
-            for lane, lane_keys in placed.items()
-        ]
+        pieces = [(lane, joint.part(lane, lane_keys), lane_keys) for lane, lane_keys in placed.items()]
         for lane, part, lane_keys in pieces:
-            shapes = list(_products(lane_keys))
+            shapes = list(products(lane_keys))
             part.expect(len(shapes))
             for securities, sub_types in shapes:
                 piece = replace(wanted, securities=securities, sub_types=sub_types)
@@ -242,9 +240,9 @@ class Subscriptions:
                     kept -= frozenset(wanted.rehab_types or (REHAB_FORWARD,)) if is_kline(key.sub_type) else kept
                 if kept and key.space is Space.QOT:
                     again = RegRequest(securities, sub_types, True, tuple(kept), first_push=False)
-                    commands += lane.quotes.register(owner, again, _NOBODY, now)
+                    commands += lane.quotes.register(owner, again, NOBODY, now)
                 leave = SubRequest(key.space, securities, sub_types, subscribe=False)
-                commands += old.quotes.subscribe(owner, leave, _NOBODY, now)
+                commands += old.quotes.subscribe(owner, leave, NOBODY, now)
         return commands
 
     @staticmethod
@@ -256,7 +254,7 @@ class Subscriptions:
         session.row = row
         return [UseRow(session)]
 
-    def _start(self, lane: Lane, request: Request, piece: SubRequest, part: _Part, now: float) -> list[Command]:
+    def _start(self, lane: Lane, request: Request, piece: SubRequest, part: Part, now: float) -> list[Command]:
         """Hand one piece to its lane, now or when the lane is there."""
         owner = request.session.owner
         if lane.upstream.ready or (lane.wanted and not lane.opening):
@@ -277,81 +275,15 @@ class Subscriptions:
         return self._lanes.open(lane, now)
 
     def _unsubscribe(self, request: Request, wanted: SubRequest, now: float) -> list[Command]:
-        joint = _Joint(request)
+        joint = Joint(request)
         home = self._lanes[request.session.lane]
         lanes = dict.fromkeys([home, *self._lanes.wanted()])
-        parts = [(lane, joint.part(lane, ())) for lane in lanes]
+        parts = [(lane, joint.part(lane)) for lane in lanes]
         return [
             command
             for lane, part in parts
             for command in lane.quotes.subscribe(request.session.owner, wanted, part, now)
         ]
-
-
-@dataclass(slots=True, eq=False)
-class _Joint:
-    """One client request that has fallen into parts; answered when the last of them has ended."""
-
-    request: Request
-    gather: Callable[[float], list[Command]] = lambda _now: []
-    """What a success brings besides."""
-    open: int = 0
-    failure: tuple[int, str] | None = None
-    pushes: list[Push] = field(default_factory=list)
-    parts: list[_Part] = field(default_factory=list)
-
-    def part(self, lane: Lane, added: Sequence[StreamKey]) -> _Part:
-        """A further part; ``added``: the streams the client would newly hold by it."""
-        part = _Part(self, lane, tuple(added))
-        self.parts.append(part)
-        self.open += 1
-        return part
-
-    def closed(self, now: float) -> list[Command]:
-        """The answer, and what a refusal takes back."""
-        if self.failure is None:
-            return [succeeded(self.request), *self.pushes, *self.gather(now)]
-        ret_type, ret_msg = self.failure
-        commands: list[Command] = [refused(self.request, ret_msg, ret_type)]
-        owner = self.request.session.owner
-        for part in self.parts:
-            for securities, sub_types in _products([key for key in part.added if part.lane.ledger.holds(owner, key)]):
-                undo = SubRequest(part.added[0].space, securities, sub_types, subscribe=False)
-                commands += part.lane.quotes.subscribe(owner, undo, _NOBODY, now)
-        return commands
-
-
-@dataclass(slots=True, eq=False)
-class _Part:
-    """What one lane does for a request: one ledger operation, or several."""
-
-    joint: _Joint
-    lane: Lane
-    added: tuple[StreamKey, ...]
-
-    def expect(self, operations: int) -> None:
-        """It ends after so many operations (1 unless said otherwise)."""
-        self.joint.open += operations - 1
-
-    def ended(self, ret_type: int, ret_msg: str, first_pushes: Sequence[Push], now: float) -> list[Command]:
-        """See `Ticket`."""
-        joint = self.joint
-        joint.open -= 1
-        if ret_type == RetType.SUCCEED:
-            joint.pushes += first_pushes
-        elif joint.failure is None:
-            joint.failure = (ret_type, ret_msg)
-        return [] if joint.open else joint.closed(now)
-
-
-class _Nobody:
-    """The ticket of an operation whose end interests nobody."""
-
-    def ended(self, _ret_type: int, _ret_msg: str, _pushes: Sequence[Push], _now: float) -> list[Command]:
-        return []
-
-
-_NOBODY = _Nobody()
 
 
 def _one(sub_type: int) -> Callable[[Request], list[StreamKey]]:
@@ -395,18 +327,6 @@ def _grouped(pairs: Iterable[tuple[Lane, StreamKey]]) -> dict[Lane, list[StreamK
     for lane, key in pairs:
         groups.setdefault(lane, []).append(key)
     return groups
-
-
-def _products(keys: Sequence[StreamKey]) -> Iterator[tuple[tuple[Security, ...], tuple[int, ...]]]:
-    """The keys as few cross products of securities and sub types."""
-    sub_types: dict[Security, list[int]] = {}
-    for key in keys:
-        sub_types.setdefault((key.market, key.code), []).append(key.sub_type)
-    shapes: dict[tuple[int, ...], list[Security]] = {}
-    for security, types in sub_types.items():
-        shapes.setdefault(tuple(types), []).append(security)
-    for shape, securities in shapes.items():
-        yield tuple(securities), shape
 
 
 def _securities(items: Iterable[opend.Security]) -> tuple[Security, ...]:

@@ -20,10 +20,21 @@ class Budget:
 class Outbox:
     """Two lanes of frames, bounded by ``limit`` bytes and by the common budget."""
 
-    __slots__ = ("_conflating", "_half_sent", "_lane", "_limit", "_total", "lane_bytes", "truncated", "used")
+    __slots__ = (
+        "_conflating",
+        "_half_sent",
+        "_lane",
+        "_limit",
+        "_oversize",
+        "_total",
+        "lane_bytes",
+        "truncated",
+        "used",
+    )
 
     def __init__(self, limit: int, total: Budget) -> None:
         self._limit = limit
+        self._oversize = 0  # of a frame over the limit that an empty outbox took; until it is empty again
         self._total = total
         self._lane: list[bytes | int] = []  # a placeholder is its ticket
         self._half_sent = 0  # bytes of the first frame that are gone
@@ -44,9 +55,12 @@ class Outbox:
         if self.truncated:
             return False
         growth = size - replaced
-        if self.used == replaced or growth <= 0:
+        if self.used == replaced:
+            self._oversize = size if size > self._limit else 0
             return True
-        return self.used + growth <= self._limit and self._total.used + growth <= self._total.limit
+        if growth <= 0:
+            return True
+        return self.used + growth <= self._limit + self._oversize and self._total.used + growth <= self._total.limit
 
     def append(self, frame: bytes) -> bool:
         if not self._fits(len(frame)):

@@ -173,12 +173,13 @@ class Switch:
                 self._go_deaf(at)
                 break
             at.kept = at.kept[len(cut.raw) :]
-            event = self._client_frame_untrusted(at, cut, now_ns)
+            event = self._client_frame_untrusted(at, cut, now_ns, queued=bool(events))
             if event is not None:
                 events.append(event)
         return events or None
 
-    def _client_frame_untrusted(self, at: Slot, frame: WholeFrame, now_ns: int) -> ClientEvent | None:
+    def _client_frame_untrusted(self, at: Slot, frame: WholeFrame, now_ns: int, *, queued: bool) -> ClientEvent | None:
+        """``queued``: behind an event of the same chunk, whose turn is first."""
         self._frames_in += 1
         cell = at.row[PROTO_INDEX.get(frame.proto_id, 0)]
         action, reply, link = cell & 3, cell >> 2 & 3, at.links[cell >> 4]
@@ -187,7 +188,7 @@ class Switch:
             return ClientEvent(BAD_SHA1, action, frame.proto_id, frame.proto_fmt, frame.serial_no, b"")
         if frame.proto_fmt > 1:
             return ClientEvent(FRAME, DENY, frame.proto_id, frame.proto_fmt, frame.serial_no, frame.body)
-        if action != PASS or link >= len(self._links) or not self._links[link].ready:
+        if action != PASS or queued or link >= len(self._links) or not self._links[link].ready:
             return ClientEvent(FRAME, action, frame.proto_id, frame.proto_fmt, frame.serial_no, frame.body)
         self._passed += 1
         pending = Pending(

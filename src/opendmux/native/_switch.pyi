@@ -177,6 +177,9 @@ class Switch:
     def feed_untrusted(self, slot: int, data: Buffer, now_ns: int) -> list[ClientEvent] | None:
         """Take a chunk from a client; None when every frame was passed on.
 
+        Behind the first event of a call every other frame comes back as an event too, so that a client's requests keep
+        their order.
+
         Stops at a frame after which the slot is paused (see `paused`); the rest of the bytes is kept and is looked at
         by the next call (``data`` may be empty). The caller must not feed more than one chunk to a paused slot.
         Memory held for the slot is bounded by ``max_client_body`` + 44 + one chunk.
@@ -252,7 +255,8 @@ class Switch:
 
         Raises ValueError for anything but one whole frame, as `fan_out` and `release` do.
 
-        One frame is always taken by an empty outbox, whatever its size, so a bound can't make a reply impossible.
+        One frame is always taken by an empty outbox, whatever its size, so a bound can't make a reply impossible. One
+        that is over the bound by itself leaves the usual room behind it, until the outbox is empty again.
         """
     def reply(self, slot: int, proto_id: int, proto_fmt: int, serial_no: int, body: Buffer) -> bool:
         """`append` of a frame built in place."""

@@ -54,6 +54,7 @@ from opendmux.wire.frame import RetType
 
 from .ports import Client, LinkPort
 from .silence import Silence
+from .work import Work
 
 __all__ = ["Hub", "now_ns"]
 
@@ -105,6 +106,10 @@ class Hub:
         """For clients that encrypt; None: they are disconnected."""
         self.clients: dict[int, Client] = {}
         """By slot."""
+        self.work: dict[int, Work] = {}
+        """By slot: what core has taken from a client."""
+        self._behind: dict[int, Client] = {}
+        """By slot: clients whose backlog may have a next one."""
         self.links: dict[int, LinkPort] = {}
         """By lane: the links that are kept up."""
         self.open_lane: Callable[[int], None] = lambda _lane: None
@@ -115,9 +120,6 @@ class Hub:
         """Connections that had to be closed in the middle of a frame."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
-        self._owing: dict[int, Client] = {}
-        """By slot: clients that are not read because core owes them too many answers. The switch sees only what went
-        upstream."""
         self._silence = Silence(limits.silent_per_address)
         self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
         self._next_owner = 1
@@ -153,6 +155,7 @@ class Hub:
         """From now on the client gets bytes; at the cap of silent connections of its address the oldest of them
         goes."""
         self.clients[client.session.slot] = client
+        self.work[client.session.slot] = Work(self.config.limits.in_flight)
         oldest = self._silence.add(client)
         if oldest is not None:
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
@@ -161,49 +164,60 @@ class Hub:
         """The client's connection is over."""
         session = client.session
         commands = self.router.close_session(session, trio.current_time())
-        del self.clients[session.slot]
+        del self.clients[session.slot], self.work[session.slot]
         self._silence.remove(client)
-        self._owing.pop(session.slot, None)
         self.switch.close_slot(session.slot)
         # Reasons may carry figures, so they are not all kept apart for ever.
         kept = reason if reason in self.ended or len(self.ended) < REASONS_KEPT else "other"
         self.ended[kept] = self.ended.get(kept, 0) + 1
         log.info("%s: closed, %s", session, reason)
         self.execute(commands)
+        self.resume_paused()
         self.flush_links()
 
     # -- client -> upstream
 
     def feed(self, client: Client, data: bytes | bytearray | memoryview, at_ns: int) -> None:
         """A chunk from a client. The links are not flushed: the caller does that once per round."""
-        session = client.session
-        events = self.switch.feed_untrusted(session.slot, data, at_ns)
+        slot = client.session.slot
+        events = self.switch.feed_untrusted(slot, data, at_ns)
+        work = self.work[slot]
         if events is not None:
-            now = at_ns / 1e9
-            session.owed += len(events)
-            for event in events:
-                self.execute(self.router.client_event(session, event, now))
-            if session.owed >= self.config.limits.in_flight:
-                self._owing[session.slot] = client
-                client.pause()
-        if self.switch.paused(session.slot):
+            work.backlog.extend(events)
+            self._work_off(client, work)
+        if work.backlog or self.switch.paused(slot):
             client.pause()
 
-    def resume_paused(self) -> None:
-        """Read on from clients that need not wait any longer."""
-        for slot in self.switch.take_resumed():
-            client = self.clients.get(slot)
-            if client is not None and slot not in self._owing:
-                client.resume()
-        for slot, client in list(self._owing.items()):
-            if client.session.owed < self.config.limits.in_flight:
-                del self._owing[slot]
-                if not self.switch.paused(slot):
-                    client.resume()
+    def _work_off(self, client: Client, work: Work) -> None:
+        if work.running:
+            return
+        work.running = True
+        try:
+            while (event := work.next()) is not None:
+                self.execute(self.router.client_event(client.session, event, trio.current_time()))
+        finally:
+            work.running = False
 
-    def waits(self, session: Session) -> bool:
-        """The client has requests that are not answered yet."""
-        return session.owed > 0 or self.switch.in_flight(session.slot) > 0
+    def idle(self, session: Session) -> bool:
+        """No request of this client is open."""
+        return self.switch.in_flight(session.slot) == 0 and self.work[session.slot].idle
+
+    def resume_paused(self) -> None:
+        """Go on with clients that need not wait any longer."""
+        behind, self._behind = self._behind, {}
+        for client in behind.values():
+            if self._alive(client.session) is client:
+                client.resume()
+        for slot in self.switch.take_resumed():
+            waiting = self.clients.get(slot)
+            if waiting is not None:
+                waiting.resume()
+
+    def go_on(self, client: Client) -> bool:
+        """Work off what waits in core's queue; False when some of it still has to wait."""
+        work = self.work[client.session.slot]
+        self._work_off(client, work)
+        return not work.backlog
 
     # -- upstream -> clients
 
@@ -252,17 +266,11 @@ class Hub:
                 self.links[entry.link].drop("a bug, see above")
 
     def _finish(self, entry: Entry, outcome: Outcome, now: float) -> list[Command]:
-        self._back_to_core(entry)
         if entry.token is not None:
             then: Then = entry.token  # type: ignore[assignment]
             return then(outcome, now)
         request = self._request_of(entry)
         return self.router.passed_reply(entry.link, request, outcome, now) if request else []
-
-    def _back_to_core(self, entry: Entry) -> None:
-        client = self.clients.get(entry.slot)
-        if client is not None and client.session.generation == entry.generation:
-            client.session.owed += 1
 
     def _request_of(self, entry: Entry) -> Request | None:
         client = self.clients.get(entry.slot)
@@ -273,8 +281,6 @@ class Hub:
     def link_gone(self, lane: int) -> None:
         """The lane's connection ended: everything that waited for it gets its answer."""
         entries = self.switch.reset_link(lane)
-        for entry in entries:
-            self._back_to_core(entry)
         pending = [(entry.token, self._request_of(entry)) for entry in entries]
         self.execute(self.router.link_lost(lane, pending, trio.current_time()))  # type: ignore[arg-type]
         self.resume_paused()
@@ -325,7 +331,7 @@ class Hub:
         client = self._alive(command.session)
         if client is None:
             return
-        command.session.owed -= 1
+        self._answered(client, command.proto_id, command.serial_no)
         if self.switch.reply(
             command.session.slot, command.proto_id, command.proto_fmt, command.serial_no, command.body
         ):
@@ -333,11 +339,21 @@ class Hub:
         else:
             self._overflow(command.session.slot)
 
+    def _answered(self, client: Client, proto_id: int, serial_no: int) -> None:
+        slot = client.session.slot
+        work = self.work[slot]
+        work.done(proto_id, serial_no)
+        if work.backlog and not work.running:
+            self._behind[slot] = client
+
     def _forward(self, command: Forward) -> None:
         request = command.request
         session = request.session
-        if self._alive(session) is None:
+        client = self._alive(session)
+        if client is None:
             return
+        if command.then is None:
+            self._answered(client, request.proto_id, request.serial_no)  # the switch counts it now
         body, serial, at_ns = request.body, 0, now_ns()
         if command.with_packet_id:
             identity = self.router.lanes[command.lane].upstream.identity
@@ -357,7 +373,6 @@ class Hub:
             now_ns=at_ns,
             upstream_serial=serial,
         )
-        session.owed -= 1
 
     def ask(self, lane: int, proto_id: int, body: bytes, then: Then) -> None:
         """Send a request of the proxy's own; ``then`` gets its outcome. The link is flushed by the caller's round."""

@@ -95,7 +95,10 @@ class TcpSession:
 
     def resume(self) -> None:
         """See `Client`."""
-        if self._reason or self._draining:
+        if self._reason or not self._go_on():
+            return
+        if self._draining:
+            self._outlet.wake()
             return
         # Frames kept by the switch come first; they may pause the client again.
         if self._raw is not None:
@@ -105,6 +108,14 @@ class TcpSession:
             self._resumed.set()
             self._resumed = None
         self.received(b"", now_ns())
+
+    def _go_on(self) -> bool:
+        try:
+            return self._hub.go_on(self)
+        except Exception:
+            log.exception("%s: a session crashed; the others go on", self.session)
+            self.end("crashed", flush_all=False)
+            return False
 
     def end(self, reason: str, *, flush_all: bool) -> None:
         """See `Client`. The first reason counts."""
@@ -222,7 +233,7 @@ class TcpSession:
                     self.end(f"stalled: took no byte for {stall_s:g} s", flush_all=False)
                 except trio.BrokenResourceError:
                     self.received_eof("connection reset")
-                if self._draining and not self._hub.waits(self.session):
+                if self._draining and self._hub.idle(self.session):
                     self.end("drained", flush_all=True)
 
     async def _goodbye(self) -> None:

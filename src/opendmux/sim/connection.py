@@ -117,7 +117,8 @@ async def reset_stream(stream: trio.abc.Stream) -> None:
 
 
 def _will_reset(stream: trio.abc.Stream) -> None:
-    if isinstance(stream, trio.SocketStream):
+    # The stream of a connection that is just ending may be closed already.
+    if isinstance(stream, trio.SocketStream) and stream.socket.fileno() >= 0:
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

@@ -24,7 +24,7 @@ class Act(enum.StrEnum):
     SILENCE = "silence"
     """The connection stays and is read, but nothing is done, answered or pushed on it any more."""
     CRASH = "crash"
-    """Every connection is reset, and new ones for ``seconds``."""
+    """Every connection is reset, and nobody can connect for ``seconds``; see `Simulator.crash`."""
     HALF = "half"
     """Half of the frame, then the end (FIN)."""
     WRONG_SERIAL = "wrong_serial"

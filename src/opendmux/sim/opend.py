@@ -49,6 +49,8 @@ class Simulator:
         self._rsa_key = rsa_key
         self._gate = Gate()
         self._connections: dict[int, Connection] = {}
+        self._accepting: set[trio.CancelScope] = set()
+        self._crashed = trio.Event()
         self._down_until = -math.inf
         self._kicks = 0
         self._feed = Feed(self.world, self._gate, self._flush)
@@ -60,10 +62,30 @@ class Simulator:
         listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
         task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Accept connections until cancelled. The connections live on in the simulator's own nursery."""
-        await trio.serve_listeners(
-            self.serve_stream, list(listeners), handler_nursery=self._nursery, task_status=task_status
-        )
+        """Accept connections until cancelled. The connections live on in the simulator's own nursery.
+
+        During a `crash` sockets are closed, so that nobody can connect, and opened again on the same address; other
+        listeners go on accepting, and what they accept is reset.
+        """
+        while True:
+            sockets = [listener for listener in listeners if isinstance(listener, trio.SocketListener)]
+            addresses = [listener.socket.getsockname()[:2] for listener in sockets]
+            with trio.CancelScope() as accepting:
+                if len(sockets) == len(listeners):
+                    self._accepting.add(accepting)
+                try:
+                    await trio.serve_listeners(
+                        self.serve_stream, list(listeners), handler_nursery=self._nursery, task_status=task_status
+                    )
+                finally:
+                    self._accepting.discard(accepting)
+            task_status = trio.TASK_STATUS_IGNORED
+            while trio.current_time() < self._down_until:
+                with trio.CancelScope(deadline=self._down_until):
+                    await self._crashed.wait()
+            listeners = [
+                listener for host, port in addresses for listener in await trio.open_tcp_listeners(port, host=host)
+            ]
 
     async def connect(self) -> trio.SocketStream:
         """A new connection without a port: one end of a socket pair whose other end is served here."""
@@ -174,11 +196,16 @@ class Simulator:
         return len(chosen)
 
     def crash(self, seconds: float = 0.0) -> int:
-        """As if the process died and came back after so long: connections are reset, new ones too, trade is locked.
+        """As if the process died and came back after so long: connections are reset, and nobody can connect.
 
-        The market and the orders live on: they are not OpenD's. Returns how many connections there were.
+        Trade is locked afterwards. The market and the orders live on: they are not OpenD's. Returns how many
+        connections there were.
         """
         self._down_until = trio.current_time() + seconds
+        self._crashed.set()
+        self._crashed = trio.Event()
+        for accepting in self._accepting:
+            accepting.cancel()
         self.world.unlocked = False
         chosen = self._chosen(None)
         for connection in chosen:
