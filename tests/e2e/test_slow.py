@@ -72,7 +72,7 @@ class Stage:
 
 async def until(fact: Callable[[], bool]) -> None:
     with trio.fail_after(PATIENCE_S):
-        while not fact():  # noqa: ASYNC110 - facts of several tasks, none of which tells
+        while not fact():
             await trio.sleep(0.001)
 
 

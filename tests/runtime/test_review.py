@@ -557,4 +557,6 @@ async def test_a_large_reply_leaves_room_for_a_push_behind_it() -> None:
             assert len((await client.receive()).body) == len(large)
             assert (await client.receive()).proto_id == 1003
             assert dict(proxy.hub.ended) == {}
+            await stream.aclose()
+            sock.close()
         nursery.cancel_scope.cancel()
