@@ -1,4 +1,4 @@
-"""Bugs found by review, each as the smallest script that shows it."""
+"""Corners: what goes wrong only when two things meet, each as the smallest script that shows it."""
 
 from __future__ import annotations
 
