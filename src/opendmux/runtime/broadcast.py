@@ -7,6 +7,8 @@ broadcaster, never for a client. Which client gets what is core's decision (`cor
 
 from __future__ import annotations
 
+import logging
+
 import trio
 
 from opendmux.core.commands import Push
@@ -15,6 +17,8 @@ from opendmux.native import Push as NativePush
 from .hub import Hub
 
 __all__ = ["BATCHES_WAITING", "Batch", "broadcast"]
+
+log = logging.getLogger("opendmux.broadcast")
 
 Batch = tuple[int, list[NativePush]]
 """A lane, and what one read of its connection brought."""
@@ -34,6 +38,9 @@ async def broadcast(hub: Hub, batches: trio.MemoryReceiveChannel[Batch]) -> None
             now = trio.current_time()
             commands: list[Push] = []
             for push in batch[start : start + SLICE]:
-                commands += hub.router.push(lane, push, now)
+                try:
+                    commands += hub.router.push(lane, push, now)
+                except Exception:
+                    log.exception("push %d of OpenD could not be dealt with; the others go on", push.proto_id)
             hub.push(commands)
             await trio.lowlevel.checkpoint()
