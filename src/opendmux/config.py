@@ -190,6 +190,12 @@ def check(config: Config) -> None:
             f"timeouts.reply_s = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, "
             "when the Python SDK gives up"
         )
+    for name in ("read_wait_s", "write_wait_s", "park_s"):
+        if getattr(config.timeouts, name) >= config.timeouts.reply_s:
+            raise ConfigError(
+                f"timeouts.{name} = {getattr(config.timeouts, name):g}: must be under timeouts.reply_s = "
+                f"{config.timeouts.reply_s:g}, which is for waiting and the answer together"
+            )
     if config.log_level not in LOG_LEVELS:
         raise ConfigError(f"log_level = {config.log_level!r}: must be one of {', '.join(LOG_LEVELS)}")
 

@@ -40,6 +40,7 @@ __all__ = [
     "Usage",
     "Verdict",
     "Waits",
+    "is_trade_write",
 ]
 
 READ_WAIT_S: Final = 4.0
@@ -85,8 +86,13 @@ class Waits:
 
     def give_up_at(self, proto_id: int, now: float) -> float:
         """The last moment at which a request that came at ``now`` may leave."""
-        protocol = PROTOCOLS.get(proto_id)
-        return now + (self.trade_write_s if protocol and protocol.area == "trade-write" else self.read_s)
+        return now + (self.trade_write_s if is_trade_write(proto_id) else self.read_s)
+
+
+def is_trade_write(proto_id: int) -> bool:
+    """An order, a change or a cancellation."""
+    protocol = PROTOCOLS.get(proto_id)
+    return protocol is not None and protocol.area == "trade-write"
 
 
 class Budgets:

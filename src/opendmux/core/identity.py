@@ -37,8 +37,6 @@ class Session:
     recv_notify: bool = False
     lane: int = 0
     """The upstream connection that its requests use and that its pushes come from, unless a stream needs another."""
-    restoring: bool = False
-    """Opened while its lane was down: its restore calls are parked until the lane is back."""
     secure: ServerSide | None = None
     """What encrypts this connection; None where nothing does."""
     settled_at: float = 0.0

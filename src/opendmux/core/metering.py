@@ -23,6 +23,9 @@ from .shareable import OUTDATES, InFlight, Key
 
 __all__ = ["METERED_IDS", "Metering"]
 
+ANSWER_S = 0.5
+"""Nothing is sent later than this before its owner must have an answer: OpenD needs some time for one."""
+
 METERED_IDS = frozenset(ROWS)
 """What the switch must show to core for this."""
 
@@ -70,13 +73,14 @@ class Metering:
         charge = charge_untrusted(request.proto_id, request.proto_fmt, request.body) if self._budgets_on else None
         if charge is None:
             return [self._shared(forward)]
-        ticket = _Ticket(replace(forward, until=now + self._reply_s), charge)
+        until = now + self._reply_s if forward.until is None else forward.until
+        ticket = _Ticket(replace(forward, until=until), charge)
         verdict = self.budgets.admit(
             charge,
             request.session.owner,
             ticket,
             priority_untrusted(request.proto_id, request.proto_fmt, request.body),
-            self._waits.give_up_at(request.proto_id, now),
+            min(self._waits.give_up_at(request.proto_id, now), until - ANSWER_S),
             now,
         )
         if verdict.action is Action.GO:
@@ -84,6 +88,10 @@ class Metering:
         if verdict.action is Action.REFUSE:
             return [refused(request, refusal_text(request.proto_id, verdict.retry_after_s))]
         return []
+
+    def next_due(self) -> float | None:
+        """When `due` has something to do, for those who want to be on time; None for nothing."""
+        return self.budgets.next_due()
 
     def due(self, now: float) -> list[Command]:
         """What may leave now, and what has waited in vain."""

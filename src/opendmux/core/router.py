@@ -6,7 +6,7 @@ frames, and replies of EVENT cells. State changes at once and completely; the re
 by runtime. A request is answered exactly once: by a command from here, or by the closing of its session.
 
 While a lane is down requests are refused at once with the reason. Two exceptions. The Python SDK restores its
-subscriptions exactly once after a reconnect, so the restore calls of a session that was opened during the outage are
+subscriptions exactly once after a reconnect, so the restore calls of a session that came during the lane's outage are
 parked until the lane is back or their time is up, when the session is closed and the SDK will try again. And a lane
 that is just being made
 for its first client lets all requests wait.
@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
@@ -29,7 +29,7 @@ from opendmux.wire.handshake import Act, Identity, State
 from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId, RequestAction
 
 from .answers import failed, name_of, refused, reply, unavailable
-from .budgets import Waits
+from .budgets import Waits, is_trade_write
 from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow
 from .gate import HANDSHAKE_ROW, TRADE_AREAS, action_of
 from .identity import Session
@@ -112,7 +112,6 @@ class Router:
     def open_session(self, session: Session) -> None:
         """A client has connected; it must send InitConnect first."""
         session.row = HANDSHAKE_ROW
-        session.restoring = not self.lanes.main.upstream.ready
         self.sessions[session.owner] = session
 
     def close_session(self, session: Session, now: float) -> list[Command]:
@@ -186,7 +185,10 @@ class Router:
         secure = session.secure
         algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
         secrets = conn_secrets(algo, session.random)
-        if secure is not None and session.settled_at == 0:  # a second InitConnect changes no key
+        body = handshake.init_reply(identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt)
+        if session.settled_at:  # a second InitConnect changes nothing: not the key, not the lane, not the row
+            return [reply(request, body)]
+        if secure is not None:
             secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
         session.client_id = hello.client_id
         session.recv_notify = hello.recv_notify
@@ -197,10 +199,11 @@ class Router:
             session.lane = self.lanes.json.index
             commands += self.lanes.open(self.lanes.json, now)
         log.info("%s: ready, version %d, %s", session, hello.client_ver, hello.language or "language not said")
-        body = handshake.init_reply(identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt)
         return [reply(request, body), UseRow(session), *commands]
 
-    def _handle(self, request: Request, now: float) -> list[Command]:
+    def _handle(self, request: Request, now: float, until: float | None = None) -> list[Command]:
+        """``until``: when its owner must have an answer, for what has waited already; None: the usual time from now
+        on."""
         action = action_of(request.session.row, request.proto_id)
         if action is RequestAction.DENY:
             if request.proto_id in PUSH_IDS:
@@ -212,12 +215,14 @@ class Router:
                 return self._while_down(lane, request, now)
             inspector = self._inspectors.get(request.proto_id)
             if inspector is not None:
-                return self._metered(inspector(lane, request, now), now)
+                return self._metered(inspector(lane, request, now), now, until)
         except RemoteProtocolError as error:
             return [refused(request, f"{name_of(request.proto_id)} was not sent: {error}")]
-        return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now)
+        return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
 
-    def _metered(self, commands: list[Command], now: float) -> list[Command]:
+    def _metered(self, commands: list[Command], now: float, until: float | None) -> list[Command]:
+        if until is not None:
+            commands = [replace(one, until=until) if isinstance(one, Forward) else one for one in commands]
         if not self.metering.on:
             return commands
         return [
@@ -237,22 +242,26 @@ class Router:
 
     def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
         session = request.session
+        give_up_at = now + self.policy.park_s
+        if is_trade_write(request.proto_id):
+            give_up_at = min(give_up_at, self.policy.waits.give_up_at(request.proto_id, now))
+        answer_by = now + self.policy.reply_s
         if lane.opening:
             lane.waiting.append(
                 Waiting(
-                    now + self.policy.park_s,
+                    give_up_at,
                     session,
-                    lambda later: self._handle(request, later),
+                    lambda later: self._handle(request, later, answer_by),
                     lambda later: [unavailable(request, lane.upstream.absence(later))],
                 )
             )
             return []
-        if session.restoring and request.proto_id in PARKED_IDS:
+        if session.settled_at >= lane.upstream.down_since and request.proto_id in PARKED_IDS:
             lane.waiting.append(
                 Waiting(
-                    now + self.policy.park_s,
+                    give_up_at,
                     session,
-                    lambda later: self._handle(request, later),
+                    lambda later: self._handle(request, later, answer_by),
                     lambda later: self._give_up(session, lane, later),
                 )
             )
@@ -316,12 +325,9 @@ class Router:
         commands = [] if first else self._outages.over(lane)
         waiting = list(lane.waiting)
         lane.waiting.clear()
-        for session in self.sessions.values():
-            if session.lane == index:
-                session.restoring = False
         for item in waiting:
             if item.session.ready:
-                commands += item.go(now)
+                commands += item.go(now) if now < item.until else item.give_up(now)
         return commands
 
     def link_lost(self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
@@ -350,8 +356,9 @@ class Router:
         """Whatever is due: waits whose time is up, delayed unsubscribes, pushes held for a settling client."""
         commands: list[Command] = []
         for lane in self.lanes.all:
-            while lane.waiting and lane.waiting[0].until <= now:
-                commands += lane.waiting.popleft().give_up(now)
+            for item in [item for item in lane.waiting if item.until <= now]:
+                lane.waiting.remove(item)
+                commands += item.give_up(now)
             if lane.upstream.ready:
                 commands += lane.quotes.due(now) + lane.trading.due(now)
             commands += lane.pushes.due(now)
