@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
+import pytest
 import trio
 from trio.testing import MockClock
 
+from opendmux.native import Push
 from opendmux.wire.frame import Frame
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
@@ -294,3 +298,25 @@ async def test_an_order_reply_is_never_overtaken_by_its_push(autojump_clock: Moc
             await w.opend.reply(request, OK)
             await w.opend.push(2208, bodies.order_push(1))
             assert [(await client.receive()).proto_id for _ in range(2)] == [2202, 2208]
+
+
+async def test_a_crash_over_one_push_costs_that_push_alone(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world() as w:
+        agree(w)
+        client = await w.client()
+        await ok(client, 3001, bodies.sub([TENCENT], [TICKER]))
+        router = w.proxy.hub.router
+        route = router.push
+
+        def crash_over_books(lane: int, push: Push, now: float) -> object:
+            if push.proto_id == 3013:
+                raise RuntimeError("a bug")
+            return route(lane, push, now)
+
+        monkeypatch.setattr(router, "push", crash_over_books)
+        with caplog.at_level(logging.CRITICAL, "opendmux.broadcast"):
+            await w.opend.push(3013, bodies.ticker_push(*TENCENT))
+            await w.opend.push(3011, bodies.ticker_push(*TENCENT))
+            assert (await client.receive()).body == bodies.ticker_push(*TENCENT)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
+from functools import partial
 
 import pytest
 import trio
@@ -12,9 +14,11 @@ from trio.testing import MockClock
 from opendmux.config import Config, Timeouts
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import bind
+from opendmux.runtime.server import Face, run_proxy
+from opendmux.runtime.station import Reach
 from opendmux.wire.messages import ret_body
 
-from .world import world
+from .world import OpenD, world
 
 BASIC_QOT = 3004
 
@@ -93,3 +97,23 @@ async def test_a_thousand_clients_share_one_upstream_connection(autojump_clock: 
         for client in clients:
             assert (await client.receive()).serial_no == client.serial_no
         assert w.opend.connections == 1
+
+
+async def test_a_cancelled_proxy_leaves_no_socket_open(caplog: pytest.LogCaptureFixture) -> None:
+    """Everything ends at once, in any order."""
+    with caplog.at_level(logging.ERROR):
+        async with trio.open_nursery() as nursery:
+            opend = OpenD(nursery)
+            face = Face(Reach("opend.test:11111", opend.dial), Config(), bound=bind(["127.0.0.1:0"]))
+            proxy = await nursery.start(partial(run_proxy, [face], drain_s=1.0))
+            await proxy.listening.wait()
+            clients = [await trio.open_tcp_stream("127.0.0.1", proxy.addresses[0].port) for _ in range(20)]
+            while len(proxy.hub.clients) < len(clients):
+                await trio.lowlevel.checkpoint()
+            nursery.cancel_scope.cancel(reason="at once")
+    assert proxy.hub.clients == {}
+    for client in clients:
+        with contextlib.suppress(trio.BrokenResourceError):  # reset, which is an end as well
+            assert await client.receive_some() == b""
+        await client.aclose()
+    assert caplog.records == []

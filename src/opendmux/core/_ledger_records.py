@@ -47,6 +47,7 @@ class Stream:
     __slots__ = (
         "alarm",
         "by_rehab",
+        "cached",
         "call",
         "changer",
         "former",
@@ -83,6 +84,8 @@ class Stream:
         """Rehab type -> owners that want its pushes. No empty inner dicts."""
         self.rehabs: frozenset[int] = frozenset()
         """Rehab types registered upstream since the last release."""
+        self.cached: frozenset[int] = frozenset()
+        """Rehab types asked for since the last release: OpenD may have pushed any of them, whatever it answered."""
         self.since = 0.0
         """When the latest SUBSCRIBE was answered."""
         self.changer: Operation | None = None

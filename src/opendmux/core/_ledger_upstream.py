@@ -103,6 +103,8 @@ class Upstream:
             self.replays += replay
             for stream in found:
                 stream.call = call
+                if kind is not Kind.UNSUBSCRIBE:
+                    stream.cached |= rehabs if stream.by_rehab else NO_REHAB
             named = kind is not Kind.UNSUBSCRIBE and any(stream.by_rehab for stream in found)
             out.send.append(
                 UpstreamSub(
@@ -141,9 +143,9 @@ class Upstream:
             stream.rehabs |= call.rehabs
         else:
             rehabs = call.rehabs if stream.by_rehab else NO_REHAB
-            if not stream.rehabs <= rehabs:
-                out.released.extend(stream.push_keys(stream.rehabs - rehabs))
-            stream.rehabs = rehabs
+            if not stream.cached <= rehabs:
+                out.released.extend(stream.push_keys(stream.cached - rehabs))
+            stream.rehabs = stream.cached = rehabs
             stream.state = PRESENT
             stream.since = now
             stream.tries = stream.leave_tries = 0
@@ -184,8 +186,8 @@ class Upstream:
 
     @staticmethod
     def _gone(stream: Stream, out: Actions) -> None:
-        out.released.extend(stream.push_keys(stream.rehabs))
-        stream.rehabs = frozenset()
+        out.released.extend(stream.push_keys(stream.cached))
+        stream.rehabs = stream.cached = frozenset()
         stream.state = ABSENT
         stream.leave_tries = 0
         stream.not_before = 0.0
@@ -204,7 +206,7 @@ class Upstream:
             if stream.call is not None:
                 continue
             if stream.state is ABSENT and stream.idle():
-                out.released.extend(stream.push_keys(stream.rehabs))
+                out.released.extend(stream.push_keys(stream.cached))
                 stream.alarm = None
                 del self.streams[stream.key]
                 continue

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
-from opendmux.wire.messages import decode_untrusted, ret_body
-from opendmux.wire.pb import opend
+from opendmux.wire.messages import head_untrusted, ret_body
 from opendmux.wire.protocols import PROTOCOLS, WRITE_IDS
 
 from .commands import Failure, Outcome, Reply, Request
@@ -73,7 +72,6 @@ def verdict(outcome: Outcome) -> tuple[int, str]:
     if outcome.failure is not None:
         return RetType.UNKNOWN, f"no answer ({outcome.failure.value})"
     try:
-        head = decode_untrusted(opend.ResponseHead, outcome.body, outcome.proto_fmt)
+        return head_untrusted(outcome.body, outcome.proto_fmt)
     except RemoteProtocolError as error:
         return RetType.UNKNOWN, str(error)
-    return head.retType, head.retMsg

@@ -287,5 +287,5 @@ def _json_c2s_untrusted(proto_fmt: int, body: bytes) -> _C2S:
     try:
         # Not strict: 64-bit numbers come as strings.
         return msgspec.json.decode(body, type=_Body, strict=False).c2s
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"the JSON body can't be read: {error}") from error

@@ -168,13 +168,17 @@ class Metering:
 
     def _fencing(self, forward: Forward) -> Forward:
         """After the reply of a write, reads asked for before it are not joined any more: they may not know of it."""
-        proto_id, then = forward.request.proto_id, forward.then
-        if then is None or proto_id not in OUTDATES:
+        request, then = forward.request, forward.then
+        if request.proto_id not in OUTDATES:
             return forward
 
         def fenced(outcome: Outcome, now: float) -> list[Command]:
-            self.in_flight.fence(proto_id)
-            return then(outcome, now)
+            self.in_flight.fence(request.proto_id)
+            if then is not None:
+                return then(outcome, now)
+            if outcome.failure is not None:
+                return [failed(request, outcome.failure)]
+            return [reply(request, outcome.body, outcome.proto_fmt)]
 
         return replace(forward, then=fenced)
 

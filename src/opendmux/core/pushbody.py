@@ -64,7 +64,7 @@ def open_untrusted(push: NativePush) -> Body:
     if push.proto_fmt == ProtoFmt.JSON:
         try:
             return _JsonBody(push, msgspec.json.decode(memoryview(push.frame)[HEADER_LEN:], type=dict[str, object]))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RemoteProtocolError(f"its JSON can't be read: {error}") from error
     raise RemoteProtocolError(f"unknown proto_fmt {push.proto_fmt}")
 

@@ -100,8 +100,8 @@ class Pushes:
         self._calculations: dict[str, int] = {}
         self._seen: dict[PushKey, set[int]] = {}
         """Ticks that were handed out before an outage, until the stream's first push after it."""
-        self._held: list[tuple[float, int, bytes]] = []
-        """(not before, owner, frame) for clients that have only just got their InitConnect reply."""
+        self._held: dict[int, list[bytes]] = {}
+        """By owner: frames for clients that have only just got their InitConnect reply; later ones line up behind."""
         self._routes: dict[int, Callable[[NativePush, Body, float], list[Push]]] = {
             ProtoId.NOTIFY: self._notify,
             ProtoId.TRD_UPDATE_ORDER: self._trade,
@@ -145,6 +145,9 @@ class Pushes:
             self.unroutable += 1
             return []
         rehab_type = body.int32_untrusted(KL_REHAB_TYPE)
+        if rehab_type not in streams.REHAB_TYPES:
+            self.unroutable += 1
+            return []
         return self._stream(push.frame, Space.QOT, body.security_untrusted(KL_SECURITY), sub_type, rehab_type)
 
     def _order_book(self, push: NativePush, body: Body, _now: float) -> list[Push]:
@@ -212,19 +215,17 @@ class Pushes:
             session = self._sessions.get(owner)
             if session is None or not session.ready:
                 continue
-            if session.settled_at > now or any(held == owner for _at, held, _frame in self._held):
-                self._held.append((session.settled_at, owner, frame))
+            if session.settled_at > now or owner in self._held:
+                self._held.setdefault(owner, []).append(frame)
             else:
                 slots.append(session.slot)
         return [Push(slots, frame, None)] if slots else []
 
     def due(self, now: float) -> list[Push]:
         """Held pushes whose clients are settled now."""
-        if not self._held or all(at > now for at, _owner, _frame in self._held):
-            return []
-        ripe = [item for item in self._held if item[0] <= now]
-        self._held = [item for item in self._held if item[0] > now]
-        return [Push(slots, frame, None) for _at, owner, frame in ripe if (slots := self._slots([owner]))]
+        ripe = [owner for owner in self._held if self._sessions[owner].settled_at <= now]
+        held = [(owner, frame) for owner in ripe for frame in self._held.pop(owner)]
+        return [push for owner, frame in held for push in self.to_owners([owner], frame, now)]
 
     # -- bookkeeping
 
@@ -238,11 +239,16 @@ class Pushes:
         for key in keys:
             self._latest.pop(key, None)
             self._seen.pop(key, None)
+            if not self._ledger.knows(*key[:4]):
+                # OpenD may have pushed rehab types that it was not known to have.
+                for rehab_type in streams.REHAB_TYPES:
+                    self._latest.pop(key._replace(rehab_type=rehab_type), None)
 
     def drop_all(self) -> None:
         """The link is gone: nothing kept may be taken for news after it is back.
 
-        Of ticks the last ones are remembered: OpenD repeats them when it is asked again, and a tick must not come twice.
+        Of ticks the last ones are remembered: OpenD repeats them when it is asked again, and a tick must not come
+        twice.
         """
         for key, frame in self._latest.items():
             if key.sub_type == streams.TICKER and key.space is Space.QOT:
@@ -251,7 +257,9 @@ class Pushes:
         self._calculations.clear()
 
     def expect_calculation(self, calc_id: str, owner: int) -> None:
-        """The push with this calcId is for ``owner``."""
+        """The push with this calcId is for ``owner``, unless it has gone."""
+        if owner not in self._sessions:
+            return
         if len(self._calculations) >= CALCULATIONS_KEPT:
             del self._calculations[next(iter(self._calculations))]
         self._calculations[calc_id] = owner
@@ -259,7 +267,7 @@ class Pushes:
     def forget(self, owner: int) -> None:
         """The owner is gone."""
         self._calculations = {calc: who for calc, who in self._calculations.items() if who != owner}
-        self._held = [item for item in self._held if item[1] != owner]
+        self._held.pop(owner, None)
 
     def _slots(self, owners: Sequence[int]) -> list[int]:
         sessions = self._sessions

@@ -56,10 +56,9 @@ class Quotes:
         """Register or unregister for pushes."""
         return self._commands(self._ledger.register(owner, wanted, _Asker(owner, ticket), now), now)
 
-    def close_owner(self, owner: int, now: float, *, link_ready: bool) -> list[Command]:
+    def close_owner(self, owner: int, now: float) -> list[Command]:
         """The owner is gone."""
-        commands = self._commands(self._ledger.close_owner(owner, now), now)
-        return commands if link_ready else []
+        return self._commands(self._ledger.close_owner(owner, now), now)
 
     # -- the link and time
 

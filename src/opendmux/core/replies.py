@@ -54,7 +54,7 @@ def _indicator_calc(pushes: Pushes, session: Session, outcome: Outcome) -> bytes
 def _json_untrusted(body: bytes) -> dict[str, object]:
     try:
         return msgspec.json.decode(body, type=dict[str, object])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RemoteProtocolError(f"OpenD's JSON body can't be read: {error}") from error
 
 

@@ -15,6 +15,7 @@ for its first client lets all requests wait.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -23,14 +24,13 @@ from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.cipher import EncAlgo, conn_secrets
-from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
-from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId, RequestAction
 
 from .answers import failed, name_of, refused, reply, unavailable
 from .budgets import Waits, is_trade_write
-from .commands import Close, Command, Failure, Forward, Outcome, Push, Reply, Request, Then, UseRow
+from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow
 from .gate import HANDSHAKE_ROW, TRADE_AREAS, action_of
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes, Waiting
@@ -124,10 +124,10 @@ class Router:
         self.unlock.forget(owner)
         self.metering.close_owner(owner)
         for lane in self.lanes.all:
+            lane.waiting = deque(item for item in lane.waiting if item.session is not session)
             lane.pushes.forget(owner)
-            ready = lane.upstream.ready
-            commands += lane.quotes.close_owner(owner, now, link_ready=ready)
-            commands += lane.trading.close_owner(owner, link_ready=ready)
+            commands += lane.quotes.close_owner(owner, now)
+            commands += lane.trading.close_owner(owner, link_ready=lane.upstream.ready)
         return commands
 
     # -- requests
@@ -137,18 +137,23 @@ class Router:
         if session.state is State.CLOSED:
             return []
         if event.kind == BAD_MAGIC:
-            return [Close(session, "not the OpenD protocol: the frame does not start with FT")]
-        request = Request(session, event.proto_id, event.proto_fmt, event.serial_no, event.body)
+            return [_end(session, "not the OpenD protocol: the frame does not start with FT")]
+        known_fmt = event.proto_fmt in (ProtoFmt.PROTOBUF, ProtoFmt.JSON)
+        # An answer in a format that the SDK does not know would block its connection.
+        answer_fmt = event.proto_fmt if known_fmt else ProtoFmt.PROTOBUF
+        request = Request(session, event.proto_id, answer_fmt, event.serial_no, event.body)
         if event.kind == TOO_LARGE:
-            return [refused(request, "the body is longer than this proxy accepts"), Close(session, "frame too large")]
+            return [refused(request, "the body is longer than this proxy accepts"), _end(session, "frame too large")]
         if event.kind == BAD_SHA1:
             if not session.ready:
                 # Most likely RSA: an error reply could not be read by such a client, and would end it for good.
-                return [Close(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
+                return [_end(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
             log.warning("%s: SHA-1 mismatch in %s, refused", session, name_of(event.proto_id))
             return [refused(request, f"{name_of(event.proto_id)} was not sent: the SHA-1 of its body is wrong")]
-        if event.proto_fmt not in (ProtoFmt.PROTOBUF, ProtoFmt.JSON):
-            return [_bad_format(request)]
+        if not known_fmt:
+            if not session.ready:
+                return [_end(session, f"unknown proto_fmt {event.proto_fmt} before InitConnect")]
+            return [refused(request, f"unknown proto_fmt {event.proto_fmt}")]
         return self._frame(request, now)
 
     def _frame(self, request: Request, now: float) -> list[Command]:
@@ -164,18 +169,18 @@ class Router:
         if act is Act.REFUSE:
             return [
                 refused(request, "InitConnect (1001) must be the first request"),
-                Close(session, f"{name_of(request.proto_id)} before InitConnect"),
+                _end(session, f"{name_of(request.proto_id)} before InitConnect"),
             ]
         return []
 
     def _init(self, request: Request, now: float) -> list[Command]:
         session, identity = request.session, self.lanes.main.upstream.identity
         if identity is None:
-            return [Close(session, "OpenD has not been reached yet")]
+            return [_end(session, "OpenD has not been reached yet")]
         try:
             hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
         except RemoteProtocolError as error:
-            return [Close(session, f"InitConnect can't be read: {error}")]
+            return [_end(session, f"InitConnect can't be read: {error}")]
         # An InitConnect that came in the clear stays in the clear, whatever it asks for.
         secure = session.secure
         algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
@@ -267,10 +272,7 @@ class Router:
     @staticmethod
     def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:
         """Without an answer to its restore call the SDK must start afresh."""
-        if not session.ready:
-            return []
-        session.state = State.CLOSED
-        return [Close(session, lane.upstream.absence(now))]
+        return [_end(session, lane.upstream.absence(now))] if session.ready else []
 
     # -- replies
 
@@ -364,6 +366,7 @@ class Router:
         return commands + self.metering.due(now) + self.lanes.tidy(now)
 
 
-def _bad_format(request: Request) -> Reply:
-    body = ret_body(ProtoFmt.PROTOBUF, RetType.FAILED, f"unknown proto_fmt {request.proto_fmt}")
-    return reply(request, body, ProtoFmt.PROTOBUF)
+def _end(session: Session, reason: str) -> Close:
+    """From now on the session is deaf: more frames may have come with the one that ends it. Replies still go out."""
+    session.state = State.CLOSED
+    return Close(session, reason)

@@ -55,6 +55,7 @@ class Subscriptions:
     def sub(self, request: Request, now: float) -> list[Command]:
         """Qot_Sub: subscribe, unsubscribe, unsubscribe all of this client."""
         c2s = decode_untrusted(opend.SubRequest, request.body, request.proto_fmt).c2s
+        _check_required_untrusted(c2s)
         wanted = SubRequest(
             space=Space.QOT,
             securities=_securities(c2s.securityList),
@@ -76,6 +77,7 @@ class Subscriptions:
     def sub_event_contract(self, request: Request, now: float) -> list[Command]:
         """Qot_SubEventContract: the same for event contracts, a namespace of its own."""
         c2s = decode_untrusted(opend.SubEventContractRequest, request.body, request.proto_fmt).c2s
+        _check_required_untrusted(c2s)
         wanted = SubRequest(
             space=Space.EVENT_CONTRACT,
             securities=_securities(c2s.securityList),
@@ -91,6 +93,8 @@ class Subscriptions:
     def register(self, request: Request, now: float) -> list[Command]:
         """Qot_RegQotPush: which of its subscriptions are pushed to this client."""
         c2s = decode_untrusted(opend.RegQotPushRequest, request.body, request.proto_fmt).c2s
+        if not c2s.HasField("isRegOrUnReg"):
+            raise RemoteProtocolError("isRegOrUnReg is missing")
         wanted = RegRequest(
             securities=_securities(c2s.securityList),
             sub_types=tuple(c2s.subTypeList),
@@ -327,6 +331,12 @@ def _grouped(pairs: Iterable[tuple[Lane, StreamKey]]) -> dict[Lane, list[StreamK
     for lane, key in pairs:
         groups.setdefault(lane, []).append(key)
     return groups
+
+
+def _check_required_untrusted(c2s: opend.SubC2S | opend.SubEventContractC2S) -> None:
+    # Read as false it would unsubscribe what the client perhaps meant to subscribe.
+    if not c2s.HasField("isSubOrUnSub") and not c2s.isUnsubAll:
+        raise RemoteProtocolError("isSubOrUnSub is missing")
 
 
 def _securities(items: Iterable[opend.Security]) -> tuple[Security, ...]:

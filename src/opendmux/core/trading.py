@@ -59,6 +59,8 @@ class Trading:
                 return [failed(request, outcome.failure)]
             if verdict(outcome)[0] == RetType.SUCCEED:
                 self._unlock.accepted(owner, unlock=unlock)
+                if not request.session.ready:
+                    self._unlock.forget(owner)
             return [reply(request, outcome.body, outcome.proto_fmt)]
 
         return [Forward(_canonical(request, message), then, self._lane)]
@@ -79,7 +81,7 @@ class Trading:
             ret_type, ret_msg = verdict(outcome)
             if ret_type == RetType.SUCCEED:
                 return [succeeded(request)]
-            if self._accounts.get(owner) == wanted:
+            if request.session.ready and self._accounts.get(owner) == wanted:
                 self._accounts.set(owner, before)
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]

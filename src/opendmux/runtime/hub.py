@@ -10,120 +10,58 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
 
 import trio
 
 from opendmux.config import Config, OnOutage
 from opendmux.core.answers import name_of
-from opendmux.core.budgets import Waits
 from opendmux.core.commands import (
-    Ask,
-    Close,
-    CloseLane,
     Command,
     Failure,
-    Forward,
-    OpenLane,
     Outcome,
-    Push,
-    Reply,
     Request,
     Then,
-    UseRow,
-    Witness,
 )
-from opendmux.core.gate import HANDSHAKE_ROW, TRADE_LINK, inspecting, open_row, with_trade_link
+from opendmux.core.gate import HANDSHAKE_ROW
 from opendmux.core.identity import Session
-from opendmux.core.metering import METERED_IDS
-from opendmux.core.packet import stamp_untrusted
-from opendmux.core.router import Policy, Router
 from opendmux.native import (
-    EVENT,
-    NATIVE,
     OVERFLOW,
     REPLY_BAD_SHA1,
     STREAM_LOST,
     Entry,
     LinkEvent,
-    Switch,
 )
 from opendmux.native import Push as NativePush
 from opendmux.wire.cipher import RANDOM_BYTES, RsaKey
-from opendmux.wire.frame import RetType
 
-from .ports import Client, LinkPort
+from .carrier import Carrier, now_ns
+from .ports import Client
 from .silence import Silence
 from .work import Work
 
 __all__ = ["Hub", "now_ns"]
 
 log = logging.getLogger("opendmux.hub")
-audit = logging.getLogger("opendmux.audit")
 
 
 REASONS_KEPT = 64
 
 
-def now_ns() -> int:
-    """Trio's clock in nanoseconds, the unit of the switch; a mock clock works as well."""
-    return int(trio.current_time() * 1_000_000_000)
-
-
-class Hub:
+class Hub(Carrier):
     """The shared state of one OpenD, or of one group of OpenDs. A lane's number is the switch's link number."""
 
     def __init__(
         self, config: Config, upstream_name: str, *, trade_name: str | None = None, rsa_key: RsaKey | None = None
     ) -> None:
-        limits = config.limits
-        self.config = config
-        self.switch = Switch(
-            max_client_body=limits.client_body_bytes,
-            max_upstream_body=limits.upstream_body_bytes,
-            link_high_water=limits.link_high_water_bytes,
-            outbox_high_water=limits.outbox_high_water_bytes,
-            outbox_total=limits.outbox_total_bytes,
-        )
-        row = open_row(allow_unknown=config.allow_unknown)
-        if config.budgets or config.coalesce:
-            row = inspecting(row, METERED_IDS)
-        policy = Policy(
-            open_row=row if trade_name is None else with_trade_link(row),
-            park_s=config.timeouts.park_s,
-            budgets=config.budgets,
-            coalesce=config.coalesce,
-            reply_s=config.timeouts.reply_s,
-            waits=Waits(config.timeouts.read_wait_s, config.timeouts.write_wait_s),
-            unlock=config.unlock,
-            extra_lanes=config.limits.extra_lanes,
-        )
-        self.router = Router(upstream_name, policy, trade_address=trade_name)
-        for lane in self.router.lanes.all:
-            number = self.switch.open_link()
-            assert number == lane.index, "lanes and links are numbered alike"
+        super().__init__(config, upstream_name, trade_name)
         self.rsa_key = rsa_key
         """For clients that encrypt; None: they are disconnected."""
-        self.clients: dict[int, Client] = {}
-        """By slot."""
-        self.work: dict[int, Work] = {}
-        """By slot: what core has taken from a client."""
-        self._behind: dict[int, Client] = {}
-        """By slot: clients whose backlog may have a next one."""
-        self.links: dict[int, LinkPort] = {}
-        """By lane: the links that are kept up."""
-        self.open_lane: Callable[[int], None] = lambda _lane: None
-        """Set by the server: start the task that keeps a lane's link."""
-        self.close_lane: Callable[[int], None] = lambda _lane: None
-        """Set by the server: end that task."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
-        self._silence = Silence(limits.silent_per_address)
-        self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
+        self._silence = Silence(config.limits.silent_per_address)
         self._next_owner = 1
-        self._waiting = trio.lowlevel.ParkingLot()
 
     # -- sessions
 
@@ -299,137 +237,3 @@ class Hub:
         self.execute(self.router.tick(now))
         self.resume_paused()
         self.flush_links()
-
-    # -- commands
-
-    def execute(self, commands: Iterable[Command]) -> None:
-        """Carry out what core decided, in order."""
-        for command in commands:
-            match command:
-                case Reply():
-                    self._reply(command)
-                case Forward():
-                    self._forward(command)
-                case Ask():
-                    self.ask(command.lane, command.proto_id, command.body, command.then)
-                case Push():
-                    self.push((command,))
-                case UseRow():
-                    self._use_row(command.session)
-                case Witness():
-                    self.witness(command)
-                case OpenLane():
-                    self.open_lane(command.lane)
-                case CloseLane():
-                    self.switch.set_link_ready(command.lane, False)
-                    self.close_lane(command.lane)
-                case Close():
-                    self._close(command)
-        self._notify_settled()
-
-    def _reply(self, command: Reply) -> None:
-        client = self._alive(command.session)
-        if client is None:
-            return
-        self._answered(client, command.proto_id, command.serial_no)
-        if self.switch.reply(
-            command.session.slot, command.proto_id, command.proto_fmt, command.serial_no, command.body
-        ):
-            client.flush()
-        else:
-            self._overflow(command.session.slot)
-
-    def _answered(self, client: Client, proto_id: int, serial_no: int) -> None:
-        slot = client.session.slot
-        work = self.work[slot]
-        work.done(proto_id, serial_no)
-        if work.backlog and not work.running:
-            self._behind[slot] = client
-
-    def _forward(self, command: Forward) -> None:
-        request = command.request
-        session = request.session
-        client = self._alive(session)
-        if client is None:
-            return
-        if command.then is None:
-            self._answered(client, request.proto_id, request.serial_no)  # the switch counts it now
-        body, serial, at_ns = request.body, 0, now_ns()
-        if command.with_packet_id:
-            identity = self.router.lanes[command.lane].upstream.identity
-            assert identity is not None, "a lane that is ready has an identity"
-            serial = self.switch.reserve_serial(command.lane)
-            body = stamp_untrusted(request.proto_id, request.proto_fmt, body, identity.conn_id, serial)
-        self.switch.submit(
-            command.lane,
-            session.slot,
-            request.serial_no,
-            request.proto_id,
-            request.proto_fmt,
-            body,
-            reply=NATIVE if command.then is None else EVENT,
-            token=command.then,
-            timeout_ns=self._reply_timeout_ns if command.until is None else int(command.until * 1e9) - at_ns,
-            now_ns=at_ns,
-            upstream_serial=serial,
-        )
-
-    def ask(self, lane: int, proto_id: int, body: bytes, then: Then) -> None:
-        """Send a request of the proxy's own; ``then`` gets its outcome. The link is flushed by the caller's round."""
-        timeout_ns = self._reply_timeout_ns
-        self.switch.submit(
-            lane, -1, 0, proto_id, 0, body, reply=EVENT, token=then, timeout_ns=timeout_ns, now_ns=now_ns()
-        )
-
-    def _use_row(self, session: Session) -> None:
-        if self._alive(session) is None:
-            return
-        self.switch.set_link(session.slot, 0, session.lane)
-        self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade.index)
-        self.switch.set_row(session.slot, session.row)
-
-    def witness(self, command: Witness) -> None:
-        """The audit's hook: how a trade write ended. An unknown outcome is a warning."""
-        level = logging.WARNING if command.ret_type == RetType.UNKNOWN else logging.INFO
-        request = command.request
-        audit.log(
-            level, "%s: %s retType %d %s", request.session, name_of(request.proto_id), command.ret_type, command.note
-        )
-
-    def push(self, commands: Iterable[Push]) -> None:
-        """Fan pushes out. Never waits: a client that can't take more is ended, the others don't notice."""
-        dirty: set[int] = set()
-        for command in commands:
-            sendable, overflowed = self.switch.fan_out(command.slots, command.frame, command.key)
-            dirty.update(sendable)
-            for slot in overflowed:
-                self._overflow(slot)
-        for slot in dirty:
-            client = self.clients.get(slot)
-            if client is not None:
-                client.flush()
-
-    def _close(self, command: Close) -> None:
-        client = self._alive(command.session)
-        if client is not None:
-            client.end(command.reason, flush_all=True)
-
-    def _overflow(self, slot: int) -> None:
-        client = self.clients.get(slot)
-        if client is not None:
-            client.end("slow: its outbox is full", flush_all=False)
-
-    def _alive(self, session: Session) -> Client | None:
-        client = self.clients.get(session.slot)
-        return client if client is not None and client.session is session else None
-
-    # -- waiting for core
-
-    def _notify_settled(self) -> None:
-        self._waiting.unpark_all()
-
-    async def until(self, done: Callable[[], bool]) -> None:
-        """Wait until ``done()`` holds; looked at again after every batch of commands. Cancellation: nothing is
-        changed."""
-        while not done():
-            await self._waiting.park()

@@ -53,9 +53,9 @@ class Pump:
         self._buffer = memoryview(bytearray(READ_BYTES))
 
     def add(self, client: Pumped) -> None:
-        """Start, or start again, to read a client."""
+        """Start, or start again, to read a client; nobody is read any more once `run` has ended."""
         fd = client.sock.fileno()
-        if fd not in self._clients:
+        if fd not in self._clients and not self._epoll.closed:
             self._clients[fd] = client
             self._epoll.register(fd, select.EPOLLIN)
 
@@ -81,6 +81,8 @@ class Pump:
                             self._read(client, at_ns)
                     self._hub.flush_links()
         finally:
+            # When everything is cancelled at once, sessions may end after this.
+            self._clients.clear()
             self._epoll.close()
 
     def _read(self, client: Pumped, at_ns: int) -> None:

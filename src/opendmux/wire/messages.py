@@ -16,12 +16,19 @@ from google.protobuf.message import DecodeError, Message
 
 from opendmux.errors import RemoteProtocolError
 
-from .frame import ProtoFmt
+from .frame import ProtoFmt, RetType
 from .pb import opend
 
-__all__ = ["canonical_json", "decode_untrusted", "encode", "ret_body", "to_client"]
+__all__ = ["canonical_json", "decode_untrusted", "encode", "head_untrusted", "ret_body", "to_client"]
 
 M = TypeVar("M", bound=Message)
+
+
+class _Head(msgspec.Struct, rename="camel"):
+    """A response, as far as every response is alike."""
+
+    ret_type: int = RetType.UNKNOWN
+    ret_msg: str = ""
 
 
 def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
@@ -36,14 +43,30 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
             message.ParseFromString(body)
         except DecodeError as error:
             raise RemoteProtocolError(f"the body is not a {cls.DESCRIPTOR.name}: {error}") from error
+        _check_texts_untrusted(message, cls.DESCRIPTOR.name)
         return message
     if proto_fmt == ProtoFmt.JSON:
+        # Depending on its release the library takes a list for an empty message, or raises what it does not document.
+        if not body.lstrip(b" \t\r\n").startswith(b"{"):
+            raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: it is not an object")
         try:
             json_format.Parse(body, message)
         except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
             raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: {error}") from error
         return message
     raise RemoteProtocolError(f"unknown proto_fmt {proto_fmt}: 0 is protobuf, 1 is JSON")
+
+
+def head_untrusted(body: bytes, proto_fmt: int) -> tuple[int, str]:
+    """(retType, retMsg) of a response of OpenD, whatever else is in it. Raises RemoteProtocolError for no response."""
+    if proto_fmt != ProtoFmt.JSON:
+        head = decode_untrusted(opend.ResponseHead, body, proto_fmt)
+        return head.retType, head.retMsg
+    try:
+        said = msgspec.json.decode(body, type=_Head)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"the JSON body is not a response: {error}") from error
+    return said.ret_type, said.ret_msg
 
 
 def encode(message: Message) -> bytes:
@@ -70,6 +93,18 @@ def ret_body(proto_fmt: int, ret_type: int, ret_msg: str = "") -> bytes:
     if ret_msg:
         head.retMsg = ret_msg
     return to_client(head, proto_fmt)
+
+
+def _check_texts_untrusted(message: Message, name: str) -> None:
+    """The library keeps a proto2 string that is not UTF-8 as bytes, where its annotation promises str."""
+    for field, value in message.ListFields():
+        if field.message_type is None and field.type != field.TYPE_STRING:
+            continue
+        for item in (value,) if field.has_presence else value:
+            if field.message_type is not None:
+                _check_texts_untrusted(item, name)
+            elif isinstance(item, bytes):
+                raise RemoteProtocolError(f"the body is not a {name}: {field.name} is not UTF-8")
 
 
 def _plain(message: Message) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Bugs found by review, each as the smallest script that shows it."""
+"""Corners: what goes wrong only when two things meet, each as the smallest script that shows it."""
 
 from __future__ import annotations
 
@@ -557,4 +557,6 @@ async def test_a_large_reply_leaves_room_for_a_push_behind_it() -> None:
             assert len((await client.receive()).body) == len(large)
             assert (await client.receive()).proto_id == 1003
             assert dict(proxy.hub.ended) == {}
+            await stream.aclose()
+            sock.close()
         nursery.cancel_scope.cancel()

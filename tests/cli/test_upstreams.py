@@ -1,0 +1,92 @@
+"""From the configuration to ports and what they lead to. Nothing is dialled; ports are free ones of this machine."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from opendmux.cli.upstreams import SIMULATED, faces_of, name_of
+from opendmux.config import Config, Listener, UpstreamConfig
+from opendmux.errors import ConfigError
+from opendmux.runtime.binding import bind
+
+KEY = UpstreamConfig("b", "192.0.2.2:11111", "key.pem")
+FREE = ("127.0.0.1:0",)
+A, B = UpstreamConfig("a", "192.0.2.1:11111"), UpstreamConfig("b", "192.0.2.2:11111")
+
+
+def test_names() -> None:
+    assert name_of("sim") == SIMULATED
+    assert name_of("[::1]:11111") == "[::1]:11111"
+    with pytest.raises(ConfigError, match="--upstream 'x' is not HOST:PORT"):
+        name_of("x")
+
+
+async def test_one_upstream() -> None:
+    async with faces_of(Config(listen=(*FREE, *FREE), upstream="192.0.2.1:11111")) as (face,):
+        assert face.reach.name == "192.0.2.1:11111"
+        assert face.reach.trade_name is None
+        assert face.on_outage == "hold"
+        assert len(face.bound) == 2
+        bound = face.bound
+    assert all(sock.fileno() == -1 for sock in bound), "closed at the end"
+
+
+async def test_without_listeners_the_first_of_several_is_meant() -> None:
+    async with faces_of(Config(listen=FREE, upstreams=(A, B))) as (face,):
+        assert face.reach.name == A.address
+
+
+async def test_listeners_lead_where_they_say() -> None:
+    listeners = (
+        Listener(FREE, ("b",)),
+        Listener(FREE, ("a",), "close"),
+        Listener(FREE, ("b",), "hold"),
+        Listener(FREE, ("b", "a")),
+    )
+    async with faces_of(Config(upstreams=(A, B), listeners=listeners, on_outage="close")) as faces:
+        assert [face.reach.name for face in faces] == [
+            B.address,
+            A.address,
+            B.address,
+            f"{B.address} or {A.address}",
+        ]
+        assert faces[0].reach is faces[2].reach, "one upstream, one connection to it"
+        assert [face.on_outage for face in faces] == ["close", "close", "hold", "close"]
+        assert [face.reach.trade_name for face in faces] == [None, None, None, B.address]
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (Config(upstreams=(A,), listeners=(Listener(FREE, ("b",)),)), "no upstream is called 'b'"),
+        (Config(listen=FREE, upstream="nowhere"), "'nowhere' is not HOST:PORT"),
+        (Config(listen=("nowhere",)), "--listen 'nowhere' is not HOST:PORT"),
+        (Config(listen=FREE, rsa_private_key="/nowhere.pem"), "/nowhere.pem"),
+        (
+            Config(upstreams=(A, KEY), listeners=(Listener(FREE, ("a", "b")),)),
+            "they must have the same rsa_private_key",
+        ),
+    ],
+)
+async def test_what_is_impossible(config: Config, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        async with faces_of(config):
+            pass
+    assert words in str(caught.value)
+
+
+async def test_an_error_closes_what_was_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: list[socket.socket] = []
+
+    def watched(texts: tuple[str, ...]) -> list[socket.socket]:
+        bound.extend(sockets := bind(texts))
+        return sockets
+
+    monkeypatch.setattr("opendmux.cli.upstreams.bind", watched)
+    listeners = (Listener(FREE, ("a",)), Listener(("nowhere",), ("a",)))
+    with pytest.raises(ConfigError):
+        async with faces_of(Config(upstreams=(A,), listeners=listeners)):
+            pass
+    assert [sock.fileno() for sock in bound] == [-1]

@@ -1,0 +1,179 @@
+"""Between a decision to forward and the sending: OpenD's windows, and reads that are asked once.
+
+The windows and the book of shared reads have tests of their own; here is what becomes of requests.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from opendmux.core.commands import Failure
+from opendmux.core.gate import action_of
+from opendmux.core.metering import METERED_IDS
+from opendmux.core.shareable import OUTDATES, SHAREABLE
+from opendmux.wire.protocols import PUSH_IDS, WRITE_IDS, ProtoId, RequestAction
+from tests.core.playbook import OK, Play
+from tests.core.push_kit import ROUTES
+from tests.native.wire_format import field, scalar
+from tests.runtime.bodies import trade_write
+
+SNAPSHOT, PLACE = 3203, 2202
+BODY = field(1, field(1, scalar(1, 1) + field(2, b"00700")))
+
+
+# -- shared reads
+
+
+def test_one_question_is_asked_once_and_answered_to_all() -> None:
+    play = Play(metered=True)
+    serials = []
+    for owner in (1, 2, 3):
+        lines = play.send(play.client(owner), SNAPSHOT, BODY)
+        assert lines == ([("forward", 1, SNAPSHOT, play.serial, False)] if owner == 1 else [])
+        serials.append(play.serial)
+    assert play.answer() == [("reply", owner, SNAPSHOT, serials[owner - 1], 0, "") for owner in (1, 2, 3)]
+    assert play.send(play.router.sessions[1], SNAPSHOT, BODY)[0][0] == "forward", "an answered read is asked anew"
+
+
+@pytest.mark.parametrize(("failure", "ret_type"), [(Failure.TIMEOUT, -100), (Failure.CORRUPT, -1)])
+def test_a_failure_is_shared_too(failure: Failure, ret_type: int) -> None:
+    play = Play(metered=True)
+    for owner in (1, 2):
+        play.send(play.client(owner), SNAPSHOT, BODY)
+    assert [line[4] for line in play.answer(failure=failure)] == [ret_type, ret_type]
+
+
+def test_so_is_the_loss_of_the_link() -> None:
+    play = Play(metered=True)
+    for owner in (1, 2):
+        play.send(play.client(owner), SNAPSHOT, BODY)
+    assert [line[4] for line in play.lose()] == [-200, -200]
+    assert not play.router.metering._groups
+    assert len(play.router.metering.in_flight) == 0
+
+
+def test_other_bodies_and_other_formats_are_other_questions() -> None:
+    play = Play(metered=True)
+    session = play.client(1)
+    assert play.send(session, SNAPSHOT, BODY)[0][0] == "forward"
+    assert play.send(session, SNAPSHOT, BODY + scalar(9, 1))[0][0] == "forward"
+    assert play.send(session, SNAPSHOT, BODY, proto_fmt=1)[0][0] == "forward"
+
+
+def test_the_others_get_their_answer_when_the_first_asker_has_gone() -> None:
+    play = Play(metered=True)
+    a, b = play.client(1), play.client(2)
+    for session in (a, b):
+        play.send(session, SNAPSHOT, BODY)
+    play.close(a)
+    assert ("reply", 2, SNAPSHOT, play.serial, 0, "") in play.answer()
+
+
+def seen_by_core(play: Play, proto_id: int) -> bool:
+    return action_of(play.router.policy.open_row, proto_id) is not RequestAction.PASS
+
+
+@pytest.mark.parametrize(
+    ("event", "read"),
+    [
+        (event, min(outdated & METERED_IDS))
+        for event, outdated in OUTDATES.items()
+        # The reads that a subscription outdates are passed on by the switch, so there is nothing to join.
+        if outdated & METERED_IDS
+    ],
+)
+def test_what_was_asked_before_an_event_is_not_joined_after_it(event: int, read: int) -> None:
+    """Who knows that his order is placed must not get a list that was asked for before."""
+    assert read in SHAREABLE
+    play = Play(metered=True)
+    a, b = play.client(1), play.client(2)
+    assert play.send(a, read)[0][0] == "forward"
+    if event in PUSH_IDS:
+        play.push(event, ROUTES[event].body)
+    else:
+        assert event in WRITE_IDS
+        play.send(b, event, field(1, scalar(1, 1)) if event == ProtoId.TRD_UNLOCK_TRADE else trade_write(1, 2))
+        play.answer(play.waiting[-1])
+    assert play.send(b, read) == [("forward", 2, read, play.serial, False)]
+    play.answer_all()
+    assert all(count == 1 for count in play.answered.values())
+
+
+# -- windows
+
+
+def full(play: Play) -> None:
+    """15 orders of one account are out: no more for 30 seconds."""
+    session = play.client(1)
+    for _ in range(15):
+        play.now += 0.1
+        assert play.send(session, PLACE, trade_write(1, 2))[0][0] == "forward"
+    play.answer_all()
+
+
+def test_a_full_window_is_a_refusal_that_says_when_to_come_back() -> None:
+    play = Play(metered=True)
+    full(play)
+    (line,) = play.send(play.client(2), PLACE, trade_write(1, 2))
+    assert line[:5] == ("reply", 2, PLACE, play.serial, -1)
+    assert "OpenD allows 15 of 2202" in str(line[5])
+    assert "nothing was sent" in str(line[5])
+    assert play.send(play.router.sessions[2], PLACE, trade_write(1, 2, acc_id=2))[0][0] == "forward", "another account"
+
+
+def test_a_window_that_opens_soon_is_waited_for() -> None:
+    play = Play(metered=True)
+    full(play)
+    play.now += 27.0
+    session = play.client(2)
+    assert play.send(session, PLACE, trade_write(1, 2)) == []
+    assert play.later(0.1) == []
+    assert play.later(0.8) == [("forward", 2, PLACE, play.serial, True)]
+
+
+def test_who_waits_for_a_window_and_goes_is_not_sent() -> None:
+    play = Play(metered=True)
+    full(play)
+    play.now += 27.0
+    session = play.client(2)
+    play.send(session, PLACE, trade_write(1, 2))
+    play.close(session)
+    assert play.later(2.0) == []
+    assert not play.router.metering.budgets._queued
+
+
+def test_who_waits_for_a_window_when_the_link_is_lost_is_told_that_nothing_was_sent() -> None:
+    play = Play(metered=True)
+    full(play)
+    play.now += 27.0
+    play.send(play.client(2), PLACE, trade_write(1, 2))
+    (line,) = play.lose()
+    assert line[:5] == ("reply", 2, PLACE, play.serial, -200)
+    assert "this request was not sent" in str(line[5])
+    play.up()
+    assert play.later(5.0) == []
+
+
+def test_what_waits_is_gated_again_when_it_leaves() -> None:
+    play = Play(metered=True)
+    full(play)
+    play.now += 27.0
+    session = play.client(2)
+    play.send(session, PLACE, trade_write(1, 2))
+    session.row = bytes([RequestAction.DENY]) * len(session.row)
+    (line,) = play.later(0.9)
+    assert line[:5] == ("reply", 2, PLACE, play.serial, -1)
+    assert "not allowed any more" in str(line[5])
+
+
+def test_everything_metered_is_shown_to_core() -> None:
+    play = Play(metered=True)
+    assert all(seen_by_core(play, proto_id) for proto_id in METERED_IDS)
+
+
+def test_both_can_be_off() -> None:
+    play = Play(metered=False)
+    session = play.client(1)
+    for _ in range(100):
+        assert play.send(session, PLACE, trade_write(1, 2))[0][0] == "forward"
+    assert play.answer(body=OK)[-1][0] == "reply"

@@ -1,0 +1,138 @@
+"""What clients are told of an outage, and of its end."""
+
+from __future__ import annotations
+
+import json
+from unittest.mock import ANY
+
+import pytest
+
+from opendmux.core.commands import Failure
+from opendmux.core.router import SETTLE_S
+from opendmux.wire.messages import encode, ret_body
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import ProtoId
+from tests.core.playbook import ADDRESS, Play, hello
+from tests.native.wire_format import field, scalar
+from tests.runtime.bodies import sub
+
+AWAY = encode(
+    opend.NotifyResponse(
+        retType=0,
+        s2c=opend.NotifyS2C(type=3, connectStatus=opend.NotifyConnectStatus(qotLogined=False, trdLogined=False)),
+    )
+)
+
+
+def status(body: object) -> tuple[int, bool, bool]:
+    assert isinstance(body, bytes)
+    s2c = opend.NotifyResponse.FromString(body).s2c
+    return s2c.type, s2c.connectStatus.qotLogined, s2c.connectStatus.trdLogined
+
+
+def state(*, qot: bool, trd: bool) -> bytes:
+    s2c = opend.GetGlobalStateS2C(qotLogined=qot, trdLogined=trd)
+    return encode(opend.GetGlobalStateResponse(retType=0, s2c=s2c))
+
+
+def test_hold_tells_who_takes_notifications() -> None:
+    play = Play()
+    told = play.client(1, recv_notify=True)
+    play.client(2)
+    assert play.lose() == [("push", (told.slot,), AWAY, None)]
+    assert status(AWAY) == (3, False, False)
+    assert play.lose() == [], "a failed attempt is no news"
+
+
+def test_when_it_is_back_opend_is_asked_for_its_own_logins() -> None:
+    play = Play()
+    told = play.client(1, recv_notify=True)
+    play.lose()
+    play.connect()
+    assert play.ready() == [("ask", ProtoId.GET_GLOBAL_STATE, field(1, scalar(1, 0)))]
+    ((kind, slots, body, _),) = play.answer(body=state(qot=True, trd=False))
+    assert (kind, slots) == ("push", (told.slot,))
+    assert status(body) == (3, True, False)
+
+
+def test_nobody_to_tell_nothing_to_ask() -> None:
+    play = Play()
+    play.client(1)
+    play.lose()
+    play.connect()
+    assert play.ready() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [
+        (b"\xff", None),
+        (scalar(1, 0) + field(4, b"\x08"), None),
+        (scalar(1, 0) + field(4, field(13, b"\xff")), None),
+        (ret_body(0, -1, "no"), None),
+        *((b"", failure) for failure in Failure),
+    ],
+)
+def test_without_an_answer_nobody_is_told_and_nothing_breaks(body: bytes, failure: Failure | None) -> None:
+    play = Play()
+    play.client(1, recv_notify=True)
+    play.lose()
+    play.connect()
+    play.ready()
+    assert play.answer(body=body, failure=failure) == []
+
+
+def test_close_closes_and_hold_holds() -> None:
+    play = Play()
+    closing = play.session(1, on_outage="close")
+    play.send(closing, 1001, hello(recv_notify=True))
+    held = play.client(2, recv_notify=True)
+    play.passes(closing, 3004)
+    lines = play.lose()
+    assert lines[0][:5] == ("reply", 1, 3004, play.serial, -200), "first what it waited for"
+    assert lines[1:] == [("close", 1, ANY), ("push", (held.slot,), AWAY, None)]
+    assert str(lines[1][2]).startswith(f"OpenD at {ADDRESS} has been away for 0 s")
+    assert play.send(closing, 3004) == []
+
+
+def test_a_client_that_has_not_arrived_is_closed_as_well() -> None:
+    play = Play()
+    play.session(1, on_outage="close")
+    assert play.lose() == [("close", 1, ANY)]
+
+
+def test_a_client_that_has_just_arrived_is_told_a_moment_later() -> None:
+    play = Play()
+    session = play.session(1)
+    play.send(session, 1001, hello(recv_notify=True))
+    assert play.lose() == []
+    assert play.later(SETTLE_S) == [("push", (session.slot,), AWAY, None)]
+
+
+def test_json_clients_are_told_of_their_own_link_in_json() -> None:
+    play = Play()
+    told = play.client(1, recv_notify=True, push_proto_fmt=1)
+    play.up(1)
+    assert play.lose(0) == []
+    ((kind, slots, body, _),) = play.lose(1)
+    assert (kind, slots) == ("push", (told.slot,))
+    assert isinstance(body, bytes)
+    assert json.loads(body) == {
+        "retType": 0,
+        "s2c": {"type": 3, "connectStatus": {"qotLogined": False, "trdLogined": False}},
+    }
+
+
+def test_an_extra_lane_is_nobodys_news() -> None:
+    play = Play()
+    for owner, session in ((1, 1), (2, 3)):
+        client = play.client(owner, recv_notify=True)
+        play.send(client, 3001, sub([(11, "AAPL")], [11], session=session))
+        if owner == 1:
+            play.answer_all()
+    play.up(2)
+    play.answer_all()
+    assert play.lose(2) == []
+    assert play.connect(2) == [("ask", 3001, ANY, 2)]
+    play.answer_all()
+    assert play.ready(2) == []

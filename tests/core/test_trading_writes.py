@@ -1,0 +1,123 @@
+"""Trade writes: the PacketID, the personal lock, the witness."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from opendmux.core.commands import Forward
+from opendmux.wire.messages import encode, ret_body
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import PACKET_ID_IDS
+from tests.core.playbook import Play
+from tests.native.wire_format import field, scalar
+from tests.runtime.bodies import trade_write
+
+
+def unlock_body(unlock: bool) -> bytes:
+    return encode(opend.UnlockTradeRequest(c2s=opend.UnlockTradeC2S(unlock=unlock, pwdMD5="0" * 32)))
+
+
+def order_in_json(trd_env: int | None = 0, **more: object) -> bytes:
+    header = {"accID": "281756478396547854", "trdMarket": 1, **({} if trd_env is None else {"trdEnv": trd_env})}
+    return json.dumps({"c2s": {"packetID": {"connID": "5", "serialNo": 6}, "header": header, **more}}).encode()
+
+
+@pytest.mark.parametrize("proto_id", sorted(PACKET_ID_IDS))
+@pytest.mark.parametrize(("body", "proto_fmt"), [(trade_write(5, 6), 0), (order_in_json(), 1)])
+def test_a_write_goes_once_with_upstreams_packet_id(proto_id: int, body: bytes, proto_fmt: int) -> None:
+    play = Play()
+    assert play.send(play.client(1), proto_id, body, proto_fmt=proto_fmt) == [
+        ("forward", 1, proto_id, play.serial, True)
+    ]
+    (forward,) = play.commands
+    assert isinstance(forward, Forward)
+    assert forward.request.body == body
+    witness, reply = play.lose()
+    assert witness == ("witness", 1, proto_id, -400)
+    assert reply[:4] == ("reply", 1, proto_id, play.serial)
+    assert "outcome unknown" in str(reply[-1])
+    assert play.waiting == []
+    assert play.up() == []
+    assert play.waiting == [], "never again"
+
+
+@pytest.mark.parametrize("proto_id", sorted(PACKET_ID_IDS))
+def test_the_answer_to_a_write_goes_back_byte_for_byte(proto_id: int) -> None:
+    play = Play()
+    play.send(play.client(1), proto_id, trade_write(5, 6))
+    body = scalar(1, 0) + field(4, field(1, b"new"))
+    assert play.answer(body=body) == [("witness", 1, proto_id, 0), ("reply", 1, proto_id, play.serial, 0, "")]
+    assert getattr(play.commands[1], "body", b"") == body
+
+
+def test_a_write_that_json_answers_is_witnessed_as_what_it_is() -> None:
+    play = Play()
+    play.send(play.client(1), 2202, order_in_json(), proto_fmt=1)
+    body = b'{"retType":0,"retMsg":"","errCode":0,"s2c":{"orderID":"1"}}'
+    assert play.answer(body=body, proto_fmt=1)[0] == ("witness", 1, 2202, 0)
+
+
+@pytest.mark.parametrize("proto_id", sorted(PACKET_ID_IDS))
+@pytest.mark.parametrize(
+    ("body", "proto_fmt", "words"),
+    [
+        (b'{"c2s":{}}', 1, "trdEnv is missing"),
+        (order_in_json(None), 1, "trdEnv is missing"),
+        (order_in_json(unheard_of=1), 1, "unheard_of"),
+        (b"{", 1, "was not sent"),
+        (b"\xff", 0, "was not sent"),
+        (b"", 0, "was not sent"),
+        (field(1, b"") + field(1, b""), 0, "was not sent"),
+        (field(1, field(1, b"") + field(1, b"")), 0, "was not sent"),
+    ],
+)
+def test_a_write_that_can_not_be_patched_is_not_sent(proto_id: int, body: bytes, proto_fmt: int, words: str) -> None:
+    play = Play()
+    (line,) = play.send(play.client(1), proto_id, body, proto_fmt=proto_fmt)
+    assert line[:4] == ("reply", 1, proto_id, play.serial)
+    assert words in str(line[-1])
+    assert "was not sent" in str(line[-1])
+    assert play.waiting == []
+
+
+SIMULATED = field(1, field(1, scalar(1, 5) + scalar(2, 6)) + field(2, scalar(1, 0) + scalar(2, 10)))
+REAL = trade_write(5, 6)
+UNSAID = field(1, field(1, scalar(1, 5) + scalar(2, 6)) + field(2, scalar(2, 10)))
+
+
+@pytest.mark.parametrize("proto_id", sorted(PACKET_ID_IDS))
+def test_with_a_personal_lock_real_trades_need_an_unlock_of_ones_own(proto_id: int) -> None:
+    play = Play(unlock="own")
+    a, b = play.client(1), play.client(2)
+    play.send(a, 2005, unlock_body(True))
+    play.answer()
+    assert play.send(b, proto_id, SIMULATED)[0][0] == "forward"
+    for body in (REAL, UNSAID):
+        assert play.send(a, proto_id, body)[0][0] == "forward"
+        (line,) = play.send(b, proto_id, body)
+        assert line[:5] == ("reply", 2, proto_id, play.serial, -1)
+        assert "has not unlocked trading" in str(line[5])
+    (line,) = play.send(b, proto_id, order_in_json(1), proto_fmt=1)
+    assert "has not unlocked trading" in str(line[4])
+
+
+def test_a_json_unlock_counts_like_any_other() -> None:
+    play = Play(unlock="own")
+    a = play.client(1)
+    play.send(a, 2005, b'{"c2s":{"unlock":true,"pwdMD5":"0"}}', proto_fmt=1)
+    play.answer(body=b'{"retType":0,"retMsg":"","errCode":0,"s2c":{}}', proto_fmt=1)
+    assert play.send(a, 2202, REAL)[0][0] == "forward"
+
+
+@pytest.mark.parametrize("text", ["Please unlock first", "请先解锁交易", "請先解鎖交易"])
+def test_a_write_refused_for_want_of_an_unlock_closes_the_lock(text: str) -> None:
+    play = Play(unlock="own")
+    a = play.client(1)
+    play.send(a, 2005, unlock_body(True))
+    play.answer()
+    play.send(a, 2202, REAL)
+    play.answer(body=ret_body(0, -1, text))
+    assert not play.router.unlock.open
+    assert play.send(a, 2202, REAL)[0][0] == "reply"

@@ -1,0 +1,278 @@
+"""Settings: addresses, the TOML file, values that make no sense, and that every setting says what it is."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import itertools
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opendmux import config as module
+from opendmux.config import (
+    LOG_LEVELS,
+    Address,
+    Config,
+    Limits,
+    Listener,
+    Timeouts,
+    UpstreamConfig,
+    check,
+    load,
+    parse_address,
+)
+from opendmux.errors import ConfigError
+
+DETERMINISTIC = settings(derandomize=True, deadline=None, max_examples=200)
+
+# -- addresses
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:33333", "127.0.0.1", 33333),
+        ("localhost:0", "localhost", 0),
+        (":33333", "127.0.0.1", 33333),
+        ("[::1]:33333", "::1", 33333),
+        ("[::]:65535", "::", 65535),
+        ("[fe80::1%eth0]:11111", "fe80::1%eth0", 11111),
+        ("opend.example:00080", "opend.example", 80),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    assert parse_address(text, what="listen") == Address(host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "is not HOST:PORT"),
+        ("127.0.0.1", "is not HOST:PORT"),
+        ("33333", "is not HOST:PORT"),
+        ("127.0.0.1:", "'' is not a port number"),
+        ("127.0.0.1:http", "'http' is not a port number"),
+        ("127.0.0.1:65536", "'65536' is not a port number"),
+        ("127.0.0.1:-1", "'-1' is not a port number"),
+        ("127.0.0.1: 80", "' 80' is not a port number"),
+        ("127.0.0.1:٣٣", "is not a port number"),
+        ("127.0.0.1:1_0", "is not a port number"),
+        ("::1:33333", "write an IPv6 address in brackets, like [::1]:33333"),
+    ],
+)
+def test_bad_addresses_are_named(text: str, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_address(text, what="--listen")
+    assert str(caught.value).startswith(f"--listen {text!r}")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:33333", "[::1]:33333", "localhost:0"])
+def test_an_address_is_written_as_it_is_read(text: str) -> None:
+    assert str(parse_address(text, what="")) == text
+
+
+@DETERMINISTIC
+@given(st.text(max_size=12) | st.text("[]:.0123456789abc", max_size=12))
+def test_any_text_is_an_address_or_a_config_error(text: str) -> None:
+    try:
+        address = parse_address(text, what="x")
+    except ConfigError:
+        return
+    assert 0 <= address.port <= 65535
+    assert address.host
+
+
+# -- values
+
+
+def test_the_defaults_make_sense() -> None:
+    check(Config())
+    assert Config() == load(None)
+
+
+BOUNDS = [
+    *(("limits", name) for name in Limits.__struct_fields__),
+    *(("timeouts", name) for name in Timeouts.__struct_fields__),
+]
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "value"), [(*bound, value) for bound, value in itertools.product(BOUNDS, [0, -1])]
+)
+def test_a_value_that_makes_no_sense_is_named(group: str, name: str, value: int) -> None:
+    inner = msgspec.structs.replace(getattr(Config(), group), **{name: value})
+    config = msgspec.structs.replace(Config(), **{group: inner})
+    if (name, value) == ("drain_s", 0):
+        check(config)
+        return
+    with pytest.raises(ConfigError, match=rf"{group}\.{name} = {value}: must be greater than 0"):
+        check(config)
+
+
+@pytest.mark.parametrize("name", Timeouts.__struct_fields__)
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), float("-inf")])
+def test_no_wait_is_endless(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"timeouts\.{name}"):
+        check(Config(timeouts=msgspec.structs.replace(Timeouts(), **{name: value})))
+
+
+@pytest.mark.parametrize("value", [12, 12.0, 60])
+def test_our_answer_comes_before_the_sdk_gives_up(value: float) -> None:
+    with pytest.raises(ConfigError, match=r"timeouts\.reply_s = \d+: must be under 12"):
+        check(Config(timeouts=Timeouts(reply_s=value)))
+    check(Config(timeouts=Timeouts(reply_s=11.9)))
+
+
+@pytest.mark.parametrize("level", ["", "INFO", "warn", "trace"])
+def test_a_log_level_is_one_of_four(level: str) -> None:
+    with pytest.raises(ConfigError, match=r"log_level = .*: must be one of debug, info, warning, error"):
+        check(Config(log_level=level))
+    for known in LOG_LEVELS:
+        check(Config(log_level=known))
+
+
+# -- the file
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "opendmux.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+        listen = ["127.0.0.1:44444", "[::1]:44444"]
+        upstream = "sim"
+        sim_seed = 7
+        allow_unknown = true
+        log_level = "debug"
+        on_outage = "close"
+        unlock = "own"
+        budgets = false
+        coalesce = false
+        rsa_private_key = "clients.pem"
+        upstream_rsa_private_key = "opend.pem"
+        [limits]
+        in_flight = 8
+        [timeouts]
+        reply_s = 5
+        drain_s = 0.0
+        [[upstreams]]
+        name = "home"
+        address = "192.0.2.7:11111"
+        rsa_private_key = "home.pem"
+        [[listeners]]
+        listen = [":33333"]
+        upstream = ["home"]
+        on_outage = "hold"
+        """,
+    )
+    config = load(path)
+    assert config == Config(
+        listen=("127.0.0.1:44444", "[::1]:44444"),
+        upstream="sim",
+        sim_seed=7,
+        allow_unknown=True,
+        log_level="debug",
+        on_outage="close",
+        unlock="own",
+        budgets=False,
+        coalesce=False,
+        rsa_private_key="clients.pem",
+        upstream_rsa_private_key="opend.pem",
+        upstreams=(UpstreamConfig("home", "192.0.2.7:11111", "home.pem"),),
+        listeners=(Listener((":33333",), ("home",), "hold"),),
+        limits=Limits(in_flight=8),
+        timeouts=Timeouts(reply_s=5.0, drain_s=0.0),
+    )
+    check(config)
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    assert load(written(tmp_path, "")) == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("listen = [", "is not TOML"),
+        ("a = 1\na = 2", "is not TOML"),
+        ("listen = ['\ufeff", "is not TOML"),
+        ("port = 33333", "unknown field `port`"),
+        ("[limits]\nin_fligth = 1", "unknown field `in_fligth`"),
+        ("[timeouts]\nreply = 1", "unknown field `reply`"),
+        ("listen = '127.0.0.1:33333'", "$.listen"),
+        ("listen = [33333]", "$.listen[0]"),
+        ("[limits]\nin_flight = 1.5", "$.limits.in_flight"),
+        ("[limits]\nin_flight = '5'", "$.limits.in_flight"),
+        ("[timeouts]\nreply_s = true", "$.timeouts.reply_s"),
+        ("allow_unknown = 1", "$.allow_unknown"),
+        ("limits = 5", "$.limits"),
+        ("on_outage = 'wait'", "$.on_outage"),
+        ("unlock = 'mine'", "$.unlock"),
+        ("[[upstreams]]\nname = 'a'", "missing required field `address`"),
+        ("[[upstreams]]\nname = 'a'\naddress = 'sim'\nport = 1", "unknown field `port`"),
+        ("[[listeners]]\nlisten = [':1']\nupstream = 'a'", "$.listeners[0].upstream"),
+        ("[[listeners]]\nlisten = [':1']\nupstream = ['a']\non_outage = 'no'", "$.listeners[0].on_outage"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_place(tmp_path: Path, text: str, words: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
+    path = tmp_path / "opendmux.toml"
+    path.write_bytes(b"listen = ['\xff']")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        load(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere.toml"
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert str(caught.value) == f"cannot read the configuration {path}: No such file or directory"
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read the configuration"):
+        load(tmp_path)
+
+
+# -- documentation
+
+
+@pytest.mark.parametrize("cls", [Config, Limits, Timeouts, UpstreamConfig, Listener], ids=lambda cls: cls.__name__)
+def test_every_setting_says_what_it_is(cls: type[msgspec.Struct]) -> None:
+    """A line of text behind each field; the two groups of `Config` speak for themselves."""
+    tree = ast.parse(inspect.getsource(module))
+    body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
+    documented = {
+        before.target.id
+        for before, after in itertools.pairwise(body)
+        if isinstance(before, ast.AnnAssign)
+        and isinstance(before.target, ast.Name)
+        and isinstance(after, ast.Expr)
+        and isinstance(after.value, ast.Constant)
+        and isinstance(after.value.value, str)
+    }
+    assert documented | {"limits", "timeouts"} >= set(cls.__struct_fields__)
+
+
+def test_units_stand_in_the_names() -> None:
+    assert all(name.endswith("_s") for name in Timeouts.__struct_fields__)
+    counts = {"in_flight", "silent_per_address", "extra_lanes"}
+    assert all(name.endswith("_bytes") for name in set(Limits.__struct_fields__) - counts)
