@@ -61,6 +61,9 @@ def test_addresses(text: str, host: str, port: int) -> None:
         ("127.0.0.1: 80", "' 80' is not a port number"),
         ("127.0.0.1:٣٣", "is not a port number"),
         ("127.0.0.1:1_0", "is not a port number"),
+        ("127.0.0.1:" + "9" * 5000, "is not a port number"),
+        ("[::1]", "is not HOST:PORT"),
+        ("[]:33333", "is not HOST:PORT"),
         ("::1:33333", "write an IPv6 address in brackets, like [::1]:33333"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from opendmux import cli
 from opendmux.cli.serve import _merge
-from opendmux.config import Config, Limits, Timeouts, load
+from opendmux.config import Config, Limits, Listener, Timeouts, UpstreamConfig, load
 from opendmux.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -64,6 +64,32 @@ def test_flags_together() -> None:
 def test_a_drain_timeout_that_makes_no_sense(seconds: str) -> None:
     with pytest.raises(ConfigError, match=r"--drain-timeout .* is not between 0 and 3600 seconds"):
         _merge(FILE, flags(f"--drain-timeout={seconds}"))
+
+
+NAMED = (UpstreamConfig("a", "sim"),)
+LEADING = (Listener((":1",), ("a",)),)
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "said"),
+    [
+        (
+            Config(upstreams=NAMED, listeners=LEADING),
+            ["--listen", ":2"],
+            "--listen can't be combined with [[listeners]]",
+        ),
+        (Config(upstreams=NAMED), ["--upstream", "sim"], "--upstream can't be combined with [[upstreams]]"),
+    ],
+)
+def test_a_flag_is_never_ignored(config: Config, words: list[str], said: str) -> None:
+    """The file's tables say more than the flag can, so neither can stand for the other."""
+    with pytest.raises(ConfigError) as caught:
+        _merge(config, flags(*words))
+    assert said in str(caught.value)
+
+
+def test_listen_leads_to_the_first_of_the_files_upstreams() -> None:
+    assert _merge(Config(upstreams=NAMED), flags("--listen", ":2")).listen == (":2",)
 
 
 def test_a_file_and_a_flag(tmp_path: Path) -> None:

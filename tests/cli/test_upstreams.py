@@ -61,6 +61,8 @@ async def test_listeners_lead_where_they_say() -> None:
     ("config", "words"),
     [
         (Config(upstreams=(A,), listeners=(Listener(FREE, ("b",)),)), "no upstream is called 'b'"),
+        (Config(upstreams=(A,), listeners=(Listener(FREE, ()),)), "it names no upstream"),
+        (Config(listen=FREE, upstreams=(A, UpstreamConfig("a", "192.0.2.9:1"))), "two upstreams have the same name"),
         (Config(listen=FREE, upstream="nowhere"), "'nowhere' is not HOST:PORT"),
         (Config(listen=("nowhere",)), "--listen 'nowhere' is not HOST:PORT"),
         (Config(listen=FREE, rsa_private_key="/nowhere.pem"), "/nowhere.pem"),

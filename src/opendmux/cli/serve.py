@@ -77,6 +77,12 @@ def _merge(config: Config, args: argparse.Namespace) -> Config:
         }.items()
         if value is not None
     }
+    for flag, given, table in (
+        ("--listen", args.listen, config.listeners and "listeners"),
+        ("--upstream", args.upstream, config.upstreams and "upstreams"),
+    ):
+        if given and table:
+            raise ConfigError(f"{flag} can't be combined with [[{table}]] of the configuration file")
     if args.drain_timeout is not None:
         if not 0 <= args.drain_timeout < 3600:
             raise ConfigError(f"--drain-timeout {args.drain_timeout:g} is not between 0 and 3600 seconds")

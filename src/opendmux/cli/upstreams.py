@@ -32,6 +32,8 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
     """
     configured = config.upstreams or (UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key),)
     upstreams = {upstream.name: upstream for upstream in configured}
+    if len(upstreams) < len(configured):
+        raise ConfigError("two upstreams have the same name")
     listeners = config.listeners or (Listener(config.listen, (configured[0].name,)),)
     client_key = RsaKey.load(config.rsa_private_key) if config.rsa_private_key else None
     async with AsyncExitStack() as stack:
@@ -41,6 +43,8 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
             reaches: dict[tuple[str, ...], Reach] = {}
             for listener in listeners:
                 key = listener.upstream
+                if not key:
+                    raise ConfigError(f"listener {listener.listen}: it names no upstream")
                 for name in key:
                     if name not in upstreams:
                         known = ", ".join(upstreams)
