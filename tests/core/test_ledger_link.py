@@ -6,6 +6,7 @@ import pytest
 
 from opendmux.core.streams import (
     BASIC,
+    BROKER,
     KL_DAY,
     REHAB_BACKWARD,
     REHAB_FORWARD,
@@ -103,7 +104,8 @@ def test_replay_asks_for_the_union_with_options_and_registrations(desk: Desk) ->
     desk.lose()
     calls = desk.replay()
     assert desk.ledger.replaying
-    assert all(call.kind is Kind.SUBSCRIBE and call.first_push for call in calls)
+    assert all(call.kind is Kind.SUBSCRIBE for call in calls)
+    assert all(call.first_push is (TICKER not in call.sub_types) for call in calls), "ticks must not come twice"
     asked = {
         StreamKey(call.space, *security, sub_type): (call.options, call.rehab_types)
         for call in calls
@@ -126,7 +128,7 @@ def test_replay_asks_for_the_union_with_options_and_registrations(desk: Desk) ->
 
 
 def test_replay_is_cut_into_messages(desk: Desk) -> None:
-    desk.have(A, [(11, f"S{n}") for n in range(250)], [BASIC, TICKER])
+    desk.have(A, [(11, f"S{n}") for n in range(250)], [BASIC, BROKER])
     desk.lose()
     assert [(len(call.securities), len(call.sub_types)) for call in desk.replay()] == [(100, 2), (100, 2), (50, 2)]
 
@@ -232,12 +234,12 @@ def test_one_bad_security_does_not_keep_out_its_batch(desk: Desk) -> None:
 
 
 def test_one_bad_sub_type_does_not_keep_out_the_others(desk: Desk) -> None:
-    desk.have(A, [AAPL], [BASIC, TICKER])
+    desk.have(A, [AAPL], [BASIC, BROKER])
     desk.lose()
     (call,) = desk.replay()
     desk.refuse(call)
     desk.later(10)
-    assert sorted(call.sub_types for call in desk.take()) == [(BASIC,), (TICKER,)]
+    assert sorted(call.sub_types for call in desk.take()) == [(BASIC,), (BROKER,)]
 
 
 def test_asking_for_what_is_refused_asks_opend(desk: Desk) -> None:

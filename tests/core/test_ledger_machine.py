@@ -83,7 +83,7 @@ class OpenD:
             assert key not in busy, f"two calls at once about {key}"
             known = self.streams.get(key)
             if call.kind is Kind.SUBSCRIBE:
-                assert call.first_push
+                assert call.first_push or call.sub_types == (TICKER,)
                 if known is not None and key not in self.doubtful and known.options == self.books[key]:
                     assert known.options != call.options, f"{key} subscribed twice"
                 assert not by_rehab(key) or call.rehab_types

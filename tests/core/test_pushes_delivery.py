@@ -73,6 +73,14 @@ def test_what_is_held_is_not_overtaken() -> None:
     assert [line[2] for line in play.push(ProtoId.NOTIFY, bodies[2])] == bodies[2:3]
 
 
+def test_a_second_init_connect_holds_nothing_back() -> None:
+    play = Play()
+    session = play.client(1, recv_notify=True)
+    play.send(session, 1001, hello(recv_notify=True))
+    body = response(scalar(1, 3))
+    assert play.push(ProtoId.NOTIFY, body) == [("push", (session.slot,), body, None)]
+
+
 def test_what_is_held_goes_with_its_client() -> None:
     play = Play()
     new = play.session(1)

@@ -239,14 +239,16 @@ async def test_what_clients_hold_is_restored_before_the_link_is_ready(autojump_c
         del w.opend.answers[3001]
         await w.opend.drop()
         await trio.sleep(5)
-        replayed = await w.opend.requests.receive()
-        c2s = opend.SubRequest.FromString(replayed.body).c2s
-        assert {(s.market, s.code) for s in c2s.securityList} == {(1, "00700"), (11, "AAPL")}
-        assert set(c2s.subTypeList) == {1, 4}
-        assert c2s.isSubOrUnSub
-        assert c2s.isRegOrUnRegPush
-        assert w.proxy.link.state == LinkState.CONNECTING
-        await w.opend.reply(replayed, OK)
+        for sub_type in (1, 4):
+            replayed = await w.opend.requests.receive()
+            c2s = opend.SubRequest.FromString(replayed.body).c2s
+            assert {(s.market, s.code) for s in c2s.securityList} == {(1, "00700"), (11, "AAPL")}
+            assert list(c2s.subTypeList) == [sub_type]
+            assert c2s.isSubOrUnSub
+            assert c2s.isRegOrUnRegPush
+            assert c2s.isFirstPush is (sub_type != 4), "ticks must not come twice"
+            assert w.proxy.link.state == LinkState.CONNECTING
+            await w.opend.reply(replayed, OK)
         await trio.testing.wait_all_tasks_blocked()
         assert w.proxy.link.state.value == "ready"
         (accounts,) = w.opend.bodies(2008)

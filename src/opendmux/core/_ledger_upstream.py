@@ -17,6 +17,7 @@ from ._ledger_products import cut, products
 from ._ledger_records import ABSENT, NO_REHAB, PRESENT, UNSURE, Call, Stream, backoff
 from .streams import (
     REHAB_FORWARD,
+    TICKER,
     UNDECIDED,
     Actions,
     Kind,
@@ -59,19 +60,21 @@ class Upstream:
     ) -> None:
         """Ask OpenD for ``wishes`` (no call of theirs in flight), in as few messages as we can.
 
-        ``own``: nobody's request, so the size of the messages is ours to choose.
+        ``own``: nobody's request, so the size of the messages is ours to choose. It is about streams that clients have
+        had already: another first push is news of a quote or a book, but of ticks it would be the same ones again.
         """
-        groups: dict[tuple[Space, Options, int | None], dict[frozenset[int], list[Stream]]] = {}
+        groups: dict[tuple[Space, Options, int | None, bool], dict[frozenset[int], list[Stream]]] = {}
         for stream, options, rehabs in wishes:
             limit = stream.limit if own else None
-            group = groups.setdefault((stream.key[0], options, limit), {})
+            first_push = kind is not Kind.UNSUBSCRIBE and not (own and stream.key[3] == TICKER)
+            group = groups.setdefault((stream.key[0], options, limit, first_push), {})
             group.setdefault(rehabs if stream.by_rehab else NO_REHAB, []).append(stream)
-        for (space, options, limit), by_rehabs in groups.items():
+        for (space, options, limit, first_push), by_rehabs in groups.items():
             # What has no rehab type can ride with any K lines.
             plain = [stream for stream in by_rehabs.get(NO_REHAB, ()) if not stream.by_rehab]
             klines = [(rehabs, [s for s in streams if s.by_rehab]) for rehabs, streams in by_rehabs.items()]
             for rehabs, streams in [each for each in klines if each[1]] or [(NO_REHAB, [])]:
-                self._call(kind, space, options, rehabs, [*streams, *plain], limit, out, own, replay)
+                self._call(kind, space, options, rehabs, [*streams, *plain], limit, out, own, replay, first_push)
                 plain = []
 
     def _call(
@@ -85,6 +88,7 @@ class Upstream:
         out: Actions,
         own: bool,
         replay: bool,
+        first_push: bool,
     ) -> None:
         pieces = products([stream.key for stream in streams])
         if own:
@@ -111,7 +115,7 @@ class Upstream:
                     sub_types,
                     tuple(sorted(rehabs)) if named else (),
                     options,
-                    first_push=kind is not Kind.UNSUBSCRIBE,
+                    first_push=first_push,
                 )
             )
 

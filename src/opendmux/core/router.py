@@ -256,7 +256,8 @@ class Router:
                 )
             )
             return []
-        if session.settled_at >= lane.upstream.down_since and request.proto_id in PARKED_IDS:
+        came_during_it = session.settled_at - SETTLE_S >= lane.upstream.down_since
+        if came_during_it and request.proto_id in PARKED_IDS:
             lane.waiting.append(
                 Waiting(
                     give_up_at,

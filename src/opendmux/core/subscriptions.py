@@ -111,7 +111,7 @@ class Subscriptions:
         by_lane = _grouped((self.holder(owner, key) or home, key) for key in keys)
         joint = Joint(request)
         parts = [
-            (lane, joint.part(lane, ()), replace(wanted, securities=securities, sub_types=sub_types))
+            (lane, joint.part(lane, lane_keys), replace(wanted, securities=securities, sub_types=sub_types))
             for lane, lane_keys in by_lane.items()
             for securities, sub_types in products(lane_keys)
         ]
