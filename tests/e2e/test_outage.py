@@ -123,8 +123,9 @@ def test_a_trader_keeps_its_account_pushes_over_an_outage(tmp_path: Path) -> Non
         assert ret == -1
         assert "not sent" in text
         with simulator(port) as control:
-            while control.ask("report")["requests"].get("2008") is None:
-                pass
+            while proxy.text().count("is ready, version") < 2:
+                time.sleep(0.05)
+            assert control.ask("report")["requests"]["2008"] == 1, "before it is ready"
             order = trader.ok("place_order", 1.0, 100, "HK.00700", "BUY", order_type="NORMAL", trd_env="SIMULATE")[0]
             trader.saw_push("order", lambda rows: rows[0]["order_id"] == order["order_id"])
             assert control.ask("violations")["violations"] == []

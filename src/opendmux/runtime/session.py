@@ -12,6 +12,7 @@ first).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import sys
@@ -237,23 +238,36 @@ class TcpSession:
                     self.end("drained", flush_all=True)
 
     async def _goodbye(self) -> None:
-        """Bring the stream to a frame boundary, then let the peer read it."""
-        if self._peer_gone or self._outlet.torn or self._scope.cancelled_caught:
+        """Bring the stream to a frame boundary, then let the peer read it.
+
+        A peer that reads, but too slowly for all that is queued, gets the frame under way and no more.
+        """
+        if self._peer_gone or self._outlet.torn:
             return
-        timeouts = self._hub.config.timeouts
-        with trio.move_on_after(timeouts.goodbye_s):
-            try:
-                await self._outlet.drain(timeouts.goodbye_s)
-                await self._linger()
-            except (trio.TooSlowError, trio.BrokenResourceError, OSError):
+        if self._scope.cancelled_caught or not await self._drained():
+            if not self._flush_all or self._outlet.torn:
                 return
+            self._hub.switch.out_truncate(self.session.slot)
+            if not await self._drained():
+                return
+        await self._linger()
+
+    async def _drained(self) -> bool:
+        goodbye_s = self._hub.config.timeouts.goodbye_s
+        with trio.move_on_after(goodbye_s):
+            try:
+                await self._outlet.drain(goodbye_s)
+            except (trio.TooSlowError, trio.BrokenResourceError):
+                return False
+            return True
+        return False
 
     async def _linger(self) -> None:
         if self._raw is None:
             return
-        self._raw.shutdown(socket.SHUT_WR)
         scrap = bytearray(READ_BYTES)
-        with trio.move_on_after(LINGER_S):
+        with trio.move_on_after(LINGER_S), contextlib.suppress(OSError):
+            self._raw.shutdown(socket.SHUT_WR)
             while True:
                 await trio.lowlevel.wait_readable(self._raw)
                 try:

@@ -1,0 +1,122 @@
+"""Bugs found by review, second round."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import trio
+from trio.testing import MockClock
+
+from opendmux.config import Config, Timeouts
+from opendmux.runtime.server import Face, Proxy, run_proxy
+from opendmux.runtime.station import Reach
+from opendmux.wire.frame import Frame
+from opendmux.wire.messages import ret_body
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import ProtoId
+
+from . import bodies
+from .world import OK, Client, MemoryListener, OpenD, world
+
+JSON = 1
+ORDER = ProtoId.TRD_PLACE_ORDER
+
+
+def head(frame: Frame) -> opend.ResponseHead:
+    return opend.ResponseHead.FromString(frame.body)
+
+
+@asynccontextmanager
+async def group(config: Config) -> AsyncIterator[tuple[OpenD, OpenD, MemoryListener]]:
+    """Quotes come from the first double, trade calls go to the second."""
+    async with trio.open_nursery() as nursery:
+        quotes, trade, listener = OpenD(nursery), OpenD(nursery), MemoryListener()
+        reach = Reach("a or b", trade.dial, trade_name="a", members=[("a", quotes.dial), ("b", quotes.dial)])
+
+        async def run(task_status: trio.TaskStatus[Proxy]) -> None:
+            await run_proxy([Face(reach, config, listeners=[listener])], drain_s=1, task_status=task_status)
+
+        proxy = await nursery.start(run)
+        await proxy.listening.wait()
+        await trio.sleep(1)
+        yield quotes, trade, listener
+        nursery.cancel_scope.cancel(reason="test is over")
+
+
+async def test_a_json_client_of_a_group_gets_its_order_pushes_as_json(autojump_clock: MockClock) -> None:
+    async with group(Config()) as (quotes, trade, listener):
+        for double in (quotes, trade):
+            double.answers[2008] = lambda frame: ret_body(frame.proto_fmt, 0)
+        client = Client(*await listener.connect())
+        await client.init(push_proto_fmt=JSON)
+        await trio.sleep(1)
+        await client.request(2008, b'{"c2s":{"accIDList":["1"]}}', proto_fmt=JSON)
+        assert json.loads((await client.receive()).body)["retType"] == 0
+        for peer in trade.peers:
+            await peer.send(2208, 0, bodies.order_push(1))
+        with trio.move_on_after(1):
+            assert (await client.receive()).proto_fmt == JSON
+
+
+async def test_an_unknown_trade_call_of_a_group_goes_to_the_one_that_trades(autojump_clock: MockClock) -> None:
+    async with group(Config(allow_unknown=True)) as (quotes, trade, listener):
+        client = Client(*await listener.connect())
+        await client.init()
+        await client.request(2299, b"\x0a\x00")
+        await trio.sleep(1)
+        assert (len(quotes.log), len(trade.log)) == (0, 1)
+
+
+async def test_one_clients_made_up_accounts_leave_the_others_orders_alone(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        w.opend.answers[2111] = w.opend.answers[ORDER] = lambda _frame: OK
+        flooder, trader = await w.client(), await w.client()
+        for number in range(4096):
+            header = opend.TrdHeader(trdEnv=1, accID=1000 + number, trdMarket=1).SerializeToString()
+            inner = b"\x0a" + bytes([len(header)]) + header
+            assert head(await flooder.call(2111, b"\x0a" + bytes([len(inner)]) + inner)).retType == 0
+        reply = head(await trader.call(ORDER, bodies.trade_write(trader.conn_id, 1, acc_id=7)))
+        assert reply.retType == 0, reply.retMsg
+
+
+async def test_a_client_that_reads_slowly_is_closed_at_a_frame_boundary() -> None:
+    """On a real socket: what is queued takes longer than the goodbye may; the frame under way is finished all the
+    same, because it is being read."""
+    config = Config(timeouts=Timeouts(goodbye_s=0.5))
+    async with trio.open_nursery() as nursery:
+        double = OpenD(nursery)
+        sock = trio.socket.socket()
+        await sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        face = Face(Reach("opend.test:1", double.dial), config, "close", listeners=[trio.SocketListener(sock)])
+
+        async def run(task_status: trio.TaskStatus[Proxy]) -> None:
+            await run_proxy([face], drain_s=1, task_status=task_status)
+
+        with trio.fail_after(30):
+            proxy = await nursery.start(run)
+            await proxy.listening.wait()
+            raw = trio.socket.socket()
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            await raw.connect(sock.getsockname())
+            client = Client(trio.SocketStream(raw), None)  # type: ignore[arg-type]
+            await client.init()
+            body = b"\x08\x00\xfa\x06\x80\x80\x40" + bytes(1024 * 1024)
+            for _ in range(7):
+                await client.request(3202, b"\x0a\x00")
+            for _ in range(7):
+                await double.reply(await double.requests.receive(), body)
+            double.up = False
+            await double.drop()
+            try:
+                while True:
+                    await client.receive()  # Peer asserts that the end is at a frame boundary
+                    await trio.sleep(0.25)
+            except trio.EndOfChannel:
+                pass
+            assert proxy.hub.torn == 0
+            raw.close()
+        nursery.cancel_scope.cancel(reason="test is over")
