@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from opendmux.core import streams
 from opendmux.core.commands import Failure
 from opendmux.core.streams import Space
+from opendmux.core.subscriptions import STREAMS_MAX
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from tests.core.playbook import Play
@@ -204,6 +205,32 @@ def test_subscribing_and_unsubscribing_are_not_confused_by_leaving_out_which(pro
     assert line[:5] == ("reply", 1, proto_id, play.serial, -1)
     assert f"{name} is missing" in str(line[5])
     assert play.main.ledger.subscriptions(1) == {1: [TENCENT]}
+
+
+@pytest.mark.parametrize("proto_id", [3001, 3002, 3455])
+@pytest.mark.parametrize("flag", [0, 1])
+def test_lists_whose_product_is_endless_are_refused_at_once(proto_id: int, flag: int) -> None:
+    play = Play()
+    securities = b"".join(field(1, scalar(1, 1) + field(2, b"%d" % number)) for number in range(STREAMS_MAX // 2 + 1))
+    body = field(1, securities + scalar(2, 1) + scalar(2, 2) + scalar(4 if proto_id == 3002 else 3, flag))
+    (line,) = play.send(play.client(1), proto_id, body)
+    assert line[:5] == ("reply", 1, proto_id, play.serial, -1)
+    assert f"name {STREAMS_MAX + 2} streams, which is over {STREAMS_MAX}" in str(line[5])
+
+
+def test_what_is_named_twice_counts_once() -> None:
+    """Or a request of a few kilobytes would keep everybody waiting."""
+    play = Play()
+    lines = play.send(play.client(1), 3001, sub([TENCENT, HSBC] * 2000, [1, 4] * 2000))
+    c2s = asked(lines)
+    assert [(each.market, each.code) for each in c2s.securityList] == [TENCENT, HSBC]
+    assert list(c2s.subTypeList) == [1, 4]
+
+
+def test_the_largest_quota_fits_one_request() -> None:
+    play = Play()
+    lines = play.send(play.client(1), 3001, sub([(1, f"{number:05}") for number in range(2000)], [1]))
+    assert len(asked(lines).securityList) == 2000
 
 
 def test_unsubscribing_all_needs_nothing_else() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
@@ -39,7 +40,11 @@ from .streams import (
     refusal_of,
 )
 
-__all__ = ["Subscriptions"]
+__all__ = ["STREAMS_MAX", "Subscriptions"]
+
+STREAMS_MAX: Final = 10_000
+"""Streams (securities x sub types) in one request: five times OpenD's largest quota. A list is short on the wire, their
+product is not, and everybody waits while it is looked at."""
 
 
 class Subscriptions:
@@ -59,7 +64,7 @@ class Subscriptions:
         wanted = SubRequest(
             space=Space.QOT,
             securities=_securities(c2s.securityList),
-            sub_types=tuple(c2s.subTypeList),
+            sub_types=tuple(dict.fromkeys(c2s.subTypeList)),
             subscribe=c2s.isSubOrUnSub,
             register=c2s.isRegOrUnRegPush if c2s.HasField("isRegOrUnRegPush") else None,
             rehab_types=tuple(c2s.regPushRehabTypeList),
@@ -81,7 +86,7 @@ class Subscriptions:
         wanted = SubRequest(
             space=Space.EVENT_CONTRACT,
             securities=_securities(c2s.securityList),
-            sub_types=tuple(c2s.subTypeList),
+            sub_types=tuple(dict.fromkeys(c2s.subTypeList)),
             subscribe=c2s.isSubOrUnSub,
             register=c2s.isRegOrUnRegPush if c2s.HasField("isRegOrUnRegPush") else None,
             first_push=c2s.isFirstPush if c2s.HasField("isFirstPush") else True,
@@ -97,12 +102,12 @@ class Subscriptions:
             raise RemoteProtocolError("isRegOrUnReg is missing")
         wanted = RegRequest(
             securities=_securities(c2s.securityList),
-            sub_types=tuple(c2s.subTypeList),
+            sub_types=tuple(dict.fromkeys(c2s.subTypeList)),
             rehab_types=tuple(c2s.rehabTypeList),
             register=c2s.isRegOrUnReg,
             first_push=c2s.isFirstPush if c2s.HasField("isFirstPush") else True,
         )
-        refusal = refusal_of(wanted)
+        refusal = _refusal(wanted)
         if refusal is not None:
             return [refused(request, refusal)]
         owner = request.session.owner
@@ -207,7 +212,7 @@ class Subscriptions:
     # -- subscribing
 
     def _subscribe(self, request: Request, wanted: SubRequest, now: float) -> list[Command]:
-        refusal = refusal_of(wanted)
+        refusal = _refusal(wanted)
         if refusal is not None:
             return [refused(request, refusal)]
         owner, home = request.session.owner, self._lanes[request.session.lane]
@@ -345,4 +350,11 @@ def _check_required_untrusted(c2s: opend.SubC2S | opend.SubEventContractC2S) -> 
 
 
 def _securities(items: Iterable[opend.Security]) -> tuple[Security, ...]:
-    return tuple((item.market, item.code) for item in items)
+    return tuple(dict.fromkeys((item.market, item.code) for item in items))
+
+
+def _refusal(wanted: SubRequest | RegRequest) -> str | None:
+    streams_named = len(wanted.securities) * len(wanted.sub_types)
+    if streams_named > STREAMS_MAX and not (isinstance(wanted, SubRequest) and wanted.unsub_all):
+        return f"securityList and subTypeList name {streams_named} streams, which is over {STREAMS_MAX}"
+    return refusal_of(wanted)
