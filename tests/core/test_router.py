@@ -39,6 +39,15 @@ def test_a_client_arrives() -> None:
     assert (session.ready, session.client_id, session.recv_notify) == (True, "me", True)
 
 
+def test_a_client_can_not_write_log_lines_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    play = Play()
+    c2s = opend.InitConnectC2S(clientID="a\n2026 INFO all is well", programmingLanguage="b\nso they say")
+    with caplog.at_level("DEBUG"):
+        play.send(play.session(1), 1001, encode(opend.InitConnectRequest(c2s=c2s)))
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+
+
 def test_a_json_client_arrives() -> None:
     play = Play()
     body = json.dumps({"c2s": {"clientVer": 300, "clientID": "me", "packetEncAlgo": -1}}).encode()

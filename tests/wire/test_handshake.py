@@ -111,6 +111,11 @@ def test_what_a_client_leaves_out(body: bytes) -> None:
     assert (hello.push_proto_fmt, hello.language) == (0, "")
 
 
+def test_what_a_client_calls_itself_is_cut() -> None:
+    hello = handshake.client_hello_untrusted(field(1, field(2, b"x" * 10**6) + field(6, b"y" * 10**6)), 0)
+    assert (hello.client_id, hello.language) == ("x" * handshake.NAME_SHOWN, "y" * handshake.NAME_SHOWN)
+
+
 @DETERMINISTIC
 @given(anything, st.integers(0, 255))
 def test_any_hello_is_read_or_refused(body: bytes, proto_fmt: int) -> None:

@@ -198,7 +198,7 @@ class Router:
         if hello.push_proto_fmt == ProtoFmt.JSON:
             session.lane = self.lanes.json.index
             commands += self.lanes.open(self.lanes.json, now)
-        log.info("%s: ready, version %d, %s", session, hello.client_ver, hello.language or "language not said")
+        log.info("%s: ready, version %d, language %r", session, hello.client_ver, hello.language)
         return [reply(request, body), UseRow(session), *commands]
 
     def _handle(self, request: Request, now: float, until: float | None = None) -> list[Command]:

@@ -35,6 +35,10 @@ KEEP_ALIVE_INTERVAL_S = 10
 from us."""
 
 
+NAME_SHOWN = 64
+"""Characters that are kept of what a client calls itself: it stands in every log line about it."""
+
+
 class State(enum.Enum):
     """A client connection."""
 
@@ -117,11 +121,11 @@ def client_hello_untrusted(body: bytes, proto_fmt: int) -> ClientHello:
     c2s = decode_untrusted(opend.InitConnectRequest, body, proto_fmt).c2s
     return ClientHello(
         client_ver=c2s.clientVer,
-        client_id=c2s.clientID,
+        client_id=c2s.clientID[:NAME_SHOWN],
         recv_notify=c2s.recvNotify,
         packet_enc_algo=c2s.packetEncAlgo if c2s.HasField("packetEncAlgo") else -1,
         push_proto_fmt=c2s.pushProtoFmt,
-        language=c2s.programmingLanguage,
+        language=c2s.programmingLanguage[:NAME_SHOWN],
     )
 
 
