@@ -596,7 +596,7 @@ cdef class Switch:
                     return events
 
     cdef object client_frame_untrusted(self, _Slot at, const Cut* cut, int64_t now_ns, bint queued):
-        """Pass one frame on, or make an event of it; `queued`: behind an event of the same chunk, whose turn is first."""
+        """Pass one frame on, or make an event of it. `queued`: an event of the same chunk has its turn before it."""
         cdef uint8_t cell = at.cells[proto_index(cut.header.proto_id)]
         cdef uint8_t action = cell & 3
         cdef _Link link

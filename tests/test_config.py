@@ -167,7 +167,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         [limits]
         in_flight = 8
         [timeouts]
-        reply_s = 5
+        reply_s = 11
         drain_s = 0.0
         [[upstreams]]
         name = "home"
@@ -195,7 +195,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         upstreams=(UpstreamConfig("home", "192.0.2.7:11111", "home.pem"),),
         listeners=(Listener((":33333",), ("home",), "hold"),),
         limits=Limits(in_flight=8),
-        timeouts=Timeouts(reply_s=5.0, drain_s=0.0),
+        timeouts=Timeouts(reply_s=11.0, drain_s=0.0),
     )
     check(config)
 

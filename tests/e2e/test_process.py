@@ -158,7 +158,7 @@ def test_before_opend_is_there_the_port_refuses_and_the_log_says_what_is_waited_
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with Opendmux("--upstream", address, "--listen", "127.0.0.1:0") as proxy:
-            proxy.wait_for_error(f"{address} .*refused.*waiting")
+            proxy.wait_for_error(f"{address}: .*refused.*waiting")
             assert not any("ready" in line for line in proxy.lines)
             assert proxy.stop() == 0
 

@@ -34,6 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
+        if words and not words[0].startswith("-"):
+            print(f"opendmux: no command is called {words[0]!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
+            return 2
         words.insert(0, "serve")
     args = _parser().parse_args(words)
     try:
@@ -41,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"opendmux: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before the signals were ours
+        return 128 + 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,11 +159,16 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face]) -> None:
         if face.reach.trade_name is not None:
             upstream += f"; trading at {face.reach.trade_name} alone"
         lines += [f"  clients    connect to {where}", f"  upstream   {upstream}"]
-    try_it = f"import futu; print(futu.OpenQuoteContext('127.0.0.1', {proxy.addresses[0].port}).get_global_state())"
+    first = proxy.addresses[0]
+    local = all(address.host == "::1" or address.host.startswith("127.") for address in proxy.addresses)
+    warning = "" if local else "WARNING, other machines can reach it: "
+    call = f"c = futu.OpenQuoteContext('{first.host}', {first.port}); print(c.get_global_state()); c.close()"
     lines += [
         f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}",
-        "  access     no keys: whoever reaches the port may do all that OpenD lets it do; keep it on this machine",
-        f'  try        python -c "{try_it}"',
+        f"  access     {warning}no keys: whoever reaches the port may do all that OpenD lets it do;",
+        "             keep it on this machine",
+        f'  try        python3 -c "import futu; {call}"',
         "  stop       Ctrl-C",
     ]
-    print("\n".join(lines), flush=True)
+    with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
+        print("\n".join(lines), flush=True)

@@ -23,7 +23,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "sim",
         help="run a simulated OpenD",
-        description="Run a simulated OpenD: prices, orders and accounts are made up, and the same for the same seed.",
+        description="Run a simulated OpenD: prices, orders and accounts are made up, and the same for the same seed. "
+        "The trade password is 123456.",
     )
     parser.add_argument(
         "--listen",

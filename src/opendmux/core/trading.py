@@ -162,7 +162,10 @@ class Trading:
             return [refused(request, f"{name} was not sent: {error}")]
         if real and not self._unlock.may_trade(request.session.owner):
             return [
-                refused(request, f"{name} was not sent: this program has not unlocked trading (unlock_trade) itself")
+                refused(
+                    request,
+                    f"{name} was not sent: this program has not unlocked trading (unlock_trade) since OpenD was locked",
+                )
             ]
 
         def then(outcome: Outcome, _now: float) -> list[Command]:

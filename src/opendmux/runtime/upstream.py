@@ -88,6 +88,12 @@ class UpstreamLink:
         self._outlet: Outlet | None = None
         self._drop: Callable[[str], None] | None = None
 
+    @property
+    def _name(self) -> str:
+        """What logs call it: OpenD's address, with the lane where it is not the usual one."""
+        lane = "" if self._lane.kind is LaneKind.MAIN else f" ({self._lane})"
+        return f"OpenD at {self._lane.upstream.address}{lane}"
+
     def flush(self) -> None:
         """See `LinkPort`."""
         if self._outlet is not None:
@@ -129,8 +135,8 @@ class UpstreamLink:
         now = trio.current_time()
         if reason != self._reason or now - at >= REPEAT_LOG_S:
             self._logged = (self._reason, now)
-            waiting = "reconnecting" if self.connects else "waiting for it; its clients have to wait"
-            log.warning("OpenD at %s (%s): %s; %s", self._lane.upstream.address, self._lane, self._reason, waiting)
+            waiting = "reconnecting" if self.connects else "waiting for it; until then clients are refused"
+            log.warning("%s: %s; %s", self._name, self._reason, waiting)
 
     async def _connect(self) -> trio.abc.Stream | None:
         try:
@@ -177,7 +183,7 @@ class UpstreamLink:
             self.state = LinkState.DOWN
             hub.link_gone(self.number)
             if was_ready and self._reason:
-                log.warning("OpenD at %s (%s): link lost: %s", self._lane.upstream.address, self._lane, self._reason)
+                log.warning("%s: link lost: %s", self._name, self._reason)
             if sock is not None:
                 sock.close()
             else:
@@ -201,8 +207,7 @@ class UpstreamLink:
         self.state = LinkState.READY
         self.connects += 1
         hub.switch.set_link_ready(self.number, True)
-        address, version = self._lane.upstream.address, identity.server_ver
-        log.info("OpenD at %s (%s) is ready, version %d", address, self._lane, version)
+        log.info("%s is ready, version %d", self._name, identity.server_ver)
         hub.execute(hub.router.link_up(self.number, trio.current_time()))
         self.flush()
         self.first_ready.set()
@@ -310,4 +315,6 @@ def _plain(error: BaseException) -> str:
         if inner is None:
             return str(error) or type(error).__name__
         error = inner
+    if isinstance(error, socket.gaierror):
+        return f"its name can't be resolved: {error.strerror}"
     return os.strerror(error.errno)
