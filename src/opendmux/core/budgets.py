@@ -128,7 +128,7 @@ class Budgets:
         ``owner``: whom fairness is kept between. ``priority``: a lower number goes first. ``give_up_at``: nothing
         leaves after it.
         """
-        line = self._lines.get(charge) or self._open_line(charge, now)
+        line = self._lines.get(charge) or self._open_line(charge)
         if line is None:
             return self._refuse(charge, self._limits[charge.budget].window_s)
         opens_at = line.opens_at()
@@ -203,11 +203,15 @@ class Budgets:
             if not line.idle(now)
         ]
 
-    def _open_line(self, charge: Charge, now: float) -> Line | None:
-        """None: there are too many in use."""
+    def _open_line(self, charge: Charge) -> Line | None:
+        """None: there are too many, and somebody waits in every one of them.
+
+        The window that was used longest ago is forgotten rather than anybody refused for it: account numbers are the
+        clients' to make up, and OpenD still counts for itself.
+        """
         while len(self._lines) >= self._lines_max:
-            longest_unused = next(iter(self._lines))
-            if not self._lines[longest_unused].idle(now):
+            longest_unused = next((charge for charge, line in self._lines.items() if not line.busy), None)
+            if longest_unused is None:
                 return None
             del self._lines[longest_unused]
         line = self._lines[charge] = Line(self._limits[charge.budget])

@@ -13,11 +13,14 @@ __all__ = [
     "TRADE_LINK",
     "action_of",
     "inspecting",
+    "is_trade",
     "open_row",
     "with_trade_link",
 ]
 
 TRADE_AREAS: Final = frozenset({"trade-read", "trade-write", "trade-sub", "unlock"})
+TRADE_IDS: Final = range(2000, 3000)
+"""OpenD's numbering; for ids that opendmux does not know."""
 TRADE_LINK: Final = 1
 """Index into a session's own link map; 0 is its home lane."""
 
@@ -35,12 +38,21 @@ def open_row(*, allow_unknown: bool) -> bytes:
 
 
 def with_trade_link(row: bytes) -> bytes:
-    """The row with every trade protocol on link index 1 of the session: where a group of OpenDs trades."""
+    """The row with every trade protocol on link index 1 of the session: where a group of OpenDs trades. Unknown ids,
+    where they are passed on, are shown to core, which goes by their number."""
     cells = bytearray(row)
+    if cells[0] & 3 == RequestAction.PASS:
+        cells[0] |= RequestAction.INSPECT
     for protocol in PROTOCOLS.values():
         if protocol.area in TRADE_AREAS:
             cells[protocol.index] |= TRADE_LINK << 4
     return bytes(cells)
+
+
+def is_trade(proto_id: int) -> bool:
+    """The call belongs to the OpenD that trades."""
+    protocol = PROTOCOLS.get(proto_id)
+    return proto_id in TRADE_IDS if protocol is None else protocol.area in TRADE_AREAS
 
 
 def inspecting(row: bytes, proto_ids: Iterable[int]) -> bytes:

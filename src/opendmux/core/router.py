@@ -26,12 +26,12 @@ from opendmux.wire import handshake
 from opendmux.wire.cipher import EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
-from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId, RequestAction
+from opendmux.wire.protocols import PUSH_IDS, ProtoId, RequestAction
 
 from .answers import failed, name_of, refused, reply, unavailable
 from .budgets import Waits, is_trade_write
 from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow
-from .gate import HANDSHAKE_ROW, TRADE_AREAS, action_of
+from .gate import HANDSHAKE_ROW, action_of, is_trade
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes, Waiting
 from .metering import Metering
@@ -232,8 +232,7 @@ class Router:
         ]
 
     def _lane_for(self, request: Request) -> Lane:
-        protocol = PROTOCOLS.get(request.proto_id)
-        if self.lanes.trade is not self.lanes.main and protocol is not None and protocol.area in TRADE_AREAS:
+        if self.lanes.trade is not self.lanes.main and is_trade(request.proto_id):
             return self.lanes.trade
         home = self.lanes[request.session.lane]
         if home.kind is not LaneKind.MAIN:
