@@ -154,8 +154,8 @@ def test_a_group_trades_again_when_its_first_member_is_back(stage: Stage) -> Non
     again = stage.stack.enter_context(Opendmux("sim", *address))
     control = Control(int(again.wait_for(r"control on \S+:(\d+)")[1]))
     stage.stack.callback(control.close)
-    while control.ask("report")["requests"].get("2008") is None:
-        pass  # the account list has been restored once it is there
+    while sum("(trade) is ready" in line for line in stage.proxy.errors) < 2:
+        control.ask("report")
     order = trader.ok("place_order", 1.0, 100, "HK.00700", "BUY", order_type="NORMAL", trd_env="SIMULATE")[0]
     trader.saw_push("order", lambda rows: rows[0]["order_id"] == order["order_id"])
     assert not set(TRADE_IDS) & set(second.control.ask("report")["requests"])
