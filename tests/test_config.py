@@ -132,6 +132,12 @@ def test_our_answer_comes_before_the_sdk_gives_up(value: float) -> None:
     check(Config(timeouts=Timeouts(reply_s=11.9)))
 
 
+@pytest.mark.parametrize("name", ["read_wait_s", "write_wait_s", "park_s"])
+def test_waiting_leaves_time_for_the_answer(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"timeouts\.{name} = 11: must be under timeouts\.reply_s = 11"):
+        check(Config(timeouts=Timeouts(**{name: 11.0})))
+
+
 @pytest.mark.parametrize("level", ["", "INFO", "warn", "trace"])
 def test_a_log_level_is_one_of_four(level: str) -> None:
     with pytest.raises(ConfigError, match=r"log_level = .*: must be one of debug, info, warning, error"):
@@ -167,7 +173,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         [limits]
         in_flight = 8
         [timeouts]
-        reply_s = 11
+        reply_s = 11.5
         drain_s = 0.0
         [[upstreams]]
         name = "home"
@@ -195,7 +201,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         upstreams=(UpstreamConfig("home", "192.0.2.7:11111", "home.pem"),),
         listeners=(Listener((":33333",), ("home",), "hold"),),
         limits=Limits(in_flight=8),
-        timeouts=Timeouts(reply_s=11.0, drain_s=0.0),
+        timeouts=Timeouts(reply_s=11.5, drain_s=0.0),
     )
     check(config)
 

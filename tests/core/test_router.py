@@ -47,11 +47,14 @@ def test_a_json_client_arrives() -> None:
     assert row == ("row", 1)
 
 
-def test_init_connect_again_gets_the_same_answer() -> None:
+def test_init_connect_again_gets_the_same_answer_and_changes_nothing() -> None:
     play = Play()
     session = play.client(1)
-    assert play.send(session, 1001, hello()) == [("reply", 1, 1001, play.serial, 0, "")]
-    assert session.ready
+    first = getattr(play.commands[0], "body", None)
+    other = hello(recv_notify=True, client_id="other", push_proto_fmt=1)
+    assert play.send(session, 1001, other) == [("reply", 1, 1001, play.serial, 0, "")]
+    assert getattr(play.commands[0], "body", b"") == first
+    assert (session.ready, session.client_id, session.recv_notify, session.lane) == (True, "test", False, 0)
 
 
 def test_keep_alive_is_answered_here_even_while_the_link_is_down() -> None:

@@ -186,6 +186,43 @@ def test_a_refused_part_takes_the_others_back(main_first: bool) -> None:
     assert held == [{1: [MICROSOFT]}, {}, {}, {}], "what it had before, and no more"
 
 
+def registration(*securities: tuple[int, str]) -> bytes:
+    c2s = opend.RegQotPushC2S(
+        securityList=[opend.Security(market=market, code=code) for market, code in securities],
+        subTypeList=[MINUTE],
+        isRegOrUnReg=True,
+    )
+    return encode(opend.RegQotPushRequest(c2s=c2s))
+
+
+def test_a_refused_registration_takes_back_the_part_that_succeeded() -> None:
+    play = conflicting()
+    b = play.router.sessions[2]
+    play.send(b, 3001, sub([APPLE], [MINUTE], session=3, register=None))
+    play.up(FIRST_EXTRA)
+    play.answer_all()
+    push = kline_push(*APPLE, kl_type=1, rehab_type=1)
+    assert play.push(3007, push, lane=FIRST_EXTRA) == []
+    (line,) = play.send(b, 3002, registration(APPLE, TENCENT))
+    assert line[:5] == ("reply", 2, 3002, play.serial, -1)
+    assert play.push(3007, push, lane=FIRST_EXTRA) == []
+    assert session_of(play, 2, FIRST_EXTRA) == [APPLE]
+
+
+def test_a_refused_registration_leaves_a_subscription_that_is_on_its_way() -> None:
+    play = conflicting()
+    b = play.router.sessions[2]
+    play.send(b, 3001, ALL)
+    play.up(FIRST_EXTRA)
+    play.answer_all()
+    play.send(b, 3001, sub([MICROSOFT], [MINUTE]))
+    subscribing = play.serial
+    assert play.send(b, 3002, registration(APPLE, MICROSOFT, TENCENT)) == []
+    play.answer_all()
+    assert play.answered[2, subscribing] == play.answered[2, play.serial] == 1
+    assert (session_of(play, 2, MAIN), session_of(play, 2, FIRST_EXTRA)) == ([MICROSOFT], [APPLE])
+
+
 def test_a_lane_that_can_not_be_made_refuses_the_whole_request() -> None:
     play = conflicting()
     b = play.router.sessions[2]

@@ -110,8 +110,13 @@ class Subscriptions:
         home = self._lanes[request.session.lane]
         by_lane = _grouped((self.holder(owner, key) or home, key) for key in keys)
         joint = Joint(request)
+
+        def held(lane: Lane, lane_keys: Sequence[StreamKey]) -> list[StreamKey]:
+            # A refusal takes registrations back, never a subscription that comes meanwhile.
+            return [key for key in lane_keys if lane.ledger.holds(owner, key)]
+
         parts = [
-            (lane, joint.part(lane, lane_keys), replace(wanted, securities=securities, sub_types=sub_types))
+            (lane, joint.part(lane, held(lane, lane_keys)), replace(wanted, securities=securities, sub_types=sub_types))
             for lane, lane_keys in by_lane.items()
             for securities, sub_types in products(lane_keys)
         ]

@@ -1,4 +1,4 @@
-"""Bugs found by review, second round."""
+"""What one client or one OpenD does must not hurt the others."""
 
 from __future__ import annotations
 
