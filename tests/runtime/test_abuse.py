@@ -13,6 +13,7 @@ from opendmux.config import Config, Timeouts
 from opendmux.runtime.server import Face, Proxy, run_proxy
 from opendmux.runtime.station import Reach
 from opendmux.wire.frame import Frame
+from opendmux.wire.messages import ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
@@ -102,3 +103,53 @@ async def test_a_client_that_reads_slowly_is_closed_at_a_frame_boundary() -> Non
             assert proxy.hub.torn == 0
             raw.close()
         nursery.cancel_scope.cancel(reason="test is over")
+
+
+async def test_one_clients_bad_account_does_not_cost_another_its_pushes(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        good, bad = await w.client(), await w.client()
+        await bad.request(2008, bodies.acc_push(666))
+        await good.request(2008, bodies.acc_push(1))
+        refused = ret_body(0, -1, "unknown account")
+        for _ in range(2):
+            await w.opend.reply(await w.opend.requests.receive(), refused)
+        w.opend.answers[2008] = lambda _frame: OK
+        with trio.move_on_after(1):
+            await w.opend.reply(await w.opend.requests.receive(), OK)
+        assert head(await bad.receive()).retType == -1
+        assert head(await good.receive()).retType == 0
+        await w.opend.push(2208, bodies.order_push(1))
+        assert (await good.receive()).proto_id == 2208
+
+
+async def test_an_order_whose_owner_has_gone_answers_nobody_else(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        gone = await w.client()
+        await gone.request(ORDER, bodies.trade_write(gone.conn_id, 1))
+        await gone.request(3004, b"\x0a\x00")
+        slot = next(iter(w.proxy.hub.clients))
+        await trio.testing.wait_all_tasks_blocked()
+        await trio.aclose_forcefully(gone.stream)
+        await trio.sleep(0.1)
+        heir = await w.client()
+        assert next(iter(w.proxy.hub.clients)) == slot
+        for frame in list(w.opend.log):
+            await w.opend.reply(frame, OK)
+        assert await heir.nothing_comes()
+        assert w.proxy.hub.switch.counters().pending == 0
+
+
+async def test_an_account_list_cut_off_by_an_outage_is_told_after_it(autojump_clock: MockClock) -> None:
+    """The Python SDK ignores the answer to 2008."""
+    async with world() as w:
+        client = await w.client()
+        await client.request(2008, bodies.acc_push(1))
+        await trio.testing.wait_all_tasks_blocked()
+        await w.opend.drop()
+        w.opend.answers[2008] = lambda _frame: OK
+        await trio.sleep(5)
+        assert head(await client.receive()).retType == -200
+        await w.opend.push(2208, bodies.order_push(1))
+        assert not await client.nothing_comes()
+        unions = [set(opend.SubAccPushRequest.FromString(b).c2s.accIDList) for b in w.opend.bodies(2008)]
+        assert unions[-1] == {1}

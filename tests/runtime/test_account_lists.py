@@ -47,4 +47,4 @@ async def test_after_a_time_out_nobody_knows_and_opend_is_told_again(autojump_cl
         assert late.retType == -100
         w.opend.answers[2008] = lambda frame: ret_body(frame.proto_fmt, 0)
         await b.call(2008, bodies.acc_push(1))
-        assert told(w) == [{1}, {2}, {1}]
+        assert told(w) == [{1}, {2}, {1, 2}], "what a asked for stays wanted"

@@ -68,7 +68,11 @@ class Trading:
     # -- 2008
 
     def sub_acc_push(self, request: Request) -> list[Command]:
-        """Trd_SubAccPush replaces this client's list; upstream is asked for the union when that is news to it."""
+        """Trd_SubAccPush replaces this client's list; upstream is asked for the union when that is news to it.
+
+        A refusal leaves the former list. Without a verdict the new one stays wanted, and OpenD is told again: the
+        Python SDK does not look at this answer, so nobody else would ever ask.
+        """
         wanted = frozenset(decode_untrusted(opend.SubAccPushRequest, request.body, request.proto_fmt).c2s.accIDList)
         owner = request.session.owner
         before = self._accounts.get(owner)
@@ -81,13 +85,20 @@ class Trading:
             ret_type, ret_msg = verdict(outcome)
             if ret_type == RetType.SUCCEED:
                 return [succeeded(request)]
-            if request.session.ready and self._accounts.get(owner) == wanted:
-                self._accounts.set(owner, before)
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
+            if ret_type not in UNDECIDED and request.session.ready and self._accounts.get(owner) == wanted:
+                self._accounts.set(owner, before)
             return [refused(request, ret_msg, ret_type)]
 
-        return [self._ask_union(union, then)]
+        def first(outcome: Outcome, now: float) -> list[Command]:
+            others = union - wanted - (self._confirmed or frozenset())
+            if verdict(outcome)[0] == RetType.FAILED and others and self._accounts.get(owner) == wanted:
+                # It was asked together with what another client had just named; that may be what OpenD refuses.
+                return [self._ask_union(self._accounts.union(), then)]
+            return then(outcome, now)
+
+        return [self._ask_union(union, first)]
 
     def close_owner(self, owner: int, *, link_ready: bool) -> list[Command]:
         """The owner is gone: its accounts leave the union."""
