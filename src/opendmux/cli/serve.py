@@ -57,9 +57,22 @@ def run(args: argparse.Namespace) -> int:
     logging.basicConfig(
         level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
+    _allow_open_files()
     import trio
 
     return trio.run(_serve, config, strict_exception_groups=True)
+
+
+def _allow_open_files() -> None:
+    """As many as the system lets us have: the usual soft limit of 1,024 would not take 1,000 clients."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # some systems allow less than they say
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _merge(config: Config, args: argparse.Namespace) -> Config:
