@@ -149,6 +149,18 @@ async def test_a_lane_that_cannot_be_made_is_a_clear_refusal_in_time(autojump_cl
         await ok(b, 3001, bodies.sub([TENCENT], [TICKER]))
 
 
+async def test_an_unsubscription_waits_behind_a_subscription_that_waits(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        agree(w)
+        a, b = await w.client(), await w.client()
+        await ok(a, 3001, bodies.sub([APPLE], [MINUTE], session=RTH))
+        await b.request(3001, bodies.sub([APPLE], [MINUTE], session=ALL))  # a lane has to be made for it
+        await b.request(3001, bodies.sub([APPLE], [MINUTE], subscribe=False, register=False))
+        assert [head(await b.receive()).retType for _ in range(2)] == [0, 0]
+        ledgers = [lane.ledger for lane in w.proxy.hub.router.lanes.all]
+        assert sum(len(ledger.owners_with_subscriptions()) for ledger in ledgers) == 1
+
+
 # -- JSON
 
 

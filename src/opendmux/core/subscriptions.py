@@ -293,11 +293,22 @@ class Subscriptions:
         home = self._lanes[request.session.lane]
         lanes = dict.fromkeys([home, *self._lanes.wanted()])
         parts = [(lane, joint.part(lane)) for lane in lanes]
-        return [
-            command
-            for lane, part in parts
-            for command in lane.quotes.subscribe(request.session.owner, wanted, part, now)
-        ]
+        return [command for lane, part in parts for command in self._leave(lane, request, wanted, part, now)]
+
+    def _leave(self, lane: Lane, request: Request, wanted: SubRequest, part: Part, now: float) -> list[Command]:
+        """Unsubscribe on one lane, behind what this client still waits to subscribe there."""
+        owner = request.session.owner
+        if not any(waiting.session is request.session for waiting in lane.waiting):
+            return lane.quotes.subscribe(owner, wanted, part, now)
+        lane.waiting.append(
+            Waiting(
+                until=now + self._open_s,
+                session=request.session,
+                go=lambda later: lane.quotes.subscribe(owner, wanted, part, later),
+                give_up=lambda later: part.ended(RetType.SUCCEED, "", (), later),
+            )
+        )
+        return []
 
 
 def _one(sub_type: int) -> Callable[[Request], list[StreamKey]]:
