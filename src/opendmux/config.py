@@ -87,8 +87,8 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a trade write may wait for one: an older order may not be what its owner wants any more."""
     connect_s: float = 10.0
     """TCP connect to upstream, and the wait for its InitConnect reply."""
-    replay_s: float = 30.0
-    """Restoring the subscriptions after a reconnect."""
+    replay_s: float = 25.0
+    """Restoring the subscriptions after a reconnect: before OpenD misses our KeepAlive, after 30 s."""
     backoff_first_s: float = 0.5
     """Wait after the first failed attempt to reach upstream; doubled each time, with jitter."""
     backoff_max_s: float = 15.0

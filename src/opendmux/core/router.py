@@ -342,10 +342,13 @@ class Router:
         commands += lane.quotes.link_lost(lane.upstream.absence(now), now)
         outcome = Outcome(b"", ProtoFmt.PROTOBUF, Failure.LOST)
         for then, request in pending:
-            if then is not None:
-                commands += then(outcome, now)
-            elif request is not None:
-                commands += self.passed_reply(index, request, outcome, now)
+            try:
+                if then is not None:
+                    commands += then(outcome, now)
+                elif request is not None:
+                    commands += self.passed_reply(index, request, outcome, now)
+            except Exception:
+                log.exception("a crash over a request that was cut off; the others get their answers")
         if was_ready:
             commands += self._outages.begun(lane, now)
         return commands
