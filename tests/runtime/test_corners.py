@@ -527,6 +527,22 @@ async def test_ticks_that_clients_have_seen_do_not_come_again_after_an_outage(au
         assert (await client.receive()).body == ticks(2)
 
 
+async def test_ticks_that_cannot_be_read_do_no_harm_when_the_link_is_lost(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        agree(w)
+        w.opend.answers[BASIC_QOT] = lambda _frame: OK
+        client = await w.client()
+        await ok(client, 3001, bodies.sub([TENCENT], [TICKER]))
+        security = bodies.security(*TENCENT)
+        damaged = bodies.response(b"\x0a" + bytes([len(security)]) + security + b"\x12\x02\x10\xff")
+        await w.opend.push(3011, damaged)
+        assert (await client.receive()).body == damaged
+        await w.opend.drop()
+        await trio.sleep(5)
+        assert w.opend.connections == 2
+        await ok(client, BASIC_QOT, b"\x0a\x00")
+
+
 # -- real sockets
 
 

@@ -11,6 +11,7 @@ without upstream being asked and without the others seeing it twice.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
@@ -252,7 +253,9 @@ class Pushes:
         """
         for key, frame in self._latest.items():
             if key.sub_type == streams.TICKER and key.space is Space.QOT:
-                self._seen[key] = _ticks_of(frame)
+                # Routing looked at the security alone; what is wrong with the ticks themselves shows only here.
+                with contextlib.suppress(RemoteProtocolError):
+                    self._seen[key] = _ticks_of(frame)
         self._latest.clear()
         self._calculations.clear()
 
