@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
 from opendmux.wire.messages import head_untrusted, ret_body
 from opendmux.wire.protocols import PROTOCOLS, WRITE_IDS
 
 from .commands import Failure, Outcome, Reply, Request
+from .denial import Denial, DenialKind
 
-__all__ = ["failed", "failure_body", "name_of", "refused", "reply", "succeeded", "unavailable", "verdict"]
+__all__ = ["denied", "failed", "failure_body", "name_of", "refused", "reply", "succeeded", "unavailable", "verdict"]
 
 
 def name_of(proto_id: int) -> str:
@@ -39,9 +42,15 @@ def refused(request: Request, ret_msg: str, ret_type: int = RetType.FAILED) -> R
     return reply(request, ret_body(request.proto_fmt, ret_type, ret_msg))
 
 
+def denied(request: Request, denial: Denial, ret_type: int = RetType.FAILED) -> Reply:
+    """The gate or the gateway turns the request away; nothing was sent."""
+    return replace(refused(request, denial.text, ret_type), denial=denial)
+
+
 def unavailable(request: Request, absence: str) -> Reply:
     """The link is down: nothing was sent."""
-    return refused(request, f"{absence}; this request was not sent", RetType.DISCONNECT)
+    text = f"{absence}; this request was not sent"
+    return denied(request, Denial(DenialKind.UNAVAILABLE, "upstream", text), RetType.DISCONNECT)
 
 
 def failure_body(proto_id: int, proto_fmt: int, failure: Failure) -> bytes:
@@ -63,8 +72,16 @@ def failure_body(proto_id: int, proto_fmt: int, failure: Failure) -> bytes:
 
 
 def failed(request: Request, failure: Failure) -> Reply:
-    """`failure_body` as the answer to ``request``."""
-    return reply(request, failure_body(request.proto_id, request.proto_fmt, failure))
+    """`failure_body` as the answer to ``request``.
+
+    A write that was cut off is no denial: to a caller that retries what is "unavailable" it would be an invitation to
+    place the order twice.
+    """
+    answer = reply(request, failure_body(request.proto_id, request.proto_fmt, failure))
+    kind = DenialKind.TIMEOUT if failure is Failure.TIMEOUT else DenialKind.UNAVAILABLE
+    if kind is DenialKind.UNAVAILABLE and request.proto_id in WRITE_IDS:
+        return answer
+    return replace(answer, denial=Denial(kind, "upstream", head_untrusted(answer.body, answer.proto_fmt)[1]))
 
 
 def verdict(outcome: Outcome) -> tuple[int, str]:

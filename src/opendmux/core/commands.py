@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from .denial import Denial
 from .identity import Session
 
 __all__ = [
@@ -36,6 +37,8 @@ class Request:
     proto_fmt: int
     serial_no: int
     body: bytes
+    until: float | None = None
+    """When its owner must have an answer, where the client said so; None: the usual time."""
 
 
 class Failure(enum.Enum):
@@ -66,6 +69,9 @@ class Reply:
     proto_fmt: int
     serial_no: int
     body: bytes
+    denial: Denial | None = None
+    """Why it was turned away, for transports that say it in other words than ``body`` does. None: OpenD's answer, or
+    one in its place."""
 
 
 @dataclass(frozen=True, slots=True)

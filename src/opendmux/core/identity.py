@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from opendmux.wire.handshake import Identity, State
 from opendmux.wire.secure import ServerSide
 
+from .keys import Key
+
 __all__ = ["Session", "Upstream"]
 
 
@@ -33,6 +35,8 @@ class Session:
     on_outage: str = "hold"
     """``hold`` or ``close``: what this client sees when OpenD goes away."""
     state: State = State.NEW
+    key: Key | None = None
+    """Whose it is; None where no keys are configured: it may do what OpenD lets it do."""
     client_id: str = ""
     recv_notify: bool = False
     lane: int = 0

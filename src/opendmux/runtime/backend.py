@@ -1,0 +1,76 @@
+"""What the faces that are not OpenD's own protocol (gRPC, HTTP) need of the proxy, and nothing more.
+
+All calls are made from Trio's thread and none of them waits. A caller is a key's session: all connections that show
+the same key share it, with its subscriptions, limits and streams. It lives as long as somebody is attached, and a
+grace after that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from opendmux.core.denial import Denial
+from opendmux.core.events import PushEvent
+
+__all__ = ["Answer", "Backend", "Caller", "PushStream"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a request ended: OpenD's answer, or a denial (then ``body`` is still a whole Response that says so)."""
+
+    ret_type: int
+    ret_msg: str
+    body: bytes
+    denial: Denial | None = None
+
+
+class PushStream(Protocol):
+    """One open stream of pushes. It has an outbox of its own: quotes are conflated in it, fills and ticks are not."""
+
+    wakeups: trio.MemoryReceiveChannel[None]
+    """Gets an item when there may be something to take, or the stream has ended."""
+
+    def take(self, limit: int) -> list[PushEvent]:
+        """Whole events, oldest first: about ``limit`` bytes, at least one when there is any. [] = nothing now."""
+
+    @property
+    def ended(self) -> Denial | None:
+        """Why nothing more will come (too slow, key revoked, drain); what was queued before is still to be taken.
+        None: it goes on."""
+
+    def close(self) -> None:
+        """The client has gone. Idempotent."""
+
+
+class Caller(Protocol):
+    """A key's session as one connection sees it."""
+
+    @property
+    def key_id(self) -> str:
+        """For logs; ``anonymous`` where no keys are configured."""
+
+    def request(
+        self, proto_id: int, body: bytes, *, until: float | None, answer: Callable[[Answer], None]
+    ) -> Callable[[], None]:
+        """Ask. ``answer`` is called exactly once, maybe before this returns. ``until``: Trio time at which the client
+        gives up, None = the usual time. Returns what to call when nobody wants the answer any more; ``answer`` is not
+        called after that, and what has been sent upstream stays sent."""
+
+    def open_stream(self) -> PushStream | Denial:
+        """A stream of everything that the key may see."""
+
+    def detach(self) -> None:
+        """The connection does not use this caller any more. Idempotent."""
+
+
+class Backend(Protocol):
+    """The way in."""
+
+    def admit(self, bearer: str | None, *, iface: str, peer: str, peer_host: str) -> Caller | Denial:
+        """Who this is. ``bearer``: the plaintext key, None when the client showed none. ``iface``: ``grpc`` or
+        ``http``. To be called once per connection and key, and again for each request only when the key differs."""
