@@ -39,6 +39,8 @@ class Request:
     body: bytes
     until: float | None = None
     """When its owner must have an answer, where the client said so; None: the usual time."""
+    peer: str = ""
+    """Which of a caller's connections it came by; empty where the session has only one."""
 
 
 class Failure(enum.Enum):
