@@ -83,7 +83,8 @@ def test_each_damage_has_its_name() -> None:
     assert damage([a, b, other.add(event(9))]) == (3, Damage.REPLACED)
     assert damage([line_of(note(BEGINS), 1, WALL, "f" * 64)]) == (1, Damage.REPLACED)
     assert damage([a, b, c[:50]]) == (3, Damage.TORN)
-    assert damage([a, b, c[:-1]]) == (3, Damage.EDITED)
+    assert damage([a, b, c[:-1]]) == (3, Damage.TORN)
+    assert damage([a, b, c[:-1].replace(b"order", b"Order")]) == (3, Damage.EDITED)
 
 
 def test_a_line_edited_with_a_new_hash_shows_at_the_next_one() -> None:

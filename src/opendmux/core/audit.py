@@ -10,7 +10,7 @@ A key's plaintext never gets in: whatever looks like one is masked in every text
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -158,7 +158,7 @@ def hash_of_line(line: bytes) -> str | None:
 
 def timestamp_of(wall: float) -> str:
     """RFC 3339 in UTC with microseconds: ``2026-11-21T09:30:00.000125Z``."""
-    moment = datetime.datetime.fromtimestamp(wall, datetime.UTC)
+    moment = dt.datetime.fromtimestamp(wall, dt.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
