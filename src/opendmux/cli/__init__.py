@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import bench, serve, sim
+from . import audit, bench, serve, sim
 
-__all__ = ["bench", "main", "serve", "sim"]
+__all__ = ["audit", "bench", "main", "serve", "sim"]
 
-COMMANDS = {"serve": serve, "sim": sim, "bench": bench}
+COMMANDS = {"serve": serve, "sim": sim, "bench": bench, "audit": audit}
 
 EPILOG = """\
 examples:
