@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import Final
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.wire.frame import RetType
-from opendmux.wire.messages import decode_untrusted, encode, ret_body, to_client
+from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.messages import decode_untrusted, encode, numbered_untrusted, ret_body, to_client
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
@@ -45,6 +45,9 @@ __all__ = ["STREAMS_MAX", "Subscriptions"]
 STREAMS_MAX: Final = 10_000
 """Streams (securities x sub types) in one request: five times OpenD's largest quota. A list is short on the wire, their
 product is not, and everybody waits while it is looked at."""
+
+KLINE_SOURCES: Final[Mapping[str, int]] = {"EC_KlineSource_None": 0, "EC_KlineSource_OrderBookYes": 1}
+"""EC_KlineSource, the one enum field among these requests: in JSON it may come by name."""
 
 
 class Subscriptions:
@@ -81,7 +84,10 @@ class Subscriptions:
 
     def sub_event_contract(self, request: Request, now: float) -> list[Command]:
         """Qot_SubEventContract: the same for event contracts, a namespace of its own."""
-        c2s = decode_untrusted(opend.SubEventContractRequest, request.body, request.proto_fmt).c2s
+        body = request.body
+        if request.proto_fmt == ProtoFmt.JSON:
+            body = numbered_untrusted(body, ("c2s", "klineSource"), KLINE_SOURCES)
+        c2s = decode_untrusted(opend.SubEventContractRequest, body, request.proto_fmt).c2s
         _check_required_untrusted(c2s)
         wanted = SubRequest(
             space=Space.EVENT_CONTRACT,
