@@ -4,6 +4,7 @@ PacketID."""
 from __future__ import annotations
 
 import logging
+import math
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import ProtoFmt, RetType
@@ -102,7 +103,12 @@ class Trading:
 
     def close_owner(self, owner: int, *, link_ready: bool) -> list[Command]:
         """The owner is gone: its accounts leave the union."""
-        if not self._accounts.set(owner, ()) or not link_ready:
+        if not self._accounts.set(owner, ()):
+            return []
+        if not link_ready:
+            # A new connection is told the union anyway. One that is just being restored has perhaps been told the old
+            # one: it hears of the change as soon as it is ready.
+            self._again_at = -math.inf
             return []
         return [self._tell(self._accounts.union())]
 
