@@ -30,7 +30,7 @@ from opendmux.wire.protocols import PUSH_IDS, ProtoId, RequestAction
 
 from .answers import failed, name_of, refused, reply, unavailable
 from .budgets import Waits, is_trade_write
-from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow
+from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
 from .gate import HANDSHAKE_ROW, action_of, is_trade
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes, Waiting
@@ -69,6 +69,7 @@ class Policy:
     extra_lanes: int = 4
     budgets: bool = True
     coalesce: bool = True
+    retry_reads: bool = False
     reply_s: float = 11.0
     waits: Waits = field(default_factory=Waits)
 
@@ -84,13 +85,16 @@ class Router:
         """Add to ``now`` for UTC seconds; kept right by runtime."""
         self.unlock = Unlock(policy.unlock)
         self.lanes = Lanes(address, self.sessions, self.unlock, extra=policy.extra_lanes, trade_address=trade_address)
-        self.subscriptions = Subscriptions(self.lanes, open_s=policy.park_s)
         self.metering = Metering(
             self.lanes,
             budgets=policy.budgets,
             coalesce=policy.coalesce,
             reply_s=policy.reply_s,
             waits=policy.waits,
+            again=self._again if policy.retry_reads else None,
+        )
+        self.subscriptions = Subscriptions(
+            self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
         self._outages = Outages(self.sessions)
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
@@ -204,6 +208,8 @@ class Router:
     def _handle(self, request: Request, now: float, until: float | None = None) -> list[Command]:
         """``until``: when its owner must have an answer, for what has waited already; None: the usual time from now
         on."""
+        if until is not None:
+            request = replace(request, until=until)
         action = action_of(request.session.row, request.proto_id)
         if action is RequestAction.DENY:
             if request.proto_id in PUSH_IDS:
@@ -221,8 +227,7 @@ class Router:
         return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
 
     def _metered(self, commands: list[Command], now: float, until: float | None) -> list[Command]:
-        if until is not None:
-            commands = [replace(one, until=until) if isinstance(one, Forward) else one for one in commands]
+        commands = in_time(commands, until)
         if not self.metering.on:
             return commands
         return [
@@ -267,6 +272,22 @@ class Router:
             )
             return []
         return [unavailable(request, lane.upstream.absence(now))]
+
+    def _again(self, request: Request, lane_index: int, until: float) -> list[Command]:
+        """A read was cut off: it waits for the lane and is sent once more."""
+        session, lane = request.session, self.lanes[lane_index]
+        if not session.ready or session.on_outage == "close":
+            return [failed(request, Failure.LOST)]
+        second = replace(request, repeated=True)
+        lane.waiting.append(
+            Waiting(
+                until,
+                session,
+                lambda later: self._handle(second, later, until),
+                lambda _later: [failed(request, Failure.LOST)],
+            )
+        )
+        return []
 
     @staticmethod
     def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:

@@ -22,7 +22,7 @@ from opendmux.wire.protocols import ProtoId
 
 from . import streams
 from .answers import failed, refused, reply, verdict
-from .commands import Ask, Command, Failure, Outcome, Request, UseRow
+from .commands import Ask, Command, Failure, Outcome, Request, UseRow, in_time
 from .gate import inspecting
 from .identity import Session
 from .joint import NOBODY, Joint, Part, products
@@ -53,10 +53,14 @@ KLINE_SOURCES: Final[Mapping[str, int]] = {"EC_KlineSource_None": 0, "EC_KlineSo
 class Subscriptions:
     """Handlers of subscription requests; each returns what is to be done."""
 
-    def __init__(self, lanes: Lanes, *, open_s: float) -> None:
+    def __init__(self, lanes: Lanes, *, open_s: float, reply_s: float, fence: Callable[[int], None]) -> None:
         self._lanes = lanes
         self._open_s = open_s
         """How long a request may wait for a lane that is being made."""
+        self._reply_s = reply_s
+        """How long it may take in all."""
+        self._fence = fence
+        """See `Metering.fence`."""
 
     # -- the four requests
 
@@ -233,7 +237,12 @@ class Subscriptions:
                 # The ledger's own words say who is in the way and when to try again.
                 lane = home
             placed.setdefault(lane, []).append(key)
-        joint = Joint(request, gather=lambda later: self._gather(owner, placed, wanted, later))
+
+        def gather(later: float) -> list[Command]:
+            self._fence(request.proto_id)
+            return self._gather(owner, placed, wanted, later)
+
+        joint = Joint(request, gather)
         commands = self._watch_data_calls(request.session, placed)
         pieces = [(lane, joint.part(lane, lane_keys), lane_keys) for lane, lane_keys in placed.items()]
         for lane, part, lane_keys in pieces:
@@ -276,14 +285,14 @@ class Subscriptions:
 
     def _start(self, lane: Lane, request: Request, piece: SubRequest, part: Part, now: float) -> list[Command]:
         """Hand one piece to its lane, now or when the lane is there."""
-        owner = request.session.owner
+        owner, until = request.session.owner, self._until(request, now)
         if lane.upstream.ready or (lane.wanted and not lane.opening):
             return lane.quotes.subscribe(owner, piece, part, now)
         lane.waiting.append(
             Waiting(
                 until=now + self._open_s,
                 session=request.session,
-                go=lambda later: lane.quotes.subscribe(owner, piece, part, later),
+                go=lambda later: in_time(lane.quotes.subscribe(owner, piece, part, later), until),
                 give_up=lambda later: part.ended(
                     RetType.DISCONNECT,
                     f"no further connection to OpenD could be made: {lane.upstream.absence(later)}",
@@ -294,6 +303,9 @@ class Subscriptions:
         )
         return self._lanes.open(lane, now)
 
+    def _until(self, request: Request, now: float) -> float:
+        return now + self._reply_s if request.until is None else request.until
+
     def _unsubscribe(self, request: Request, wanted: SubRequest, now: float) -> list[Command]:
         joint = Joint(request)
         home = self._lanes[request.session.lane]
@@ -303,14 +315,14 @@ class Subscriptions:
 
     def _leave(self, lane: Lane, request: Request, wanted: SubRequest, part: Part, now: float) -> list[Command]:
         """Unsubscribe on one lane, behind what this client still waits to subscribe there."""
-        owner = request.session.owner
+        owner, until = request.session.owner, self._until(request, now)
         if not any(waiting.session is request.session for waiting in lane.waiting):
             return lane.quotes.subscribe(owner, wanted, part, now)
         lane.waiting.append(
             Waiting(
                 until=now + self._open_s,
                 session=request.session,
-                go=lambda later: lane.quotes.subscribe(owner, wanted, part, later),
+                go=lambda later: in_time(lane.quotes.subscribe(owner, wanted, part, later), until),
                 give_up=lambda later: part.ended(RetType.SUCCEED, "", (), later),
             )
         )
