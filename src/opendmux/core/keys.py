@@ -53,7 +53,7 @@ class KeyLimits:
     """None: no limit. An empty set: nothing is allowed."""
 
     allowed_markets: frozenset[str] | None = None
-    """Such as ``HK`` and ``US``."""
+    """Such as ``HK`` and ``US``: names of core/markets.py, with those that they cover."""
     allowed_symbols: frozenset[str] | None = None
     """Such as ``HK.00700``."""
     allowed_trd_sides: frozenset[str] | None = None
@@ -78,6 +78,9 @@ class Key:
     """Machine ids from which the key may be used; None: any; empty: none, the key is frozen."""
     allowed_acc_ids: frozenset[int] | None = None
     """None: all accounts of OpenD; empty: none."""
+    allowed_card_nums: frozenset[str] | None = None
+    """A second limit on accounts, by cardNum or uniCardNum of Trd_GetAccList: both must allow an account. A number
+    can't be turned into an account without that list, so an account that is in no known list is refused."""
     created_at: float | None = None
     """UTC seconds, like ``expires_at``."""
     expires_at: float | None = None
