@@ -90,10 +90,6 @@ _COVERS: Final[Mapping[str, tuple[str, ...]]] = {
     "CC": ("CRYPTO",),
     "PREDICTION": ("EC",),
     "EC": ("PREDICTION",),
-    "FUTURES_SIMULATE_HK": ("HK", "HK_FUTURE"),
-    "FUTURES_SIMULATE_US": ("US",),
-    "FUTURES_SIMULATE_SG": ("SG",),
-    "FUTURES_SIMULATE_JP": ("JP",),
 }
 
 
