@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
+from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.cipher import EncAlgo, conn_secrets
@@ -28,9 +28,10 @@ from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
 from opendmux.wire.protocols import PUSH_IDS, ProtoId, RequestAction
 
-from .answers import failed, name_of, refused, reply, unavailable
+from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits, is_trade_write
 from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow
+from .denial import Denial, DenialKind
 from .gate import HANDSHAKE_ROW, action_of, is_trade
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes, Waiting
@@ -143,7 +144,12 @@ class Router:
         answer_fmt = event.proto_fmt if known_fmt else ProtoFmt.PROTOBUF
         request = Request(session, event.proto_id, answer_fmt, event.serial_no, event.body)
         if event.kind == TOO_LARGE:
-            return [refused(request, "the body is longer than this proxy accepts"), _end(session, "frame too large")]
+            when = "" if session.ready else " before InitConnect"
+            text = f"the body is longer than this proxy accepts{when}"
+            return [refused(request, text), _end(session, "frame too large")]
+        if event.kind == NO_ROOM:
+            busy = Denial(DenialKind.LIMIT, "memory", NO_ROOM_TEXT)
+            return [*([denied(request, busy)] if event.proto_id else []), _end(session, NO_ROOM_TEXT)]
         if event.kind == BAD_SHA1:
             if not session.ready:
                 # Most likely RSA: an error reply could not be read by such a client, and would end it for good.
