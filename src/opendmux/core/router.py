@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
+from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.frame import ProtoFmt
@@ -29,7 +29,7 @@ from opendmux.wire.protocols import ProtoId, RequestAction
 
 from .access import Access
 from .accountgate import AccountGate
-from .answers import denied, failed, name_of, refused, reply, unavailable
+from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits, is_trade_write
 from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
 from .denial import Denial, DenialKind
@@ -219,7 +219,12 @@ class Router:
         answer_fmt = event.proto_fmt if known_fmt else ProtoFmt.PROTOBUF
         request = Request(session, event.proto_id, answer_fmt, event.serial_no, event.body)
         if event.kind == TOO_LARGE:
-            return [refused(request, "the body is longer than this proxy accepts"), end(session, "frame too large")]
+            when = "" if session.ready else " before InitConnect"
+            text = f"the body is longer than this proxy accepts{when}"
+            return [refused(request, text), end(session, "frame too large")]
+        if event.kind == NO_ROOM:
+            busy = Denial(DenialKind.LIMIT, "memory", NO_ROOM_TEXT)
+            return [*([denied(request, busy)] if event.proto_id else []), end(session, NO_ROOM_TEXT)]
         if event.kind == BAD_SHA1:
             if not session.ready:
                 # Most likely RSA: an error reply could not be read by such a client, and would end it for good.

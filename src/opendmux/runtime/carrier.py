@@ -56,6 +56,7 @@ class Carrier:
         self.config = config
         self.switch = Switch(
             max_client_body=limits.client_body_bytes,
+            client_body_total=limits.client_body_total_bytes,
             max_upstream_body=limits.upstream_body_bytes,
             link_high_water=limits.link_high_water_bytes,
             outbox_high_water=limits.outbox_high_water_bytes,
@@ -93,6 +94,8 @@ class Carrier:
         """Set by the server: start the task that keeps a lane's link."""
         self.close_lane: Callable[[int], None] = lambda _lane: None
         """Set by the server: end that task."""
+        self.handshake_body = min(limits.handshake_body_bytes, limits.client_body_bytes)
+        """Largest body of a client that is not ready, in bytes."""
         self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
         self._waiting = trio.lowlevel.ParkingLot()
 
@@ -187,6 +190,8 @@ class Carrier:
         self.switch.set_link(session.slot, 0, session.lane)
         self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade.index)
         self.switch.set_row(session.slot, session.row)
+        if session.ready:
+            self.switch.set_max_body(session.slot, self.config.limits.client_body_bytes)
 
     def witness(self, command: Witness) -> None:
         """The audit's hook. An unknown outcome is a warning."""

@@ -75,6 +75,7 @@ class Hub(Carrier):
             max_in_flight=self.config.limits.in_flight,
             outbox_limit=self.config.limits.outbox_bytes,
         )
+        self.switch.set_max_body(slot, self.handshake_body)
         session = Session(
             owner=self._next_owner,
             slot=slot,
