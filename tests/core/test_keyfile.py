@@ -142,6 +142,7 @@ def test_a_byte_order_mark_and_no_keys() -> None:
 def test_a_market_stands_for_its_other_names() -> None:
     markets = read_key(allowed_markets=["CN", "CRYPTO"]).limits.allowed_markets
     assert markets == frozenset({"CN", "SH", "SZ", "CRYPTO", "CC"})
+    assert read_key(allowed_markets=["SH", "CC"]).limits.allowed_markets == frozenset({"SH", "CC"}), "not the other way"
 
 
 # -- what is refused
@@ -182,6 +183,10 @@ BAD_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"allowed_markets": "HK"}, "allowed_markets must be a list of texts, or null for no limit, not 'HK'"),
     ({"allowed_markets": ["hk"]}, "allowed_markets names 'hk', which is not a market; did you mean 'HK'?"),
     ({"allowed_markets": ["MARS"]}, "allowed_markets names 'MARS', which is not a market; there are HK, HK_FUTURE, US"),
+    (
+        {"allowed_markets": ["HK", "FUTURES"]},
+        "allowed_markets names 'FUTURES', which does not say where a security is listed; name HK, US, SG or JP instead",
+    ),
     ({"allowed_markets": [None]}, "allowed_markets must be a list of texts, or null for no limit, not a list"),
     ({"allowed_symbols": ["00700"]}, "allowed_symbols names '00700', which is not MARKET.CODE, like HK.00700"),
     ({"allowed_symbols": ["HK."]}, "allowed_symbols names 'HK.', which is not MARKET.CODE, like HK.00700"),

@@ -33,7 +33,6 @@ from opendmux.native import (
     NATIVE,
     Switch,
 )
-from opendmux.wire.frame import RetType
 
 from .ports import Client, LinkPort
 from .work import Work
@@ -182,12 +181,12 @@ class Carrier:
         self.switch.set_row(session.slot, session.row)
 
     def witness(self, command: Witness) -> None:
-        """The audit's hook: how a trade write ended. An unknown outcome is a warning."""
-        level = logging.WARNING if command.ret_type == RetType.UNKNOWN else logging.INFO
+        """The audit's hook. An unknown outcome is a warning."""
+        level = logging.WARNING if command.outcome == "unknown" else logging.INFO
         request = command.request
-        audit.log(
-            level, "%s: %s retType %d %s", request.session, name_of(request.proto_id), command.ret_type, command.note
-        )
+        audit.log(level, "%s: %s %s %s", request.session, name_of(request.proto_id), command.outcome, command.note)
+        if command.reply is not None:
+            self._reply(command.reply)
 
     def push(self, commands: Iterable[Push]) -> None:
         """Fan pushes out. Never waits: a client that can't take more is ended, the others don't notice."""
