@@ -8,6 +8,7 @@ conflates and is bounded, like that of any client.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 from collections.abc import Callable
@@ -323,10 +324,8 @@ class _Stream:
 
     def flush(self) -> None:
         """See `Client`."""
-        try:
+        with contextlib.suppress(trio.WouldBlock):  # it has not yet looked since the last time
             self._wake.send_nowait(None)
-        except trio.WouldBlock:
-            pass  # it has not yet looked since the last time
 
     def take_reply(self, _reply: Reply) -> bool:
         """See `Client`. Replies go to the desk."""

@@ -20,6 +20,7 @@ import sys
 import trio
 
 from opendmux.config import OnOutage
+from opendmux.core.commands import Reply
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.secure import ServerSide
 
@@ -85,6 +86,10 @@ class TcpSession:
         self._outlet.flush()
         if self._outlet.broken or self._draining:
             self._outlet.wake()
+
+    def take_reply(self, _reply: Reply) -> bool:
+        """See `Client`. Its replies go through the outbox."""
+        return False
 
     def pause(self) -> None:
         """See `Client`."""
