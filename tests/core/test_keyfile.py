@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -329,6 +330,21 @@ FIELD_NAMES = (*Record.__struct_fields__, *LimitsRecord.__struct_fields__)
 @given(st.dictionaries(st.sampled_from(FIELD_NAMES), JSON_VALUE, max_size=4))
 def test_any_value_in_any_field_is_taken_or_refused_in_one_sentence(fields: dict[str, Any]) -> None:
     taken_or_refused(file_of(raw_key(**fields)))
+
+
+# -- the page for users
+
+PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*FIELD_NAMES, *ALL_SCOPES, *ALL_MARKETS, *TRD_SIDES.values()])
+def test_every_name_is_explained(name: str) -> None:
+    assert f"`{name}`" in PAGE
+
+
+def test_the_file_of_the_page_is_good() -> None:
+    example = PAGE.partition("```json\n")[2].partition("```")[0]
+    assert list(parse(example.encode(), "keys.md").keyring.keys) == ["bot"]
 
 
 # -- writing
