@@ -28,6 +28,7 @@ ELSEWHERE: dict[str, str] = {
     "core/identity.py": "data; its one text is in tests/core/test_router_link.py",
     "core/joint.py": "the parts of a request: tests/core/test_subscriptions_lanes.py",
     "core/keyrecord.py": "one key of the file: tests/core/test_keyfile.py",
+    "core/keyvalues.py": "the fields of one key: tests/core/test_keyfile.py",
     "core/lanes.py": "tests/core/test_subscriptions_lanes.py",
     "core/markets.py": "tables; tests/core/test_keyfile.py reads names through them",
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -142,6 +143,7 @@ def test_a_byte_order_mark_and_no_keys() -> None:
 def test_a_market_stands_for_its_other_names() -> None:
     markets = read_key(allowed_markets=["CN", "CRYPTO"]).limits.allowed_markets
     assert markets == frozenset({"CN", "SH", "SZ", "CRYPTO", "CC"})
+    assert read_key(allowed_markets=["SH", "CC"]).limits.allowed_markets == frozenset({"SH", "CC"}), "not the other way"
 
 
 # -- what is refused
@@ -182,6 +184,10 @@ BAD_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"allowed_markets": "HK"}, "allowed_markets must be a list of texts, or null for no limit, not 'HK'"),
     ({"allowed_markets": ["hk"]}, "allowed_markets names 'hk', which is not a market; did you mean 'HK'?"),
     ({"allowed_markets": ["MARS"]}, "allowed_markets names 'MARS', which is not a market; there are HK, HK_FUTURE, US"),
+    (
+        {"allowed_markets": ["HK", "FUTURES"]},
+        "allowed_markets names 'FUTURES', which does not say where a security is listed; name HK, US, SG or JP instead",
+    ),
     ({"allowed_markets": [None]}, "allowed_markets must be a list of texts, or null for no limit, not a list"),
     ({"allowed_symbols": ["00700"]}, "allowed_symbols names '00700', which is not MARKET.CODE, like HK.00700"),
     ({"allowed_symbols": ["HK."]}, "allowed_symbols names 'HK.', which is not MARKET.CODE, like HK.00700"),
@@ -324,6 +330,21 @@ FIELD_NAMES = (*Record.__struct_fields__, *LimitsRecord.__struct_fields__)
 @given(st.dictionaries(st.sampled_from(FIELD_NAMES), JSON_VALUE, max_size=4))
 def test_any_value_in_any_field_is_taken_or_refused_in_one_sentence(fields: dict[str, Any]) -> None:
     taken_or_refused(file_of(raw_key(**fields)))
+
+
+# -- the page for users
+
+PAGE = (Path(__file__).parents[2] / "docs" / "keys.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", [*FIELD_NAMES, *ALL_SCOPES, *ALL_MARKETS, *TRD_SIDES.values()])
+def test_every_name_is_explained(name: str) -> None:
+    assert f"`{name}`" in PAGE
+
+
+def test_the_file_of_the_page_is_good() -> None:
+    example = PAGE.partition("```json\n")[2].partition("```")[0]
+    assert list(parse(example.encode(), "keys.md").keyring.keys) == ["bot"]
 
 
 # -- writing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from opendmux.core.keyimport import differences
@@ -10,8 +11,6 @@ from opendmux.core.keys import ALL_SCOPES
 
 
 def record(*, scopes: list[str] | None = None, **fields: object) -> Record:
-    import msgspec
-
     raw = {"id": "bot", "hash": "a" * 64, "scopes": ["acc:read", "admin"] if scopes is None else scopes, **fields}
     return msgspec.convert(raw, Record)
 
@@ -62,6 +61,6 @@ def test_scopes() -> None:
     assert [one.field for one in strict] == ["scopes", "strict_unlock"]
     reader = differences([record(scopes=["qot:read"])])
     assert [one.here for one in reader] == [
-        "changing watch lists and price reminders (3214, 3220, 3309) needs qot:write",
+        "changing watch lists, price reminders and option alerts (3214, 3220, 3309) needs qot:write",
         "1006, 1008 and 1009 need admin",
     ]

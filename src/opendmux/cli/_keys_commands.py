@@ -35,7 +35,8 @@ THIS: Final = "this"
 
 def add(args: argparse.Namespace) -> int:
     """Make a key."""
-    from opendmux.core.keyrecord import record_of, utc_text
+    from opendmux.core.keyrecord import record_of
+    from opendmux.core.keyvalues import utc_text
     from opendmux.runtime.keystore import update
 
     now = time.time()
@@ -81,7 +82,7 @@ def rotate(args: argparse.Namespace) -> int:
     """Give a key a new plaintext."""
     import msgspec
 
-    from opendmux.core.keyrecord import utc_text
+    from opendmux.core.keyvalues import utc_text
     from opendmux.runtime.keystore import update
 
     now = time.time()
@@ -205,7 +206,7 @@ def _load(path: Path) -> Loaded:
 
 
 def _record(records: Sequence[Record], key_id: str, path: Path) -> Record:
-    from opendmux.core.keyrecord import nearest
+    from opendmux.core.keyvalues import nearest
 
     for record in records:
         if record.id == key_id:
@@ -217,7 +218,7 @@ def _shown(record: Record, now: float) -> dict[str, object]:
     """All that may be seen of a key: no hash, in no form."""
     import msgspec
 
-    from opendmux.core.keyrecord import seconds_of, utc_text
+    from opendmux.core.keyvalues import seconds_of, utc_text
 
     def moment(name: str) -> float | None:
         value = getattr(record, name)
@@ -280,7 +281,7 @@ def _duration(text: str, what: str) -> float:
 
 def _moment(text: str, now: float, what: str) -> float:
     """UTC seconds of a duration from now, or of an ISO date or time."""
-    from opendmux.core.keyrecord import seconds_of
+    from opendmux.core.keyvalues import seconds_of
 
     if re.fullmatch(r"\d+[a-z]?", text, re.ASCII):
         return now + _duration(text, what)

@@ -15,8 +15,9 @@ import msgspec
 
 from opendmux.errors import ConfigError
 
-from .keyrecord import Record, digest_in, key_of, nearest, record_of, seconds_of
+from .keyrecord import Record, digest_in, key_of, record_of
 from .keys import Key, Keyring
+from .keyvalues import nearest, seconds_of
 
 __all__ = ["VERSION", "KeyFile", "dump", "parse", "place_of"]
 

@@ -124,7 +124,7 @@ def _of_scopes(record: Record) -> Iterator[Difference]:
         yield Difference(
             record.id,
             "scopes",
-            "changing watch lists and price reminders (3214, 3220, 3309) needs qot:write",
+            "changing watch lists, price reminders and option alerts (3214, 3220, 3309) needs qot:write",
             "qot:read is enough for it",
             looser=False,
         )
