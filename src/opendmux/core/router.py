@@ -33,7 +33,7 @@ from .budgets import Waits, is_trade_write
 from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
 from .gate import HANDSHAKE_ROW, action_of, is_trade
 from .identity import Session
-from .lanes import Lane, LaneKind, Lanes, Waiting
+from .lanes import Lane, Lanes, Waiting
 from .metering import Metering
 from .outages import Outages
 from .replies import EDITORS
@@ -96,7 +96,7 @@ class Router:
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
-        self._outages = Outages(self.sessions)
+        self._outages = Outages(self.sessions, self.lanes)
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
             ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
@@ -200,8 +200,7 @@ class Router:
         session.settled_at = now + SETTLE_S
         commands: list[Command] = []
         if hello.push_proto_fmt == ProtoFmt.JSON:
-            session.lane = self.lanes.json.index
-            commands += self.lanes.open(self.lanes.json, now)
+            commands += self.lanes.home_json(session, now)
         log.info("%s: ready, version %d, language %r", session, hello.client_ver, hello.language)
         return [reply(request, body), UseRow(session), *commands]
 
@@ -238,11 +237,8 @@ class Router:
 
     def _lane_for(self, request: Request) -> Lane:
         if self.lanes.trade is not self.lanes.main and is_trade(request.proto_id):
-            return self.lanes.trade
-        home = self.lanes[request.session.lane]
-        if home.kind is not LaneKind.MAIN:
-            return home
-        return self.subscriptions.lane_of_data_untrusted(request) or home
+            return self.lanes.trade_of(request.session)
+        return self.subscriptions.lane_of_data_untrusted(request) or self.lanes[request.session.lane]
 
     def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
         session = request.session

@@ -192,14 +192,11 @@ class Subscriptions:
         """Where this subscription belongs; None when the pool is used up. Changes nothing."""
         held = self.holder(owner, key)
         candidates = [held] if held is not None else [home]
-        candidates += [lane for lane in self._lanes.extras if lane.wanted and lane is not held]
-        # A JSON client can't be served by an extra lane: their pushes are protobuf.
-        usable = candidates[:1] if home.kind is LaneKind.JSON else candidates
-        for lane in usable:
+        extras = [lane for lane in self._lanes.extras if lane.wanted and lane.push_fmt is home.push_fmt]
+        candidates += [lane for lane in extras if lane is not held]
+        for lane in candidates:
             if lane.ledger.fits(owner, key, options):
                 return lane
-        if home.kind is LaneKind.JSON:
-            return None
         return next((lane for lane in self._lanes.extras if not lane.wanted), None)
 
     def lane_of_data_untrusted(self, request: Request) -> Lane | None:
@@ -301,7 +298,7 @@ class Subscriptions:
                 ),
             )
         )
-        return self._lanes.open(lane, now)
+        return self._lanes.open(lane, now, self._lanes[request.session.lane].push_fmt)
 
     def _until(self, request: Request, now: float) -> float:
         return now + self._reply_s if request.until is None else request.until
