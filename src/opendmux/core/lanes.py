@@ -66,8 +66,6 @@ class Lane:
     ) -> None:
         self.index = index
         self.kind = kind
-        self.push_fmt = ProtoFmt.JSON if kind in (LaneKind.JSON, LaneKind.JSON_TRADE) else ProtoFmt.PROTOBUF
-        """Of its pushes; an EXTRA lane's is set anew whenever it is made."""
         self.upstream = Upstream(address)
         self.wanted = kind in (LaneKind.MAIN, LaneKind.TRADE)
         """A link is kept for it."""
@@ -80,8 +78,15 @@ class Lane:
         self.ledger = Ledger()
         self.accounts = Accounts()
         self.pushes = Pushes(index, self.accounts, sessions, self.ledger)
+        if kind in (LaneKind.JSON, LaneKind.JSON_TRADE):
+            self.pushes.push_fmt = ProtoFmt.JSON
         self.quotes = Quotes(index, self.ledger, self.pushes)
         self.trading = Trading(index, self.accounts, unlock)
+
+    @property
+    def push_fmt(self) -> ProtoFmt:
+        """Of its pushes; an EXTRA lane's is set anew whenever it is made."""
+        return self.pushes.push_fmt
 
     @property
     def trades(self) -> bool:
@@ -138,7 +143,7 @@ class Lanes:
         if lane.wanted:
             return []
         if push_fmt is not None:
-            lane.push_fmt = push_fmt
+            lane.pushes.push_fmt = push_fmt
         lane.wanted = lane.opening = True
         lane.ever_ready = False
         lane.upstream.down_since = now

@@ -33,7 +33,8 @@ pushes that never come; believing it absent could cost quota for ever.
 
 *The link.* `link_lost` ends what waits (-200); owners keep what they hold. Until `replay`, subscribing is refused
 (-200), unsubscribing and registering are local. `replay` asks for the union again. What OpenD refuses then is still
-held, is listed by `refused` and asked for again by `due`, in ever smaller messages.
+held, is listed by `refused` and asked for again by `due`, in ever smaller messages. A stream that was refused alone
+and repeatedly is `hopeless`: the caller, who can find out whether OpenD is logged in at all, may `give_up`.
 
 Not handled here: limits per owner or in total, requests while two connections ("lanes") exist, rights.
 """
@@ -194,6 +195,16 @@ class Ledger:
     def next_due(self) -> float | None:
         """When to call `due`. Changes with every other call."""
         return self._upstream.next_due()
+
+    def hopeless(self) -> list[StreamKey]:
+        """Of the `refused`, what OpenD has refused alone and more than once."""
+        return [key for key in self.refused() if self._upstream.streams[key].hopeless]
+
+    def give_up(self, now: float) -> Actions:
+        """Nobody holds the hopeless streams any more; `Actions.dropped` says who did. The next subscriber asks anew."""
+        out = Actions()
+        self._operations.give_up(self.hopeless(), out)
+        return self._swept(now, out)
 
     # -- who gets what ----------------------------------------------------------------------------------------------
 

@@ -11,10 +11,9 @@ import logging
 from collections.abc import Mapping
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import build_frame
 from opendmux.wire.frame import RetType
 from opendmux.wire.handshake import State
-from opendmux.wire.messages import decode_untrusted, encode, to_client
+from opendmux.wire.messages import decode_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
@@ -71,9 +70,8 @@ class Outages:
 
     def _status(self, lane: Lane, *, qot_logined: bool, trd_logined: bool, now: float) -> list[Command]:
         status = opend.NotifyConnectStatus(qotLogined=qot_logined, trdLogined=trd_logined)
-        message = opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=CONN_STATUS, connectStatus=status))
-        frame = build_frame(ProtoId.NOTIFY, lane.push_fmt, 0, to_client(message, lane.push_fmt))
-        return list(lane.pushes.to_owners(self._listeners(lane), frame, now))
+        s2c = opend.NotifyS2C(type=CONN_STATUS, connectStatus=status)
+        return list(lane.pushes.notify(self._listeners(lane), s2c, now))
 
     def _listeners(self, lane: Lane) -> list[int]:
         return [s.owner for s in self._sessions.values() if s.recv_notify and self._uses(s, lane)]
