@@ -58,7 +58,6 @@ class Stream:
         "holders",
         "hopeless",
         "key",
-        "lane",
         "leave_tries",
         "limit",
         "not_before",
@@ -76,7 +75,6 @@ class Stream:
         self.key = key
         self.options = options
         """In use upstream; what the holders want while it is not there."""
-        self.lane = 0
         self.state = ABSENT
         self.call: Call | None = None
         """The one call in flight about this stream; there are never two."""

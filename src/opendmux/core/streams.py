@@ -281,8 +281,6 @@ class UpstreamSub:
     """Empty when no sub type is a K line, in an UNSUBSCRIBE, and among event contracts."""
     options: Options = PLAIN_OPTIONS
     first_push: bool = False
-    lane: int = 0
-    """Which upstream connection; there is one today."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from . import streams
+from ._ledger_products import products
 from .answers import failed, refused, reply, verdict
 from .commands import Ask, Command, Failure, Outcome, Request, UseRow, in_time
 from .gate import inspecting
 from .identity import Session
-from .joint import NOBODY, Joint, Part, products
+from .joint import NOBODY, Joint, Part
 from .lanes import Lane, LaneKind, Lanes, Waiting
 from .streams import (
     REHAB_FORWARD,
@@ -243,7 +244,7 @@ class Subscriptions:
         commands = self._watch_data_calls(request.session, placed)
         pieces = [(lane, joint.part(lane, lane_keys), lane_keys) for lane, lane_keys in placed.items()]
         for lane, part, lane_keys in pieces:
-            shapes = list(products(lane_keys))
+            shapes = products(lane_keys)
             part.expect(len(shapes))
             for securities, sub_types in shapes:
                 piece = replace(wanted, securities=securities, sub_types=sub_types)
