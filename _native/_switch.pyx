@@ -33,8 +33,8 @@ from _pending cimport (
 )
 from _wire cimport (
     HEADER_LEN, N_PROTOCOLS, PROTO_KIND, SHA1_LEN, WIRE_NEED_MORE, WIRE_OK, WIRE_TOO_LARGE, Buffer, Cursor, Header,
-    buffer_append, buffer_consume, buffer_fit, buffer_free, buffer_reserve, buffer_size, buffer_start, buffer_trim, left,
-    load_u32, proto_index, read_header, sha1_digest, sha1_init, write_header,
+    buffer_append, buffer_consume, buffer_fit, buffer_free, buffer_reserve, buffer_size, buffer_start, buffer_trim,
+    left, load_u32, proto_index, read_header, sha1_digest, sha1_init, write_header,
 )
 
 from collections import deque
@@ -1123,13 +1123,13 @@ cdef class Switch:
                         if whole is None:
                             whole = PyBytes_FromStringAndSize(<const char*> view.buf, view.len)
                         taken = self.conflate(at, key, whole)
-                    self.pushes_out += taken
                     if not taken:
                         overflowed.append(at.number)
                     elif lane_sendable(&at.lane) > 0 or (lane_is_empty(&at.lane) and at.conflating is not None):
                         ready.append(at.number)
             finally:
                 self.busy = False
+            self.pushes_out += <uint64_t> (PyList_GET_SIZE(targets) - PyList_GET_SIZE(overflowed))
             return answer
         finally:
             PyBuffer_Release(&view)

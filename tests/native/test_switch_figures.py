@@ -24,6 +24,8 @@ from tests.native.switch_kit import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.native.switch_kit import NewSwitch
 
 pytest_plugins = ("tests.native.switch_fixtures",)
@@ -157,7 +159,7 @@ def test_overflows(new_switch: NewSwitch) -> None:
     bench = Bench(new_switch(), outbox_limit=100)
     bench.feed(frame())
     full = frame(PUSH, 0, bytes(56))
-    refused = [
+    refused: list[Callable[[], object]] = [
         lambda: bench.switch.append(bench.slot, full),
         lambda: bench.switch.reply(bench.slot, PASSED, 0, 1, b""),
         lambda: bench.switch.fan_out([bench.slot], full, None),
