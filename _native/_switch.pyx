@@ -204,6 +204,10 @@ cdef class _Slot:
     cdef int64_t outbox_bytes(self) noexcept:
         return <int64_t> lane_size(&self.lane) + self.conflating_bytes
 
+    cdef void note_first(self, int64_t size) noexcept:
+        """An empty outbox takes this frame."""
+        self.oversize = size if size > self.outbox_limit else 0
+
 
 @cython.final
 cdef class _Link:
@@ -1040,7 +1044,7 @@ cdef class Switch:
         if at.truncated:
             return False
         if used == replaced:
-            at.oversize = size if size > at.outbox_limit else 0
+            at.note_first(size)
             return True
         if growth <= 0:
             return True
@@ -1180,6 +1184,7 @@ cdef class Switch:
     def release(self, int64_t slot, int64_t ticket, frame):
         cdef _Slot at
         cdef size_t hole
+        cdef bint is_first
         cdef Py_buffer view
         PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
         try:
@@ -1189,10 +1194,13 @@ cdef class Switch:
             hole = lane_find_hole(&at.lane, <uint64_t> ticket)
             if hole == at.lane.n_holes:
                 return False
+            is_first = at.outbox_bytes() == 0
             # No bound is asked: the frame was in memory before, in the hands of who held it.
             if not lane_fill_hole(&at.lane, hole, <const uint8_t*> view.buf, <size_t> view.len):
                 raise MemoryError
             self.outbox_used += view.len
+            if is_first:
+                at.note_first(view.len)
             return True
         finally:
             PyBuffer_Release(&view)
