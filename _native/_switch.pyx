@@ -1181,6 +1181,9 @@ cdef class Switch:
     def hold(self, int64_t slot):
         return self.hold_in(self.slot_at(slot))
 
+    def held(self, int64_t slot):
+        return self.slot_at(slot).lane.n_holes
+
     def release(self, int64_t slot, int64_t ticket, frame):
         cdef _Slot at
         cdef size_t hole

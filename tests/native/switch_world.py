@@ -469,6 +469,7 @@ class World:
         for slot in self.clients:
             self.twins.in_flight(slot)
             self.twins.out_to_boundary(slot)
+            self.twins.held(slot)
             self.twins.row_epoch(slot)
         assert counters.outbox_bytes == sum(self.twins.out_bytes(slot) for slot in self.clients)
         for link in range(len(self.asked)):

@@ -342,6 +342,19 @@ def test_closing_with_open_tickets_gives_all_back(bench: Bench) -> None:
     assert bench.switch.counters().outbox_bytes == 0
 
 
+def test_open_tickets_are_counted(bench: Bench) -> None:
+    assert bench.switch.held(bench.slot) == 0
+    first, second = bench.switch.hold(bench.slot), bench.switch.hold(bench.slot)
+    assert bench.switch.held(bench.slot) == 2
+    bench.switch.release(bench.slot, second, SMALL)
+    assert bench.switch.held(bench.slot) == 1
+    bench.switch.release(bench.slot, first, b"")
+    assert bench.switch.held(bench.slot) == 0
+    bench.switch.hold(bench.slot)
+    bench.switch.out_truncate(bench.slot)
+    assert bench.switch.held(bench.slot) == 0
+
+
 def test_tickets_of_all_slots_are_different(bench: Bench) -> None:
     slots = [bench.slot, bench.open(), bench.open()]
     tickets = [bench.switch.hold(slot) for slot in slots * 3]

@@ -250,6 +250,20 @@ async def test_a_drain_waits_for_an_order_that_waits_for_its_window(autojump_clo
         assert [(await client.receive()).serial_no for _ in serials] == serials
 
 
+async def test_a_drain_waits_for_a_reply_that_is_held_back(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        client = await w.client()
+        hub = w.proxy.hub
+        (slot,) = hub.clients
+        ticket = hub.switch.hold(slot)
+        w.proxy.stop()
+        assert await client.nothing_comes()
+        assert hub.switch.release(slot, ticket, build_frame(2202, 0, 7, OK))
+        hub.clients[slot].flush()
+        assert (await client.receive()).serial_no == 7
+        assert await client.read_to_the_end() == 0
+
+
 async def test_a_drain_waits_for_shared_reads(autojump_clock: MockClock) -> None:
     async with world() as w:
         a, b = await w.client(), await w.client()

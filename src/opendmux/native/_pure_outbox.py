@@ -93,6 +93,9 @@ class Outbox:
         if not self.truncated:
             self._lane.append(ticket)
 
+    def held(self) -> int:
+        return sum(isinstance(item, int) for item in self._lane)
+
     def release(self, ticket: int, frame: bytes) -> bool:
         """No bound is asked: the frame was in memory before, in the hands of who held it."""
         if ticket not in self._lane:

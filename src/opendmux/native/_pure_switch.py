@@ -539,6 +539,9 @@ class Switch:
         at.outbox.hold(self._last_ticket)
         return self._last_ticket
 
+    def held(self, slot: int) -> int:
+        return self._slot(slot).outbox.held()
+
     def release(self, slot: int, ticket: int, frame: Buffer) -> bool:
         at = self._slot(slot)
         return at.outbox.release(ticket, checked_frame(frame) if bytes(frame) else b"")

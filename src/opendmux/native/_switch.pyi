@@ -301,8 +301,11 @@ class Switch:
         """
     def hold(self, slot: int) -> int:
         """A placeholder at the end of the ordered lane; returns its ticket. What comes after it waits behind it."""
+    def held(self, slot: int) -> int:
+        """Placeholders that are not filled yet."""
     def release(self, slot: int, ticket: int, frame: Buffer) -> bool:
-        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known (slot closed and reused).
+        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known: the slot was closed and
+        reused, or its outbox truncated. What may be sent now is the caller's to flush.
 
         No bound is asked: the frame was in memory before, in the hands of who held it.
         """
