@@ -163,6 +163,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     with the time to come back, instead of being refused by OpenD."""
     coalesce: bool = True
     """Ask identical reads that are in flight once."""
+    retry_reads: bool = False
+    """Send a read that was cut off by the loss of the connection to OpenD once more when it is back, if that is within
+    the usual time of a reply; a trade write never. The cost: all reads are then looked at one by one instead of being
+    passed on by the native code, and each is kept in memory until it is answered."""
     allow_unknown: bool = False
     """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
     log_level: str = "info"

@@ -58,7 +58,7 @@ def refused(request: Request, ret_msg: str, ret_type: int = RetType.FAILED) -> R
 
 def denied(request: Request, denial: Denial, ret_type: int = RetType.FAILED) -> Reply:
     """The gate or the gateway turns the request away; nothing was sent."""
-    return replace(refused(request, denial.text, ret_type), denial=denial)
+    return replace(refused(request, denial.text, ret_type), denial=denial, request=request)
 
 
 def unavailable(request: Request, absence: str) -> Reply:

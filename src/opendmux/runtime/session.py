@@ -21,6 +21,7 @@ import trio
 
 from opendmux.config import OnOutage
 from opendmux.core.answers import NO_ROOM_TEXT
+from opendmux.core.commands import Reply
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.secure import ServerSide
 
@@ -88,6 +89,10 @@ class TcpSession:
         self._outlet.flush()
         if self._outlet.broken or self._draining:
             self._outlet.wake()
+
+    def take_reply(self, _reply: Reply) -> bool:
+        """See `Client`. Its replies go through the outbox."""
+        return False
 
     def pause(self) -> None:
         """See `Client`."""
