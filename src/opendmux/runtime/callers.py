@@ -195,7 +195,9 @@ class _Desk:
         if self.gone:
             return Denial(DenialKind.UNAUTHENTICATED, "ended", "the session of this key has ended")
         if len(self.streams) >= STREAMS_MAX:
-            return Denial(DenialKind.LIMIT, "streams", f"this key has {STREAMS_MAX} push streams open; no more are allowed")
+            return Denial(
+                DenialKind.LIMIT, "streams", f"this key has {STREAMS_MAX} push streams open; no more are allowed"
+            )
         stream = _Stream(self._hub, self, digest)
         self.streams[stream.slot] = stream
         self._list_streams()
