@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
     "SIM",
+    "SIMULATED",
     "Address",
     "Config",
     "Limits",
@@ -37,6 +38,8 @@ SDK_TIMEOUT_S: Final = 12.0
 """The Python SDK's wait for a reply."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
+SIMULATED: Final = "SIMULATED"
+"""What banner, logs and readiness call it."""
 
 
 OnOutage = Literal["hold", "close"]

@@ -8,6 +8,7 @@ conflates and is bounded, like that of any client.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import logging
 from collections.abc import Callable
@@ -20,7 +21,6 @@ from opendmux.core.answers import verdict
 from opendmux.core.commands import Outcome, Reply, Request
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.events import PushEvent, event_of
-from opendmux.core.identity import Session
 from opendmux.core.keys import Scopes
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
 from opendmux.wire.handshake import State
@@ -77,7 +77,7 @@ class Callers:
     def tidy(self, now: float) -> None:
         """Let go of sessions that nobody has used for a while."""
         for name, desk in list(self._desks.items()):
-            if desk.gone or desk.unused_since is not None and now - desk.unused_since >= GRACE_S:
+            if desk.gone or (desk.unused_since is not None and now - desk.unused_since >= GRACE_S):
                 del self._desks[name]
                 desk.leave("unused")
 
@@ -324,10 +324,8 @@ class _Stream:
 
     def flush(self) -> None:
         """See `Client`."""
-        try:
+        with contextlib.suppress(trio.WouldBlock):  # it has not yet looked since the last time
             self._wake.send_nowait(None)
-        except trio.WouldBlock:
-            pass  # it has not yet looked since the last time
 
     def take_reply(self, _reply: Reply) -> bool:
         """See `Client`. Replies go to the desk."""
