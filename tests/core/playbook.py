@@ -110,7 +110,8 @@ def hello(*, recv_notify: bool = False, enc: int = -1, client_id: str = "test", 
 
 
 class Play:
-    """``ready`` False: the MAIN lane has been up, and is down now. ``metered``: budgets and shared reads are on."""
+    """``ready`` False: the MAIN lane has been up, and is down now. ``metered``: budgets and shared reads are on.
+    ``retry_reads``: as in the configuration; the play shows core every frame that it is told to send anyway."""
 
     def __init__(
         self,
@@ -120,6 +121,7 @@ class Play:
         unlock: Mode = "shared",
         extra_lanes: int = 2,
         metered: bool = False,
+        retry_reads: bool = False,
     ) -> None:
         self.now = START
         row = open_row(allow_unknown=allow_unknown)
@@ -130,6 +132,7 @@ class Play:
             extra_lanes=extra_lanes,
             budgets=metered,
             coalesce=metered,
+            retry_reads=retry_reads,
         )
         self.router = Router(ADDRESS, policy)
         self.waiting: list[Sent] = []

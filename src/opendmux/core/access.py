@@ -13,6 +13,7 @@ from typing import Final
 from .denial import Denial, DenialKind
 from .identity import Session
 from .keys import ALL_SCOPES, KEY_PREFIX, Key, Keyring, Scopes, digest_of
+from .tally import Tally
 
 __all__ = ["ANONYMOUS", "Access", "Admitted"]
 
@@ -45,6 +46,7 @@ class Access:
         self, keyring: Keyring | None = None, *, machine_id: str = "", insecure_allow_trading: bool = False
     ) -> None:
         self.keyring = keyring
+        self.tally = Tally()
         self._machine_id = machine_id
         self._anonymous = replace(ANONYMOUS, scopes=frozenset(ALL_SCOPES)) if insecure_allow_trading else ANONYMOUS
 
@@ -68,9 +70,17 @@ class Access:
             key, digest = self.keyring.find(plaintext, wall), digest_of(plaintext)
         if key is None:
             return _unauthenticated("invalid", "the key is not known here, or it has expired")
-        if key.allowed_machines is not None and not (local and self._machine_id in key.allowed_machines):
-            return Denial(DenialKind.PERMISSION, "machine", "the key may not be used from this machine")
-        return Admitted(key, digest)
+        return self.machine_denial(key, local=local) or Admitted(key, digest)
+
+    def machine_denial(self, key: Key, *, local: bool) -> Denial | None:
+        """Why the key may not be used from there: which machine another one is can't be checked."""
+        if key.allowed_machines is None or (local and self._machine_id in key.allowed_machines):
+            return None
+        return Denial(DenialKind.PERMISSION, "machine", "the key may not be used from this machine")
+
+    def digest_ended(self, digest: bytes, wall: float) -> bool:
+        """A plaintext that was good has been revoked, or has expired."""
+        return self.keyring is not None and self.keyring.find_digest(digest, wall) is None
 
     def still(self, session: Session, wall: float) -> Key | None:
         """The key of a session that was admitted with one, as it is now; None when it has ended."""

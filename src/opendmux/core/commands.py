@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from .denial import Denial
@@ -25,6 +25,7 @@ __all__ = [
     "Then",
     "UseRow",
     "Witness",
+    "in_time",
 ]
 
 
@@ -41,6 +42,8 @@ class Request:
     """When its owner must have an answer, where the client said so; None: the usual time."""
     peer: str = ""
     """Which of a caller's connections it came by; empty where the session has only one."""
+    repeated: bool = False
+    """It has been sent once already, on a connection that was lost before the answer."""
 
 
 class Failure(enum.Enum):
@@ -102,6 +105,8 @@ class Ask:
     proto_id: int
     body: bytes
     then: Then
+    until: float | None = None
+    """When the client it is made for must have an answer; None: the usual time from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +169,10 @@ class Close:
 Command: TypeAlias = Reply | Forward | Ask | Push | Witness | UseRow | OpenLane | CloseLane | Close
 Then: TypeAlias = Callable[[Outcome, float], "list[Command]"]
 """Called once with the outcome and the time; returns what is to be done next."""
+
+
+def in_time(commands: Iterable[Command], until: float | None) -> list[Command]:
+    """The commands with this as the time by which what is sent upstream must be answered; None changes nothing."""
+    if until is None:
+        return list(commands)
+    return [replace(one, until=until) if isinstance(one, Forward | Ask) else one for one in commands]

@@ -53,7 +53,7 @@ class KeyLimits:
     """None: no limit. An empty set: nothing is allowed."""
 
     allowed_markets: frozenset[str] | None = None
-    """Such as ``HK`` and ``US``: names of core/markets.py, with those that they cover."""
+    """Such as ``HK`` and ``US``: names of core/markets.py, with those that they stand for."""
     allowed_symbols: frozenset[str] | None = None
     """Such as ``HK.00700``."""
     allowed_trd_sides: frozenset[str] | None = None

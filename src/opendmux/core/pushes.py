@@ -266,6 +266,15 @@ class Pushes:
                 pushes.append(Push(slots, frame, None))
         return pushes
 
+    def greeting(self, session: Session, slot: int) -> list[Push]:
+        """The newest known frames of all that the session gets, for a stream of it that begins."""
+        return [
+            Push([slot], frame, key)
+            for key, frame in self._latest.items()
+            if session.owner in self._ledger.audience(*key)
+            and self._visibility.of([session], proto_id_of(frame), (key.market, key.code))
+        ]
+
     def drop(self, keys: Sequence[PushKey]) -> None:
         """These streams are over; what was kept of them is old."""
         for key in keys:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
+from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.frame import ProtoFmt
@@ -30,9 +30,9 @@ from opendmux.wire.protocols import ProtoId, RequestAction
 from . import logins
 from .access import Access
 from .accountgate import AccountGate
-from .answers import denied, failed, name_of, refused, reply, unavailable
+from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits, is_trade_write
-from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, UseRow
+from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
 from .denial import Denial, DenialKind
 from .entry import SETTLE_S, Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
@@ -45,7 +45,7 @@ from .replies import EDITORS
 from .roster import Roster
 from .subscriptions import Subscriptions
 from .unlock import Mode, Unlock
-from .visibility import Filtered, Visibility
+from .visibility import Visibility
 
 __all__ = ["PARKED_IDS", "Policy", "Router"]
 
@@ -76,6 +76,7 @@ class Policy:
     extra_lanes: int = 4
     budgets: bool = True
     coalesce: bool = True
+    retry_reads: bool = False
     reply_s: float = 11.0
     waits: Waits = field(default_factory=Waits)
 
@@ -90,10 +91,8 @@ class Router:
         *,
         trade_address: str | None = None,
         access: Access | None = None,
-        filtered: Filtered = lambda _scope, _key_id, _streams: None,
     ) -> None:
-        """``access``: who may come in; None: everybody, as with OpenD. ``filtered``: counts pushes that a key kept from
-        its streams."""
+        """``access``: who may come in; None: everybody, as with OpenD."""
         self.policy = policy
         self.access = access or Access()
         self.sessions: dict[int, Session] = {}
@@ -105,20 +104,23 @@ class Router:
             address,
             self.sessions,
             self.unlock,
-            Visibility(filtered),
+            Visibility(self.access.tally.filtered_push),
             extra=policy.extra_lanes,
             trade_address=trade_address,
         )
         self.entry = Entry(policy.open_row, self.access, self.lanes)
         self.roster = Roster(self.lanes.trade.index)
         self.accounts = AccountGate(self.roster)
-        self.subscriptions = Subscriptions(self.lanes, open_s=policy.park_s)
         self.metering = Metering(
             self.lanes,
             budgets=policy.budgets,
             coalesce=policy.coalesce,
             reply_s=policy.reply_s,
             waits=policy.waits,
+            again=self._again if policy.retry_reads else None,
+        )
+        self.subscriptions = Subscriptions(
+            self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
         self._outages = Outages(self.sessions)
         self._reviewed_at = 0.0
@@ -167,6 +169,28 @@ class Router:
         session.streams = []
         self.sessions[session.owner] = session
 
+    def stream_opened(self, session: Session, slot: int, now: float) -> list[Command]:
+        """A caller's stream begins: it gets the newest of what the session holds, and the session's accounts join the
+        account pushes."""
+        greetings = [push for lane in self.lanes.wanted() for push in lane.pushes.greeting(session, slot)]
+        return [*greetings, *self._watch_accounts(session, now)]
+
+    def _watch_accounts(self, session: Session, now: float) -> list[Command]:
+        lane = self.lanes.trade
+        if session.key is None or Scopes.ACC_READ not in session.key.scopes or not lane.upstream.ready:
+            return []  # when the lane is back, `link_up` asks again
+
+        def told(_later: float) -> list[Command]:
+            if not session.ready or not session.streams or session.key is None:
+                return []
+            return lane.trading.watch(session.owner, self.roster.visible(session.key))
+
+        return self.roster.when_known(told, now)
+
+    def streams_closed(self, session: Session) -> list[Command]:
+        """The last stream of a caller has ended: nobody reads its account pushes."""
+        return [command for lane in self.lanes.wanted() for command in lane.trading.narrow(session.owner, frozenset())]
+
     def review(self, now: float) -> list[Command]:
         """Look at the keys of all sessions again: some may have ended, or have been changed by a reload."""
         self._reviewed_at = now
@@ -196,7 +220,12 @@ class Router:
         answer_fmt = event.proto_fmt if known_fmt else ProtoFmt.PROTOBUF
         request = Request(session, event.proto_id, answer_fmt, event.serial_no, event.body)
         if event.kind == TOO_LARGE:
-            return [refused(request, "the body is longer than this proxy accepts"), end(session, "frame too large")]
+            when = "" if session.ready else " before InitConnect"
+            text = f"the body is longer than this proxy accepts{when}"
+            return [refused(request, text), end(session, "frame too large")]
+        if event.kind == NO_ROOM:
+            busy = Denial(DenialKind.LIMIT, "memory", NO_ROOM_TEXT)
+            return [*([denied(request, busy)] if event.proto_id else []), end(session, NO_ROOM_TEXT)]
         if event.kind == BAD_SHA1:
             if not session.ready:
                 # Most likely RSA: an error reply could not be read by such a client, and would end it for good.
@@ -233,6 +262,8 @@ class Router:
     def _handle(self, request: Request, now: float, until: float | None = None) -> list[Command]:
         """``until``: when its owner must have an answer, for what has waited already; None: the usual time from now
         on."""
+        if until is not None:
+            request = replace(request, until=until)
         if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
             return self._deny(request)
         try:
@@ -258,8 +289,7 @@ class Router:
         return [denied(request, denial_of(request.session.key, request.proto_id))]
 
     def _metered(self, commands: list[Command], now: float, until: float | None) -> list[Command]:
-        if until is not None:
-            commands = [replace(one, until=until) if isinstance(one, Forward) else one for one in commands]
+        commands = in_time(commands, until)
         if not self.metering.on:
             return commands
         return [
@@ -304,6 +334,22 @@ class Router:
             )
             return []
         return [unavailable(request, lane.upstream.absence(now))]
+
+    def _again(self, request: Request, lane_index: int, until: float) -> list[Command]:
+        """A read was cut off: it waits for the lane and is sent once more."""
+        session, lane = request.session, self.lanes[lane_index]
+        if not session.ready or session.on_outage == "close":
+            return [failed(request, Failure.LOST)]
+        second = replace(request, repeated=True)
+        lane.waiting.append(
+            Waiting(
+                until,
+                session,
+                lambda later: self._handle(second, later, until),
+                lambda _later: [failed(request, Failure.LOST)],
+            )
+        )
+        return []
 
     @staticmethod
     def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:
@@ -366,6 +412,9 @@ class Router:
         lane.upstream.ready, lane.opening, lane.ever_ready = True, False, True
         lane.upstream.ready_since = now
         commands = [] if first else self._outages.over(lane)
+        if lane is self.lanes.trade:
+            for session in [session for session in self.sessions.values() if session.streams]:
+                commands += self._watch_accounts(session, now)
         waiting = list(lane.waiting)
         lane.waiting.clear()
         for item in waiting:

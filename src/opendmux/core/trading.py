@@ -4,6 +4,7 @@ PacketID."""
 from __future__ import annotations
 
 import logging
+import math
 from typing import Literal
 
 from opendmux.errors import RemoteProtocolError
@@ -103,9 +104,19 @@ class Trading:
 
     def close_owner(self, owner: int, *, link_ready: bool) -> list[Command]:
         """The owner is gone: its accounts leave the union."""
-        if not self._accounts.set(owner, ()) or not link_ready:
+        if not self._accounts.set(owner, ()):
+            return []
+        if not link_ready:
+            # A new connection is told the union anyway. One that is just being restored has perhaps been told the old
+            # one: it hears of the change as soon as it is ready.
+            self._again_at = -math.inf
             return []
         return [self._tell(self._accounts.union())]
+
+    def watch(self, owner: int, acc_ids: frozenset[int]) -> list[Command]:
+        """The owner's streams take the pushes of these accounts too."""
+        changed = self._accounts.set(owner, self._accounts.get(owner) | acc_ids)
+        return [self._tell(self._accounts.union())] if changed else []
 
     def narrow(self, owner: int, allowed: frozenset[int] | None) -> list[Command]:
         """The owner's key was changed: pushes of other accounts end. None: all are allowed."""
