@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 import pytest
@@ -9,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opendmux.wire.http import HEAD_BYTES, Body, Broken, EndOfRequest, Gone, HttpEvent, HttpServer, RequestHead
-import itertools
 
 GET = b"GET /metrics?a=b&c HTTP/1.1\r\nHost: localhost:33333\r\nAccept: */*\r\n\r\n"
 POST = b"POST /call HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello"

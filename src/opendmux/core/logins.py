@@ -1,7 +1,7 @@
 """Whether OpenD itself is logged in for quotes and for trading, read out of what passes by on its way to clients.
 
-OpenD says so in the answer to GetGlobalState and in a Notify when it changes. Nobody is asked for this: until one of the
-two has come it is not known.
+OpenD says so in the answer to GetGlobalState and in a Notify when it changes. Nobody is asked for this: until one of
+the two has come it is not known.
 """
 
 from __future__ import annotations
