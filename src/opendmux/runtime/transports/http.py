@@ -73,7 +73,7 @@ class Site(Protocol):
         """See `readiness_of`."""
 
     def admit(self, bearer: str | None, *, peer: str, peer_host: str) -> Key | Denial:
-        """Who this is; counts it. ``bearer``: the plaintext key, None when none was shown."""
+        """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown."""
 
 
 class _GoneError(Exception):
