@@ -46,7 +46,7 @@ def test_a_request(cut: object) -> None:
     assert not head.has_body
     assert end == EndOfRequest()
     sent = ok(server)
-    assert sent.startswith(b"HTTP/1.1 200 \r\n")
+    assert sent.startswith(b"HTTP/1.1 200 OK\r\n")
     assert sent.endswith(b"\r\n\r\nfine")
     assert b"content-length: 4" in sent.lower()
     assert server.next_request()

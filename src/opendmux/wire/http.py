@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import h11
@@ -174,7 +175,8 @@ class HttpServer:
     def begin(self, status: int, headers: Headers) -> bytes:
         """Status and headers of an answer whose body comes in pieces: chunked, unless its length is among them."""
         closing = [("connection", "close")] if self._failed else []
-        sent = self._connection.send(h11.Response(status_code=status, headers=[*headers, *closing]))
+        reason = HTTPStatus(status).phrase.encode()
+        sent = self._connection.send(h11.Response(status_code=status, reason=reason, headers=[*headers, *closing]))
         return sent or b""
 
     def data(self, piece: bytes) -> bytes:
