@@ -54,7 +54,7 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                 if key not in reaches:
                     reaches[key] = _reach([(upstreams[name], dials[name]) for name in key])
                 on_outage = listener.on_outage or config.on_outage
-                faces.append(Face(reaches[key], config, on_outage, client_key, bind(listener.listen)))
+                faces.append(Face(reaches[key], config, on_outage, client_key, bound=bind(listener.listen)))
             _check_no_loop([upstreams[name] for name in dials], faces)
             yield faces
         finally:

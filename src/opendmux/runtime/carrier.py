@@ -35,6 +35,7 @@ from opendmux.native import (
     Switch,
 )
 
+from .house import House
 from .ports import Client, LinkPort
 from .work import Work
 
@@ -51,9 +52,10 @@ def now_ns() -> int:
 class Carrier:
     """The state that commands act on: the switch, who is connected, and the links. Decides nothing."""
 
-    def __init__(self, config: Config, upstream_name: str, trade_name: str | None) -> None:
+    def __init__(self, config: Config, upstream_name: str, trade_name: str | None, house: House) -> None:
         limits = config.limits
         self.config = config
+        self.house = house
         self.switch = Switch(
             max_client_body=limits.client_body_bytes,
             client_body_total=limits.client_body_total_bytes,
@@ -78,7 +80,7 @@ class Carrier:
             unlock=config.unlock,
             extra_lanes=config.limits.extra_lanes,
         )
-        self.router = Router(upstream_name, policy, trade_address=trade_name)
+        self.router = Router(upstream_name, policy, trade_address=trade_name, access=house.access)
         for lane in self.router.lanes.all:
             number = self.switch.open_link()
             assert number == lane.index, "lanes and links are numbered alike"

@@ -14,6 +14,7 @@ from opendmux.wire.cipher import RsaKey
 
 from .binding import dial_group
 from .broadcast import BATCHES_WAITING, Batch, broadcast
+from .house import House
 from .hub import Hub
 from .upstream import Dial, UpstreamLink
 
@@ -62,6 +63,7 @@ class Station:
 
     config: Config
     reach: Reach
+    house: House = field(default_factory=House)
     rsa_key: RsaKey | None = None
     """For clients that encrypt."""
     hub: Hub = field(init=False)
@@ -73,7 +75,9 @@ class Station:
     _receive: trio.MemoryReceiveChannel[Batch] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hub = Hub(self.config, self.reach.name, trade_name=self.reach.trade_name, rsa_key=self.rsa_key)
+        self.hub = Hub(
+            self.config, self.reach.name, trade_name=self.reach.trade_name, rsa_key=self.rsa_key, house=self.house
+        )
         self._send, self._receive = trio.open_memory_channel[Batch](BATCHES_WAITING)
         self.link = self._make(self.hub.router.lanes.main)
 
