@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
     "SIM",
+    "SIMULATED",
     "Address",
     "Config",
     "Limits",
@@ -39,6 +40,8 @@ EXTRA_LANES_MAX: Final = 12
 """The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
+SIMULATED: Final = "SIMULATED"
+"""What banner, logs and readiness call it."""
 
 
 OnOutage = Literal["hold", "close"]

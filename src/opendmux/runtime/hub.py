@@ -67,6 +67,8 @@ class Hub(Carrier):
         """For clients that encrypt; None: they are disconnected."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
+        self.bad_pushes = 0
+        """Pushes of upstream whose SHA-1 was wrong."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
         self._silence: Silence[Client] = Silence(
@@ -75,6 +77,11 @@ class Hub(Carrier):
         self._next_owner = 1
 
     # -- sessions
+
+    @property
+    def sessions_begun(self) -> int:
+        """Since the start, those that have ended included."""
+        return self._next_owner - 1
 
     def open_session(self, peer: str, peer_host: str, transport: str, on_outage: OnOutage) -> Session:
         """A slot and an identity for a new client; the caller then registers it with `add`."""
@@ -215,6 +222,7 @@ class Hub(Carrier):
             if client is not None:
                 client.flush()
         if batch.bad_pushes:
+            self.bad_pushes += batch.bad_pushes
             log.warning("%d pushes from OpenD with a wrong SHA-1 were dropped", batch.bad_pushes)
         self.resume_paused()
         return batch.pushes
