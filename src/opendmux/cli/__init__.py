@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import bench, serve, sim
+from . import bench, proto, serve, sim
 
-__all__ = ["bench", "main", "serve", "sim"]
+__all__ = ["bench", "main", "proto", "serve", "sim"]
 
-COMMANDS = {"serve": serve, "sim": sim, "bench": bench}
+COMMANDS = {"serve": serve, "sim": sim, "proto": proto, "bench": bench}
 
 EPILOG = """\
 examples:
