@@ -6,7 +6,8 @@ import gzip
 
 import pytest
 
-from opendmux.wire.grpc import CONNECTION_WINDOW, GrpcServer
+from opendmux.wire.grpc import GrpcServer
+from opendmux.wire.grpc_engine import CONNECTION_WINDOW
 from opendmux.wire.grpc_events import Call, Cancelled, GoAway, HalfClosed, Message, PingAnswered, Writable
 from opendmux.wire.grpc_guard import GrpcLimits
 from opendmux.wire.grpc_status import OK, Code, Status

@@ -25,21 +25,20 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import h2.events
-from h2.config import H2Configuration
-from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes, Settings
 from hpack import HeaderTuple
 from hyperframe.frame import GoAwayFrame, RstStreamFrame
 
 from opendmux.errors import RemoteProtocolError
 
+from .grpc_engine import CONNECTION_WINDOW, open_engine
 from .grpc_events import Call, Cancelled, Event, GoAway, HalfClosed, Message, PingAnswered, Writable
-from .grpc_frames import FRAME_MAX, FrameCutter, FrameError
+from .grpc_frames import FrameCutter, FrameError
 from .grpc_guard import GrpcLimits, Patience
+from .grpc_head import Head
 from .grpc_message import ENCODINGS, Assembler
-from .grpc_status import CallError, Code, Status, timeout_untrusted, trailers
+from .grpc_status import CallError, Code, Status, trailers
 from .grpc_stream import WINDOW, CallStream, RequestBudget
 
 if TYPE_CHECKING:
@@ -47,8 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GrpcServer"]
 
-CONNECTION_WINDOW: Final = 4 * 1024 * 1024
-"""So that one large upload does not wait for round trips."""
 CHUNK: Final = 128 * 1024
 """About so much is handed to the writer at a time."""
 QUANTUM: Final = 16_384
@@ -66,47 +63,12 @@ _HEAD: Final = [
 ]
 
 
-class _Engine(H2Connection):
-    """h2 walks through all its streams whenever a new one comes. The limit is kept by `GrpcServer`; the walk, in which
-    h2 also forgets closed streams, is made now and then."""
-
-    WALK_EVERY: Final = 64
-    opened = 0
-
-    @property
-    def open_inbound_streams(self) -> int:
-        self.opened += 1
-        if self.opened % self.WALK_EVERY == 0:
-            super().open_inbound_streams  # noqa: B018 - for its side effect
-        return 0
-
-
 class GrpcServer:
     """One connection. Not for use after `receive_untrusted` has raised, but for `data_to_send`."""
 
     def __init__(self, limits: GrpcLimits) -> None:
         self._limits = limits
-        config = H2Configuration(
-            client_side=False,
-            header_encoding=None,
-            validate_outbound_headers=False,
-            normalize_outbound_headers=False,
-        )
-        self._h2 = _Engine(config)
-        # Settings that are updated before the start would be applied here and never sent.
-        self._h2.local_settings = Settings(
-            client=False,
-            initial_values={
-                SettingCodes.MAX_CONCURRENT_STREAMS: limits.max_streams,
-                SettingCodes.INITIAL_WINDOW_SIZE: WINDOW,
-                SettingCodes.MAX_FRAME_SIZE: FRAME_MAX,
-                SettingCodes.MAX_HEADER_LIST_SIZE: limits.header_list_bytes,
-                SettingCodes.ENABLE_CONNECT_PROTOCOL: 0,
-            },
-        )
-        self._h2.decoder.max_header_list_size = limits.header_list_bytes
-        self._h2.initiate_connection()
-        self._h2.increment_flow_control_window(CONNECTION_WINDOW - WINDOW)
+        self._h2 = open_engine(limits)
         self._cutter = FrameCutter(limits)
         self._out = bytearray()
         self._events: list[Event] = []
@@ -202,35 +164,21 @@ class GrpcServer:
             if not left and not self._resets.spend(now):
                 raise self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "too many calls at once, again and again")
             return
-        own: dict[bytes, bytes] = {}
-        metadata: list[tuple[bytes, bytes]] = []
-        for name, value in event.headers:
-            assert isinstance(name, bytes)
-            assert isinstance(value, bytes)
-            if name.startswith((b":", b"grpc-")) or name == b"content-type":
-                own[name] = value
-            else:
-                metadata.append((name, value))
-        if own.get(b":method") != b"POST" or not own.get(b"content-type", b"").startswith(b"application/grpc"):
-            code = b"405" if own.get(b":method") != b"POST" else b"415"
-            self._h2.send_headers(stream_id, [HeaderTuple(b":status", code)], end_stream=True)
+        head = Head(event.headers)
+        if head.http_status:
+            self._h2.send_headers(stream_id, [HeaderTuple(b":status", head.http_status)], end_stream=True)
             if event.stream_ended is None:
                 self._h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
             return
-        encoding = own.get(b"grpc-encoding", b"identity")
-        stream = CallStream(stream_id, Assembler(encoding, self._limits.request_bytes))
+        stream = CallStream(stream_id, Assembler(head.encoding, self._limits.request_bytes))
         stream.half_closed = event.stream_ended is not None
         self._streams[stream_id] = stream
         try:
-            if encoding not in ENCODINGS:
-                raise CallError(Code.UNIMPLEMENTED, "grpc-encoding may be identity or gzip")
-            said = own.get(b"grpc-timeout")
-            timeout_s = None if said is None else timeout_untrusted(said)
+            timeout_s = head.timeout_untrusted()
         except CallError as error:
             self.finish(stream_id, error.status)
             return
-        path = own.get(b":path", b"").decode("ascii", "replace")
-        self._events.append(Call(stream_id, path, metadata, timeout_s))
+        self._events.append(Call(stream_id, head.path, head.metadata, timeout_s))
 
     def _on_data_untrusted(self, event: h2.events.DataReceived) -> None:
         self._unacknowledged += event.flow_controlled_length
