@@ -297,6 +297,10 @@ class GrpcServer:
         stream = self._streams.get(stream_id)
         return None if stream is None else stream.queued
 
+    def finishing(self) -> dict[int, int]:
+        """Streams that will end with what is queued, and how many bytes that is."""
+        return {stream.stream_id: stream.queued for stream in self._streams.values() if stream.status is not None}
+
     def ping(self) -> None:
         """Ask for a sign of life: PingAnswered."""
         self._h2.ping(_KEEPALIVE_PING)

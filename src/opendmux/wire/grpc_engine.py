@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from h2.config import H2Configuration
@@ -16,6 +17,11 @@ __all__ = ["CONNECTION_WINDOW", "Engine", "open_engine"]
 
 CONNECTION_WINDOW: Final = 4 * 1024 * 1024
 """So that one large upload does not wait for round trips."""
+
+# hpack writes every header to its debug log, keys included; no logging configuration may bring that back.
+for _name in ("hpack.hpack", "hpack.table"):
+    logging.getLogger(_name).addFilter(lambda _record: False)
+    logging.getLogger(_name).setLevel(logging.INFO)
 
 
 class Engine(H2Connection):
