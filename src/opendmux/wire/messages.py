@@ -19,7 +19,15 @@ from opendmux.errors import RemoteProtocolError
 from .frame import ProtoFmt, RetType
 from .pb import opend
 
-__all__ = ["canonical_json", "decode_untrusted", "encode", "head_untrusted", "ret_body", "to_client"]
+__all__ = [
+    "canonical_json",
+    "decode_answer_untrusted",
+    "decode_untrusted",
+    "encode",
+    "head_untrusted",
+    "ret_body",
+    "to_client",
+]
 
 M = TypeVar("M", bound=Message)
 
@@ -55,6 +63,18 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
             raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: {error}") from error
         return message
     raise RemoteProtocolError(f"unknown proto_fmt {proto_fmt}: 0 is protobuf, 1 is JSON")
+
+
+def decode_answer_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
+    """As `decode_untrusted`, for what OpenD says: fields of its JSON that we have no use for are passed over."""
+    if proto_fmt != ProtoFmt.JSON:
+        return decode_untrusted(cls, body, proto_fmt)
+    message = cls()
+    try:
+        json_format.Parse(body, message, ignore_unknown_fields=True)
+    except (json_format.ParseError, UnicodeDecodeError, RecursionError, AttributeError, TypeError) as error:
+        raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: {error}") from error
+    return message
 
 
 def head_untrusted(body: bytes, proto_fmt: int) -> tuple[int, str]:
