@@ -10,12 +10,14 @@ from functools import reduce
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import HoursWindow, Key, KeyLimits
 from opendmux.core.limits import DAY_S, EXACT, DailyRow, Headroom, Limits, Reservation, amount_text, on_grid
+
+DETERMINISTIC = settings(derandomize=True, deadline=None)
 
 MIDNIGHT = datetime(2026, 3, 10, tzinfo=UTC).timestamp()
 DAY = int(MIDNIGHT // DAY_S)
@@ -89,6 +91,7 @@ def test_a_key_without_limits_is_not_even_counted() -> None:
     assert limits.headroom(key, 1.0, NOON) == Headroom(None, 0.0, None, True)
 
 
+@DETERMINISTIC
 @given(
     st.integers(1, 4),
     st.lists(st.tuples(st.floats(0, 40, allow_nan=False), st.booleans()), max_size=60),
@@ -292,6 +295,7 @@ def total_of(reservations: Iterable[Reservation]) -> Decimal:
     return reduce(EXACT.add, (one.value for one in reservations), Decimal(0))
 
 
+@DETERMINISTIC
 @given(
     st.sampled_from([0.3, 100.0, 1e15, 1e44]),
     st.lists(st.tuples(values, st.integers(0, 3), st.sampled_from(["keep", "back", "late"])), max_size=40),

@@ -7,7 +7,7 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opendmux.core.orders import Change, Leg, Op, OrderFacts, Terms, is_calming_untrusted, read_order_untrusted
@@ -16,6 +16,8 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.wire.messages import canonical_json, decode_untrusted
 from opendmux.wire.pb import opend
 from tests.core.trade_kit import ACC, combo, modify, place, reconfirm
+
+DETERMINISTIC = settings(derandomize=True, deadline=None)
 
 MESSAGES = {
     2202: opend.PlaceOrderRequest,
@@ -151,6 +153,7 @@ def test_other_things_that_can_not_be_meant() -> None:
         read_order_untrusted(2202, 1, json.dumps({"c2s": {"qty": 1, "Qty": 2}}).encode())
 
 
+@DETERMINISTIC
 @given(st.sampled_from(sorted(MESSAGES)), st.binary(max_size=60), st.sampled_from([0, 1]))
 def test_any_bytes_are_read_or_refused(proto_id: int, body: bytes, proto_fmt: int) -> None:
     try:
