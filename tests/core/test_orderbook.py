@@ -61,7 +61,7 @@ def test_a_push_is_the_newest_word() -> None:
     book.learn_push_untrusted(order_push(order(7, "X7", qty=300, price=11)), 0)
     found = book.find(ACC, 7, "X7")
     assert found is not None
-    assert (found.terms.qty, found.terms.price, len(book)) == (300, 11, 1)
+    assert (found.terms.qty, found.terms.price, len(book)) == (Decimal(300), Decimal(11), 1)
     book.learn_push_untrusted(order_push(order(7, "X7", status=15)), 0)
     found = book.find(ACC, 7, "X7")
     assert found is not None
@@ -103,7 +103,7 @@ def test_numbers_that_make_no_sense_count_as_nothing() -> None:
     book.learn_list_untrusted(order_list(order(7, "X7", qty=math.nan, price=-math.inf)), 0)
     found = book.find(ACC, 7, "X7")
     assert found is not None
-    assert (found.terms.qty, found.terms.price) == (0, 0)
+    assert (found.terms.qty, found.terms.price) == (Decimal(0), Decimal(0))
 
 
 def test_the_market_of_an_order_is_what_opend_says() -> None:
@@ -144,7 +144,7 @@ def test_what_was_placed_does_not_undo_what_a_push_has_told() -> None:
     book.placed(known(7, "X7"))
     found = book.find(ACC, 7, "X7")
     assert found is not None
-    assert (found.terms.qty, found.finished) == (60, True)
+    assert (found.terms.qty, found.finished) == (Decimal(60), True)
     book.placed(known(8, "X8"))
     assert book.find(ACC, 8, "X8") == known(8, "X8")
 
@@ -170,7 +170,7 @@ def test_a_modification_that_opend_took() -> None:
     book.modified(known(7, "X7"), Change(Decimal(5), None, None))
     found = book.find(ACC, 7, "X7")
     assert found is not None
-    assert (found.terms.qty, found.terms.price) == (5, 10)
+    assert (found.terms.qty, found.terms.price) == (Decimal(5), Decimal(10))
     book.modified(known(99), Change(Decimal(5), None, None))
     assert len(book) == 1
 

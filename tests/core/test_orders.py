@@ -53,12 +53,12 @@ def test_a_new_order() -> None:
 def test_what_a_new_order_leaves_out() -> None:
     facts = read(2202, place(price=None))
     assert facts.terms is not None
-    assert (facts.terms.price, facts.terms.aux_price, facts.terms.amount) == (None, None, 0)
+    assert (facts.terms.price, facts.terms.aux_price, facts.terms.amount) == (None, None, Decimal(0))
 
 
 def test_a_price_counts_with_what_opend_may_add_to_it() -> None:
     def price(**more: object) -> Decimal | None:
-        terms = read(2202, place(price=100, **more)).terms
+        terms = read(2202, place(price=100, **more)).terms  # type: ignore[arg-type]
         assert terms is not None
         return terms.price
 
@@ -78,7 +78,7 @@ def test_a_combo() -> None:
         Leg(Security("US", "AAPL"), "BUY", Decimal(100)),
         Leg(Security("US", "AAPL260116C250000"), "SELL", Decimal(1)),
     )
-    assert (facts.terms.price, facts.terms.qty, facts.terms.combo) == (Decimal("-1.5"), 2, True)
+    assert (facts.terms.price, facts.terms.qty, facts.terms.combo) == (Decimal("-1.5"), Decimal(2), True)
 
 
 def test_a_modification_sets_what_it_names() -> None:
@@ -124,7 +124,7 @@ def test_numbers_that_can_not_be_meant(field: str, value: float) -> None:
         read_order_untrusted(2202, 0, place(**{field: value}))  # type: ignore[arg-type]
     if field != "amount":
         with pytest.raises(RemoteProtocolError, match=f"{field} is "):
-            read_order_untrusted(2205, 0, modify(order_id=7, **{field: value}))
+            read_order_untrusted(2205, 0, modify(order_id=7, **{field: value}))  # type: ignore[arg-type]
 
 
 def test_other_things_that_can_not_be_meant() -> None:
