@@ -89,6 +89,10 @@ def test_quotes_know_a_security_by_another_number() -> None:
         (Security("JP", "NK260330P38000"), True),
         (Security("HK", "HSImain"), True),
         (Security("US", "ES2606"), True),
+        (Security("HK", "700"), True),
+        (Security("HK", "\uff10\uff10\uff17\uff10\uff10"), True),
+        (Security("SH", "10004567"), True),
+        (Security("", "00700"), False),
         (Security("SG", "CNmain", futures=True), True),
     ],
 )

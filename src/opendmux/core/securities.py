@@ -77,10 +77,21 @@ TRD_MARKETS: Final[dict[int, tuple[str, ...]]] = {
 }
 """TrdMarket -> the markets whose securities it trades."""
 
-MAINLAND: Final = (("SH", re.compile(r"(60|68|5\d|90|11|13)\d{4}")), ("SZ", re.compile(r"(00|30|20|12|15|16|18)\d{4}")))
+MAINLAND: Final = (
+    ("SH", re.compile(r"(60|68|5[0-9]|90|11|13)[0-9]{4}")),
+    ("SZ", re.compile(r"(00|30|20|12|15|16|18)[0-9]{4}")),
+)
 """Codes of the mainland by exchange, for orders that do not name it."""
 
-OPTION: Final = re.compile(r"[A-Z0-9.]*[A-Z][A-Z0-9.]*\d{6}[CP]\d+")
+STOCKS: Final = {
+    "HK": re.compile(r"[0-9]{5}"),
+    "US": re.compile(r"[^0-9]+"),
+    "SH": re.compile(r"[0-9]{6}"),
+    "SZ": re.compile(r"[0-9]{6}"),
+}
+"""What codes of stocks, funds and warrants look like."""
+
+OPTION: Final = re.compile(r"[A-Z0-9.]*[A-Z][A-Z0-9.]*[0-9]{6}[CP][0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +121,12 @@ class Security:
 
     @property
     def may_be_contract(self) -> bool:
-        """One unit may stand for many of what it is written on: an option, or a future. Stocks of Hong Kong have digits
-        only, stocks of the US none."""
+        """One unit may stand for many of what it is written on: an option, or a future. Where codes of stocks have a
+        shape, everything else may be one."""
         if self.futures or OPTION.fullmatch(self.code) is not None:
             return True
-        if self.market == "HK":
-            return not self.code.isdigit()
-        return self.market == "US" and any(char.isdigit() for char in self.code)
+        stock = STOCKS.get(self.market)
+        return stock is not None and stock.fullmatch(self.code) is None
 
 
 def side_of(trd_side: int) -> str:

@@ -27,7 +27,7 @@ from opendmux.wire.messages import decode_answer_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
-from .answers import denied, name_of
+from .answers import denied, name_of, verdict
 from .commands import Ask, Command, Failure, Outcome, Reply, Request
 from .denial import Denial, DenialKind
 from .keys import KeyLimits, Scopes
@@ -81,8 +81,8 @@ class _Held:
     wall_offset: float
     asked_order: bool = False
     asked_price: bool = False
-    unanswered: Failure | None = None
-    """OpenD was asked and said nothing."""
+    unanswered: Denial | None = None
+    """OpenD was asked and did not tell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -279,8 +279,7 @@ class TradeGate:
         if held.asked_order:
             return self._refuse(
                 held,
-                _unanswered(held.unanswered, "OpenD did not say what order it is about")
-                or Denial(DenialKind.INVALID, "other", f"account {facts.acc_id} has no order {which}"),
+                held.unanswered or Denial(DenialKind.INVALID, "other", f"account {facts.acc_id} has no order {which}"),
             )
         held.asked_order = True
         header = opend.TrdHeader(trdEnv=facts.trd_env, accID=facts.acc_id, trdMarket=facts.trd_market)
@@ -319,7 +318,7 @@ class TradeGate:
                 self.learn(proto_id, outcome.body, outcome.proto_fmt, now)
             if self._held.pop(id(held.request), None) is not held or not held.request.session.ready:
                 return []
-            held.unanswered = outcome.failure
+            held.unanswered = _unanswered(outcome)
             if now >= held.until:
                 return self._refuse(held, _late())
             key = held.request.session.key
@@ -360,10 +359,12 @@ def _late() -> Denial:
     return Denial(DenialKind.TIMEOUT, "other", "its time was up before it could be checked")
 
 
-def _unanswered(failure: Failure | None, text: str) -> Denial | None:
-    if failure is None:
+def _unanswered(outcome: Outcome) -> Denial | None:
+    ret_type, ret_msg = verdict(outcome)
+    if ret_type == RetType.SUCCEED:
         return None
-    return Denial(DenialKind.TIMEOUT if failure is Failure.TIMEOUT else DenialKind.UNAVAILABLE, "other", text)
+    kind = DenialKind.TIMEOUT if outcome.failure is Failure.TIMEOUT else DenialKind.UNAVAILABLE
+    return Denial(kind, "other", f"OpenD did not tell what it must be checked against: {ret_msg}")
 
 
 def _refusal(request: Request, denial: Denial) -> Command:
