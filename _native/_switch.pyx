@@ -32,8 +32,8 @@ from _pending cimport (
 )
 from _wire cimport (
     HEADER_LEN, N_PROTOCOLS, PROTO_KIND, SHA1_LEN, WIRE_NEED_MORE, WIRE_OK, WIRE_TOO_LARGE, Buffer, Cursor, Header,
-    buffer_append, buffer_consume, buffer_free, buffer_reserve, buffer_size, buffer_start, buffer_trim, left, load_u32,
-    proto_index, sha1_digest, sha1_init, write_header,
+    buffer_append, buffer_consume, buffer_fit, buffer_free, buffer_reserve, buffer_size, buffer_start, buffer_trim, left,
+    load_u32, proto_index, read_header, sha1_digest, sha1_init, write_header,
 )
 
 from collections import deque
@@ -41,6 +41,7 @@ from collections import deque
 from opendmux.native._switch_types import (
     BAD_MAGIC,
     BAD_SHA1,
+    BODY_FREE,
     DENY,
     EVENT,
     FRAME,
@@ -48,6 +49,7 @@ from opendmux.native._switch_types import (
     INSPECT,
     LOCAL,
     NATIVE,
+    NO_ROOM,
     OVERFLOW,
     PASS,
     REPLY,
@@ -74,11 +76,13 @@ cdef enum:  # the numbers of _switch_types, checked below
 
     MAX_LINKS = 16
     MAX_BODY = 0x7FFFFFFF
+    C_BODY_FREE = 4096
     SERIALS_RESTART = 0xF0000000  # a link whose serials have come so far begins at 1 again after its next reset
     LINK_SPARE = 0x40000  # an empty buffer of a link may keep this much memory: there are few, and they are busy
 
 assert (PASS, INSPECT, LOCAL, DENY) == (C_PASS, 1, 2, C_DENY)
 assert (NATIVE, EVENT, HOLD) == (C_NATIVE, C_EVENT, C_HOLD)
+assert BODY_FREE == C_BODY_FREE
 
 
 cdef inline bint is_intact_untrusted(const Cut* cut) noexcept:
@@ -141,6 +145,13 @@ cdef object client_event(int kind, uint8_t action, const Header* header, bytes b
     return tuple_new(ClientEvent, (kind, action, header.proto_id, header.proto_fmt, header.serial_no, body))
 
 
+cdef object lost_event(int code, const Header* header):
+    """Nothing more can be read: the code says why."""
+    if code == WIRE_TOO_LARGE:
+        return client_event(TOO_LARGE, C_DENY, header, b"")
+    return tuple_new(ClientEvent, (NO_ROOM if code == WIRE_NEED_MORE else BAD_MAGIC, DENY, 0, 0, 0, b""))
+
+
 cdef inline bint is_ahead(uint32_t serial, uint32_t other) noexcept nogil:
     """Serials wrap, so "grows" means: is less than half a turn ahead."""
     return 0 < <uint32_t> (serial - other) < <uint32_t> 0x80000000
@@ -169,7 +180,10 @@ cdef class _Slot:
     cdef bint deaf  # nothing more is read from this client
     cdef bint stopped  # is in Switch.stopped
     cdef bint truncated  # the outbox takes nothing more
+    cdef int64_t max_body
     cdef Buffer kept  # bytes of the client that are not looked at yet
+    cdef int64_t elsewhere  # bytes like these that the caller holds
+    cdef int64_t unread  # both, as they are counted in Switch.unread
     cdef Lane lane
     cdef dict conflating  # key -> frame; None when there is nothing
     cdef int64_t conflating_bytes
@@ -236,7 +250,9 @@ cdef int older_first(const void* a, const void* b) noexcept nogil:
 cdef class Switch:
     """See `_switch.pyi`, as for every method."""
 
-    cdef size_t max_client_body
+    cdef int64_t max_client_body
+    cdef int64_t client_body_total
+    cdef int64_t unread  # bytes of all clients that are not looked at yet
     cdef size_t max_upstream_body
     cdef size_t link_high_water
     cdef size_t outbox_high_water
@@ -273,12 +289,14 @@ cdef class Switch:
         self,
         *,
         int64_t max_client_body,
+        int64_t client_body_total,
         int64_t max_upstream_body,
         int64_t link_high_water,
         int64_t outbox_high_water,
         int64_t outbox_total,
     ):
-        self.max_client_body = <size_t> checked("max_client_body", max_client_body, 0, MAX_BODY)
+        self.max_client_body = checked("max_client_body", max_client_body, 0, MAX_BODY)
+        self.client_body_total = checked("client_body_total", client_body_total, 0, INT64_MAX)
         self.max_upstream_body = <size_t> checked("max_upstream_body", max_upstream_body, 0, MAX_BODY)
         self.link_high_water = <size_t> checked("link_high_water", link_high_water, 0, INT64_MAX)
         self.outbox_high_water = <size_t> checked("outbox_high_water", outbox_high_water, 0, INT64_MAX)
@@ -333,6 +351,7 @@ cdef class Switch:
         at.timeout_ns = timeout_ns
         at.max_in_flight = <uint32_t> max_in_flight
         at.first_pending = NOWHERE
+        at.max_body = self.max_client_body
         at.outbox_limit = outbox_limit
         if self.free_slots:
             number = self.free_slots.popleft()
@@ -370,6 +389,15 @@ cdef class Switch:
         for i in range(MAX_LINKS):
             at.used_links |= <uint32_t> 1 << at.links[i]
 
+    def set_max_body(self, int64_t slot, int64_t limit):
+        cdef _Slot at = self.slot_at(slot)
+        at.max_body = checked("limit", limit, 0, self.max_client_body)
+
+    def count_elsewhere(self, int64_t slot, int64_t count):
+        cdef _Slot at = self.slot_at(slot)
+        at.elsewhere = checked("count", count, 0, MAX_BODY)
+        return self.note_unread(at)
+
     def in_flight(self, int64_t slot):
         return self.slot_at(slot).in_flight
 
@@ -378,6 +406,7 @@ cdef class Switch:
         cdef uint32_t place, following
         self.free_slots.append(at.number)
         self.slots[at.number] = None
+        at.elsewhere = 0
         self.go_deaf(at)
         self.outbox_used -= at.outbox_bytes()
         lane_free(&at.lane)
@@ -571,22 +600,19 @@ cdef class Switch:
             if self.stop_if_paused(at):
                 if not buffer_append(&at.kept, chunk.p, left(chunk)):
                     raise MemoryError
-                return events
-            code = cut_untrusted(&at.kept, chunk, self.max_client_body, &cut)
+                return self.keep_rest_untrusted(at, events)
+            code = cut_untrusted(&at.kept, chunk, <size_t> at.max_body, &cut)
             if code == WIRE_OK:
                 event = self.client_frame_untrusted(at, &cut, now_ns, events is not None)
                 if cut.kept > 0:
                     buffer_consume(&at.kept, cut.kept)
                     buffer_trim(&at.kept, 0)
             elif code == WIRE_NEED_MORE:
-                return events
+                return self.keep_rest_untrusted(at, events)
             elif code == NO_MEMORY:
                 raise MemoryError
             else:
-                if code == WIRE_TOO_LARGE:
-                    event = client_event(TOO_LARGE, C_DENY, &cut.header, b"")
-                else:
-                    event = tuple_new(ClientEvent, (BAD_MAGIC, DENY, 0, 0, 0, b""))
+                event = lost_event(code, &cut.header)
                 self.go_deaf(at)
             if event is not None:
                 if events is None:
@@ -594,6 +620,32 @@ cdef class Switch:
                 events.append(event)
                 if at.deaf:
                     return events
+
+    cdef list keep_rest_untrusted(self, _Slot at, list events):
+        """At the end of a chunk: count what is not looked at yet, or lose the stream when there is no room for it."""
+        cdef Header header
+        cdef int code
+        if self.note_unread(at):
+            buffer_fit(&at.kept, C_BODY_FREE)
+            return events
+        code = read_header(buffer_start(&at.kept), buffer_size(&at.kept), <size_t> at.max_body, &header)
+        if code == WIRE_OK:
+            event = client_event(NO_ROOM, C_DENY, &header, b"")
+        else:
+            event = lost_event(code, &header)
+        self.go_deaf(at)
+        if events is None:
+            events = []
+        events.append(event)
+        return events
+
+    cdef bint note_unread(self, _Slot at) noexcept:
+        """Count what is not looked at yet. False when the slot holds more than before and there is no room for it."""
+        cdef int64_t unread = <int64_t> buffer_size(&at.kept) + at.elsewhere
+        cdef int64_t growth = unread - at.unread
+        at.unread = unread
+        self.unread += growth
+        return growth <= 0 or unread <= C_BODY_FREE or self.unread <= self.client_body_total
 
     cdef object client_frame_untrusted(self, _Slot at, const Cut* cut, int64_t now_ns, bint queued):
         """Pass one frame on, or make an event of it. `queued`: an event of the same chunk has its turn before it."""
@@ -669,6 +721,7 @@ cdef class Switch:
     cdef int go_deaf(self, _Slot at) except -1:
         at.deaf = True
         buffer_free(&at.kept)
+        self.note_unread(at)
         if at.stopped:
             at.stopped = False
             self.stopped.remove(at)
@@ -1191,6 +1244,7 @@ cdef class Switch:
                 self.bad_sha1,
                 self.conflated,
                 self.outbox_used,
+                self.unread,
                 self.pool.used,
             ),
         )

@@ -168,6 +168,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         unlock = "own"
         budgets = false
         coalesce = false
+        retry_reads = true
         rsa_private_key = "clients.pem"
         upstream_rsa_private_key = "opend.pem"
         [limits]
@@ -196,6 +197,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         unlock="own",
         budgets=False,
         coalesce=False,
+        retry_reads=True,
         rsa_private_key="clients.pem",
         upstream_rsa_private_key="opend.pem",
         upstreams=(UpstreamConfig("home", "192.0.2.7:11111", "home.pem"),),

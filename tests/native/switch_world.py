@@ -127,6 +127,7 @@ class World:
         self.random = random
         self.twins = Twins(
             max_client_body=MAX_BODY,
+            client_body_total=random.choice([0, 5000, 1 << 20, 1 << 20]),
             max_upstream_body=MAX_BODY,
             link_high_water=random.choice([0, 5000, 100_000, 100_000]),
             outbox_high_water=random.choice([0, 5000, 100_000, 100_000]),
@@ -221,6 +222,10 @@ class World:
         slot = self.client().slot
         if self.chance(2):
             self.twins.set_row(slot, self.random.choice(ROWS))
+        elif self.chance(3):
+            self.twins.set_max_body(slot, self.random.choice([0, 300, MAX_BODY, MAX_BODY]))
+        elif self.chance(3):
+            self.twins.count_elsewhere(slot, self.random.choice([0, 0, 3000, 6000]))
         else:
             self.twins.set_link(slot, self.random.choice([0, 1, 15]), self.link())
 

@@ -429,6 +429,8 @@ def test_every_call_on_a_closed_slot_raises(bench: Bench) -> None:
         switch.row_epoch,
         lambda at: switch.set_link(at, 0, link),
         switch.in_flight,
+        lambda at: switch.set_max_body(at, 0),
+        lambda at: switch.count_elsewhere(at, 0),
         switch.close_slot,
         lambda at: switch.feed_untrusted(at, b"", 1),
         switch.paused,

@@ -17,6 +17,7 @@ from opendmux.wire.messages import (
     decode_answer_untrusted,
     decode_untrusted,
     encode,
+    numbered_untrusted,
     ret_body,
     to_client,
 )
@@ -322,6 +323,25 @@ def test_ret_msg() -> None:
     assert ret_body(PB, -1, "no") == scalar(1, -1) + field(2, b"no")
     assert ret_body(JSON, -1, "no") == b'{"retType":-1,"retMsg":"no"}'
     assert opend.ResponseHead.FromString(b"").retType == RetType.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "3", '{"a": 1}', '{"a": {}}', '{"a": {"b": "X"}}', '{"a": {"b": [1]}}', '{"a": 1, "a": {"b": ["X"]}}'],
+)
+def test_what_has_no_enum_names_stays_as_it_is(text: str) -> None:
+    assert numbered_untrusted(text.encode(), ("a", "b"), {"X": 9}) == text.encode()
+
+
+def test_enum_names_become_numbers() -> None:
+    body = numbered_untrusted(b'{"a": {"b": ["X", 1, "Y"], "c": "X"}}', ("a", "b"), {"X": 9})
+    assert json.loads(body) == {"a": {"b": [9, 1, "Y"], "c": "X"}}
+
+
+@DETERMINISTIC
+@given(st.binary())
+def test_no_bytes_crash_the_reader_of_enum_names(body: bytes) -> None:
+    assert numbered_untrusted(body, ("a", "b"), {"X": 9}) == body
 
 
 # -- what OpenD says

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from opendmux.config import SIM, Config, Listener, UpstreamConfig, parse_address
 from opendmux.errors import ConfigError
-from opendmux.runtime.binding import bind, dial_tcp
+from opendmux.runtime.binding import address_of, bind, dial_tcp, meets
 from opendmux.runtime.server import Face
 from opendmux.runtime.station import Reach
 from opendmux.runtime.upstream import Dial
@@ -57,11 +57,26 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                     reaches[key] = _reach([(upstreams[name], dials[name]) for name in key])
                 on_outage = listener.on_outage or config.on_outage
                 faces.append(Face(reaches[key], config, on_outage, client_key, bind(listener.listen)))
+            _check_no_loop([upstreams[name] for name in dials], faces)
             yield faces
         finally:
             for face in faces:
                 for sock in face.bound:
                     sock.close()
+
+
+def _check_no_loop(used: list[UpstreamConfig], faces: list[Face]) -> None:
+    """A proxy that is its own upstream would wait for itself for ever."""
+    for upstream in used:
+        if upstream.address == SIM:
+            continue
+        dialled = parse_address(upstream.address, what="--upstream")
+        for bound in [address_of(sock) for face in faces for sock in face.bound]:
+            if meets(dialled, bound):
+                raise ConfigError(
+                    f"the upstream {dialled} is this proxy itself, which listens on {bound}: "
+                    "give the address of OpenD, or listen on another port"
+                )
 
 
 async def _dial_of(address: str, config: Config, stack: AsyncExitStack) -> Dial:

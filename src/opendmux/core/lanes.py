@@ -26,6 +26,7 @@ from .pushes import Pushes
 from .quotes import Quotes
 from .trading import Trading
 from .unlock import Unlock
+from .visibility import Visibility
 
 __all__ = ["Lane", "LaneKind", "Lanes", "Waiting"]
 
@@ -57,7 +58,13 @@ class Lane:
     """One upstream connection and what hangs on it."""
 
     def __init__(
-        self, index: int, kind: LaneKind, address: str, sessions: Mapping[int, Session], unlock: Unlock
+        self,
+        index: int,
+        kind: LaneKind,
+        address: str,
+        sessions: Mapping[int, Session],
+        unlock: Unlock,
+        visibility: Visibility,
     ) -> None:
         self.index = index
         self.kind = kind
@@ -72,7 +79,7 @@ class Lane:
         self.waiting: deque[Waiting] = deque()
         self.ledger = Ledger()
         self.accounts = Accounts()
-        self.pushes = Pushes(index, self.accounts, sessions, self.ledger)
+        self.pushes = Pushes(index, self.accounts, sessions, self.ledger, visibility)
         self.quotes = Quotes(index, self.ledger, self.pushes)
         self.trading = Trading(index, self.accounts, unlock)
 
@@ -91,20 +98,23 @@ class Lanes:
         address: str,
         sessions: Mapping[int, Session],
         unlock: Unlock,
+        visibility: Visibility,
         *,
         extra: int,
         trade_address: str | None = None,
     ) -> None:
         self._sessions = sessions
-        self.main = Lane(0, LaneKind.MAIN, address, sessions, unlock)
-        self.json = Lane(1, LaneKind.JSON, address, sessions, unlock)
+        self.main = Lane(0, LaneKind.MAIN, address, sessions, unlock, visibility)
+        self.json = Lane(1, LaneKind.JSON, address, sessions, unlock, visibility)
         self.all = [self.main, self.json]
         self.trade = self.main
         if trade_address is not None:
-            self.trade = Lane(2, LaneKind.TRADE, trade_address, sessions, unlock)
+            self.trade = Lane(2, LaneKind.TRADE, trade_address, sessions, unlock, visibility)
             self.all.append(self.trade)
         first = len(self.all)
-        self.extras = [Lane(first + number, LaneKind.EXTRA, address, sessions, unlock) for number in range(extra)]
+        self.extras = [
+            Lane(first + number, LaneKind.EXTRA, address, sessions, unlock, visibility) for number in range(extra)
+        ]
         self.all += self.extras
 
     def __getitem__(self, index: int) -> Lane:

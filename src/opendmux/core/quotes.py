@@ -57,7 +57,8 @@ class Quotes:
         return self._commands(self._ledger.register(owner, wanted, _Asker(owner, ticket), now), now)
 
     def close_owner(self, owner: int, now: float) -> list[Command]:
-        """The owner is gone."""
+        """The owner is gone. What that sets off is sent whatever the link is: the ledger asks nothing while there is no
+        connection, and during a restore it counts on the answer to what it has asked."""
         return self._commands(self._ledger.close_owner(owner, now), now)
 
     # -- the link and time

@@ -41,6 +41,7 @@ if TYPE_CHECKING or not _PURE:
         from opendmux.native._switch import (
             BAD_MAGIC,
             BAD_SHA1,
+            BODY_FREE,
             DENY,
             EVENT,
             FRAME,
@@ -48,6 +49,7 @@ if TYPE_CHECKING or not _PURE:
             INSPECT,
             LOCAL,
             NATIVE,
+            NO_ROOM,
             OVERFLOW,
             PASS,
             REPLY,
@@ -93,6 +95,7 @@ else:
     from opendmux.native._switch_types import (
         BAD_MAGIC,
         BAD_SHA1,
+        BODY_FREE,
         DENY,
         EVENT,
         FRAME,
@@ -100,6 +103,7 @@ else:
         INSPECT,
         LOCAL,
         NATIVE,
+        NO_ROOM,
         OVERFLOW,
         PASS,
         REPLY,
@@ -117,6 +121,7 @@ else:
 __all__ = [
     "BAD_MAGIC",
     "BAD_SHA1",
+    "BODY_FREE",
     "DENY",
     "EVENT",
     "FRAME",
@@ -126,6 +131,7 @@ __all__ = [
     "INSPECT",
     "LOCAL",
     "NATIVE",
+    "NO_ROOM",
     "OVERFLOW",
     "PASS",
     "PATH_MAX",

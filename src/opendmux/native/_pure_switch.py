@@ -28,9 +28,11 @@ from ._pure_records import (
     checked_row,
     cut_untrusted,
     is_ahead,
+    no_room_untrusted,
 )
 from ._switch_types import (
     BAD_SHA1,
+    BODY_FREE,
     DENY,
     EVENT,
     FRAME,
@@ -65,12 +67,14 @@ class Switch:
         self,
         *,
         max_client_body: int,
+        client_body_total: int,
         max_upstream_body: int,
         link_high_water: int,
         outbox_high_water: int,
         outbox_total: int,
     ) -> None:
         self._max_client_body = checked("max_client_body", max_client_body, 0, MAX_BODY)
+        self._client_body_total = checked("client_body_total", client_body_total, 0, MAX_I64)
         self._max_upstream_body = checked("max_upstream_body", max_upstream_body, 0, MAX_BODY)
         self._link_high_water = checked("link_high_water", link_high_water, 0, MAX_I64)
         self._outbox_high_water = checked("outbox_high_water", outbox_high_water, 0, MAX_I64)
@@ -80,6 +84,7 @@ class Switch:
         self._stopped: list[Slot] = []
         self._links: list[Link] = []
         self._pending: dict[tuple[int, int], Pending] = {}  # by link and upstream serial, oldest first
+        self._unread = 0
         self._last_generation = 0
         self._last_ticket = 0
         self._frames_in = 0
@@ -118,7 +123,9 @@ class Switch:
             self._slots.append(None)
         self._last_generation += 1
         outbox = Outbox(outbox_limit, self._outbox_budget)
-        self._slots[number] = Slot(number, self._last_generation, row, timeout_ns, max_in_flight, outbox)
+        self._slots[number] = Slot(
+            number, self._last_generation, row, timeout_ns, max_in_flight, outbox, self._max_client_body
+        )
         return number
 
     def generation(self, slot: int) -> int:
@@ -138,6 +145,14 @@ class Switch:
         checked("index", index, 0, MAX_LINKS - 1)
         at.links[index] = self._link(link).number
 
+    def set_max_body(self, slot: int, limit: int) -> None:
+        self._slot(slot).max_body = checked("limit", limit, 0, self._max_client_body)
+
+    def count_elsewhere(self, slot: int, count: int) -> bool:
+        at = self._slot(slot)
+        at.elsewhere = checked("count", count, 0, MAX_BODY)
+        return self._note_unread(at)
+
     def in_flight(self, slot: int) -> int:
         return self._slot(slot).in_flight
 
@@ -145,8 +160,8 @@ class Switch:
         at = self._slot(slot)
         self._slots[slot] = None
         self._free_slots.append(slot)
-        if at in self._stopped:
-            self._stopped.remove(at)
+        at.elsewhere = 0
+        self._go_deaf(at)
         at.outbox.close()
         orphans = [p for p in self._pending.values() if p.slot == slot and p.generation == at.generation]
         for pending in orphans:
@@ -165,18 +180,29 @@ class Switch:
         at.kept += chunk
         events: list[ClientEvent] = []
         while not self._stop_if_paused(at):
-            cut = cut_untrusted(at.kept, self._max_client_body)
+            cut = cut_untrusted(at.kept, at.max_body)
             if cut is None:
                 break
             if isinstance(cut, Lost):
-                events.append(ClientEvent(cut.kind, DENY, cut.proto_id, cut.proto_fmt, cut.serial_no, b""))
-                self._go_deaf(at)
-                break
+                events.append(self._lose(at, cut))
+                return events
             at.kept = at.kept[len(cut.raw) :]
             event = self._client_frame_untrusted(at, cut, now_ns, queued=bool(events))
             if event is not None:
                 events.append(event)
+        if not self._note_unread(at):
+            events.append(self._lose(at, no_room_untrusted(at.kept, at.max_body)))
         return events or None
+
+    def _lose(self, at: Slot, lost: Lost) -> ClientEvent:
+        self._go_deaf(at)
+        return ClientEvent(lost.kind, DENY, lost.proto_id, lost.proto_fmt, lost.serial_no, b"")
+
+    def _note_unread(self, at: Slot) -> bool:
+        """Count what is not looked at yet. False when the slot holds more than before and there is no room for it."""
+        before, at.unread = at.unread, len(at.kept) + at.elsewhere
+        self._unread += at.unread - before
+        return at.unread <= max(before, BODY_FREE) or self._unread <= self._client_body_total
 
     def _client_frame_untrusted(self, at: Slot, frame: WholeFrame, now_ns: int, *, queued: bool) -> ClientEvent | None:
         """``queued``: behind an event of the same chunk, whose turn is first."""
@@ -244,6 +270,7 @@ class Switch:
     def _go_deaf(self, at: Slot) -> None:
         at.deaf = True
         at.kept = b""
+        self._note_unread(at)
         if at in self._stopped:
             self._stopped.remove(at)
 
@@ -527,5 +554,6 @@ class Switch:
             bad_sha1=self._bad_sha1,
             conflated=self._conflated,
             outbox_bytes=self._outbox_budget.used,
+            unread_bytes=self._unread,
             pending=len(self._pending),
         )

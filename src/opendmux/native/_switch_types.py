@@ -12,10 +12,13 @@ NATIVE: Final = 0
 EVENT: Final = 1
 HOLD: Final = 2
 
+BODY_FREE: Final = 4096
+
 FRAME: Final = 0
 BAD_SHA1: Final = 1
 BAD_MAGIC: Final = 2
 TOO_LARGE: Final = 3
+NO_ROOM: Final = 4
 
 REPLY: Final = 0
 REPLY_BAD_SHA1: Final = 1
@@ -80,4 +83,5 @@ class Counters(NamedTuple):
     bad_sha1: int
     conflated: int
     outbox_bytes: int
+    unread_bytes: int
     pending: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Iterable
 
 import trio
 
@@ -33,6 +34,7 @@ from opendmux.native import (
 )
 from opendmux.native import Push as NativePush
 from opendmux.wire.cipher import RANDOM_BYTES, RsaKey
+from opendmux.wire.handshake import State
 
 from .carrier import Carrier, now_ns
 from .ports import Client
@@ -73,6 +75,7 @@ class Hub(Carrier):
             max_in_flight=self.config.limits.in_flight,
             outbox_limit=self.config.limits.outbox_bytes,
         )
+        self.switch.set_max_body(slot, self.handshake_body)
         session = Session(
             owner=self._next_owner,
             slot=slot,
@@ -94,7 +97,7 @@ class Hub(Carrier):
         goes."""
         self.clients[client.session.slot] = client
         self.work[client.session.slot] = Work(self.config.limits.in_flight)
-        oldest = self._silence.add(client)
+        oldest = self._silence.add(client) if client.session.state is State.NEW else None
         if oldest is not None:
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
 
@@ -109,6 +112,33 @@ class Hub(Carrier):
         kept = reason if reason in self.ended or len(self.ended) < REASONS_KEPT else "other"
         self.ended[kept] = self.ended.get(kept, 0) + 1
         log.info("%s: closed, %s", session, reason)
+        self.run(commands)
+
+    # -- callers
+
+    def wall(self) -> float:
+        """UTC seconds."""
+        return trio.current_time() + self.router.wall_offset
+
+    def open_stream_slot(self, stream: Client) -> int:
+        """A slot for pushes alone."""
+        slot = self.switch.open_slot(
+            HANDSHAKE_ROW, timeout_ns=1, max_in_flight=1, outbox_limit=self.config.limits.outbox_bytes
+        )
+        self.clients[slot] = stream
+        return slot
+
+    def close_stream_slot(self, slot: int) -> None:
+        """Its stream has ended; what was queued for it is dropped."""
+        del self.clients[slot]
+        self.switch.close_slot(slot)
+
+    def call(self, request: Request) -> None:
+        """A caller's request. Its answer goes to the session's client."""
+        self.run(self.router.call(request, trio.current_time()))
+
+    def run(self, commands: Iterable[Command]) -> None:
+        """Carry out what core decided outside of a round of reading."""
         self.execute(commands)
         self.resume_paused()
         self.flush_links()
@@ -188,7 +218,7 @@ class Hub(Carrier):
             self._overflow(entry.slot)
             return
         failure = Failure.CORRUPT if event.kind == REPLY_BAD_SHA1 else None
-        self._settle(entry, Outcome(event.body, event.proto_fmt, failure), now)
+        self._settle(entry, Outcome(event.body, event.proto_fmt, failure, entry.upstream_serial), now)
 
     def _settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
         """Act on how a request ended. A crash ends the client that asked; over a request of our own, the connection
@@ -231,9 +261,8 @@ class Hub(Carrier):
         at_ns = now_ns()
         now = at_ns / 1e9
         self.router.wall_offset = time.time() - now
-        timeout = Outcome(b"", 0, Failure.TIMEOUT)
         for entry in self.switch.expire(at_ns):
-            self._settle(entry, timeout, now)
+            self._settle(entry, Outcome(b"", 0, Failure.TIMEOUT, entry.upstream_serial), now)
         self.execute(self.router.tick(now))
         self.resume_paused()
         self.flush_links()

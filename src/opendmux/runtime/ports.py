@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from opendmux.core.commands import Reply
 from opendmux.core.identity import Session
 
 __all__ = ["Client", "LinkPort"]
@@ -16,6 +17,9 @@ class Client(Protocol):
 
     def flush(self) -> None:
         """Write what can be written without waiting; leave the rest to the writer task."""
+
+    def take_reply(self, reply: Reply) -> bool:
+        """Take the answer to one of its requests by itself; False: it goes through the outbox."""
 
     def resume(self) -> None:
         """Read again: the switch takes bytes from this client once more."""

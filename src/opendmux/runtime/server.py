@@ -116,6 +116,8 @@ async def run_proxy(
                     accepting.start_soon(_accept_all, proxy, faces, stations, pumps, _Clients(sessions, everybody))
                     await proxy.stopped()
                     accepting.cancel_scope.cancel(reason="drain")
+                # Whoever was accepted is in `everybody` by now: a session enters itself before it waits for anything,
+                # and the listeners' nursery takes longer than that to end.
                 log.info("draining %d clients, at most %g s", len(everybody), drain_s)
                 for client in list(everybody):
                     client.drain()

@@ -20,6 +20,8 @@ import sys
 import trio
 
 from opendmux.config import OnOutage
+from opendmux.core.answers import NO_ROOM_TEXT
+from opendmux.core.commands import Reply
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.secure import ServerSide
 
@@ -53,7 +55,9 @@ class TcpSession:
         self._raw: socket.socket | None = None
         self.session = hub.open_session(peer, peer_host, "tcp", on_outage)
         # Whether it encrypts shows with its first frame; until then such a client is read through the adapter.
-        self._secure = ServerSide(hub.rsa_key, hub.config.limits.client_body_bytes) if hub.rsa_key else None
+        self._secure = (
+            ServerSide(hub.rsa_key, hub.config.limits.client_body_bytes, hub.handshake_body) if hub.rsa_key else None
+        )
         self.session.secure = self._secure
         raw = raw_socket(stream) if pump is not None and self._secure is None else None
         if raw is not None:
@@ -85,6 +89,10 @@ class TcpSession:
         self._outlet.flush()
         if self._outlet.broken or self._draining:
             self._outlet.wake()
+
+    def take_reply(self, _reply: Reply) -> bool:
+        """See `Client`. Its replies go through the outbox."""
+        return False
 
     def pause(self) -> None:
         """See `Client`."""
@@ -196,6 +204,8 @@ class TcpSession:
 
     def _open_untrusted(self, secure: ServerSide, data: bytes | bytearray) -> None:
         """Feed what was encrypted; a client that turns out to be plain goes over to the fast path."""
+        if self._reason:
+            return
         try:
             frames = secure.receive_untrusted(data)
             if secure.plain_from_now_on:
@@ -205,6 +215,8 @@ class TcpSession:
                 self._hub.feed(self, frames, now_ns())
                 # What was sent ahead of the InitConnect reply comes out once its key is known.
                 frames = b"" if self._secure is None else secure.receive_untrusted(b"")
+            if not self._hub.switch.count_elsewhere(self.session.slot, secure.pending):
+                self.end(NO_ROOM_TEXT, flush_all=True)
         except RemoteProtocolError as error:
             self.end(str(error), flush_all=True)
 
