@@ -35,6 +35,7 @@ ELSEWHERE: dict[str, str] = {
     "core/lanes.py": "tests/core/test_subscriptions_lanes.py",
     "core/markets.py": "tables; tests/core/test_keyfile.py reads names through them",
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",
+    "core/whitelists.py": "what a key's lists say: tests/core/test_tradegate.py",
     "runtime/backend.py": "protocols and data",
     "runtime/binding.py": "ports and dials: tests/cli/test_upstreams.py, tests/runtime/test_server.py, test_groups.py",
     "runtime/carrier.py": "how a session reads: tests/runtime/test_session.py and tests/e2e/test_encryption.py",
