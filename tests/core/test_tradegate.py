@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from opendmux.core.commands import Request
+from opendmux.core.commands import Command, Reply, Request, Witness
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import HoursWindow
+from opendmux.core.markets import covered_markets
 from opendmux.wire.messages import canonical_json, decode_untrusted
 from opendmux.wire.pb import opend
 from tests.core.gate_kit import WALL, Desk, key_of, passed, refused
@@ -78,12 +79,12 @@ NO_SIMULATE = frozenset({"trade:real"})
         (
             {"acc_ids": [ACC + 1]},
             place(),
-            Denial(PERMISSION, "account", "allowed_acc_ids of this key does not have its account"),
+            Denial(PERMISSION, "account", f"allowed_acc_ids: this key may not use account {ACC}"),
         ),
         (
             {"acc_ids": []},
             place(),
-            Denial(PERMISSION, "account", "allowed_acc_ids of this key does not have its account"),
+            Denial(PERMISSION, "account", f"allowed_acc_ids: this key may not use account {ACC}"),
         ),
         (
             {"allowed_markets": frozenset({"US", "CN"})},
@@ -170,9 +171,11 @@ def test_every_refusal_in_its_words(limits: dict[str, object], body: bytes, deni
         ({}, place()),
         ({"acc_ids": [ACC]}, place()),
         ({"allowed_markets": frozenset({"HK"})}, place()),
-        ({"allowed_markets": frozenset({"CN"})}, place(code="600519", sec_market=31, trd_market=4)),
+        ({"allowed_markets": covered_markets(["CN"])}, place(code="600519", sec_market=31, trd_market=4)),
+        ({"allowed_markets": covered_markets(["HKCC"])}, place(code="600519", sec_market=31, trd_market=4)),
         ({"allowed_markets": frozenset({"SH"})}, place(code="600519", sec_market=31, trd_market=4)),
         ({"allowed_symbols": frozenset({"HK.00700"})}, place()),
+        ({"allowed_symbols": frozenset({"HK_FUTURE.HSImain"})}, place(code="HSImain", trd_market=5)),
         ({"allowed_trd_sides": frozenset({"SELL"})}, place(side=SELL)),
         ({"max_order_value": 0.3}, place(qty=3, price=0.1)),
         ({"max_daily_value": 0.3}, place(qty=3, price=0.1)),
@@ -362,9 +365,16 @@ def test_an_order_that_was_not_sent_after_all_costs_nothing() -> None:
     assert (rated.orders_left, valued.value_left()) == (5, 2500)
 
 
-def test_a_refusal_behind_the_gate_is_noticed() -> None:
-    desk = Desk(key_of(max_daily_value=2500.0, max_orders_per_minute=5), refuse_at_once=True)
-    assert desk.send(2202, place()) is None
+@pytest.mark.parametrize("witnessed", [False, True])
+def test_a_refusal_behind_the_gate_is_noticed(witnessed: bool) -> None:
+    desk = Desk(key_of(max_daily_value=2500.0, max_orders_per_minute=5))
+    request = Request(desk.session, 2202, 0, 1, place())
+
+    def go(_now: float) -> list[Command]:
+        answer = Reply(desk.session, 2202, 0, 1, b"")
+        return [Witness(request, "reject", reply=answer)] if witnessed else [answer]
+
+    assert len(desk.gate.admit(request, 0.0, WALL, go)) == 1
     assert (desk.orders_left, desk.value_left()) == (5, 2500)
 
 
