@@ -306,6 +306,13 @@ def test_a_cancel_needs_its_scope_and_its_account_all_the_same() -> None:
     assert refused(Desk(key_of(acc_ids=[1])).send(2205, modify(2, order_id=7))).reason == "account"
 
 
+@pytest.mark.parametrize("proto_fmt", [0, 1])
+def test_what_can_not_be_read_is_no_cancel(proto_fmt: int) -> None:
+    desk = Desk(key_of(max_orders_per_minute=5))
+    assert refused(desk.send(2205, b"\xff", proto_fmt=proto_fmt)).kind is INVALID
+    assert desk.orders_left == 4
+
+
 def test_a_cancel_of_another_call_is_none() -> None:
     assert refused(Desk(key_of(max_orders_per_minute=0)).send(2202, modify(2, order_id=7))).reason == "rate"
 
@@ -341,6 +348,12 @@ def test_the_rate_slot_of_a_sent_order_is_never_given_back() -> None:
     desk = Desk(key_of(max_daily_value=2500.0, max_orders_per_minute=5))
     desk.settle(passed(desk.send(2202, place())), -1)
     assert desk.orders_left == 4
+
+
+def test_a_key_with_a_rate_alone_teaches_nothing() -> None:
+    desk = Desk(key_of(max_orders_per_minute=5))
+    desk.settle(passed(desk.send(2202, place())), 0, placed())
+    assert (desk.orders_left, len(desk.book)) == (4, 0)
 
 
 def test_an_order_settles_though_its_session_has_gone() -> None:
