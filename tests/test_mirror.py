@@ -11,6 +11,9 @@ SOURCE = TESTS.parent / "src" / "opendmux"
 ROOMS = ("wire", "core", "runtime")
 
 ELSEWHERE: dict[str, str] = {
+    "wire/grpc_engine.py": "settings of h2, seen by the client in tests/wire/test_grpc.py",
+    "wire/grpc_head.py": "tests/wire/test_grpc.py",
+    "wire/grpc_events.py": "data; every test of a connection compares them",
     "wire/frame.py": "names for native's framing (tests/native) and two enums",
     "core/_ledger_audiences.py": "the inside of ledger.py, tested as one thing",
     "core/_ledger_check.py": "the inside of ledger.py, tested as one thing",

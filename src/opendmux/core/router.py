@@ -27,6 +27,7 @@ from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
 from opendmux.wire.protocols import ProtoId, RequestAction
 
+from . import logins
 from .access import Access
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
@@ -37,7 +38,7 @@ from .entry import SETTLE_S, Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
 from .identity import Session
 from .keys import Scopes
-from .lanes import Lane, LaneKind, Lanes, Waiting
+from .lanes import Lane, Lanes, Waiting
 from .metering import Metering
 from .outages import Outages
 from .replies import EDITORS
@@ -121,7 +122,7 @@ class Router:
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
-        self._outages = Outages(self.sessions)
+        self._outages = Outages(self.sessions, self.lanes)
         self._reviewed_at = 0.0
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
@@ -299,11 +300,8 @@ class Router:
 
     def _lane_for(self, request: Request) -> Lane:
         if self.lanes.trade is not self.lanes.main and is_trade(request.proto_id):
-            return self.lanes.trade
-        home = self.lanes[request.session.lane]
-        if home.kind is not LaneKind.MAIN:
-            return home
-        return self.subscriptions.lane_of_data_untrusted(request) or home
+            return self.lanes.trade_of(request.session)
+        return self.subscriptions.lane_of_data_untrusted(request) or self.lanes[request.session.lane]
 
     def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
         session = request.session
@@ -366,6 +364,8 @@ class Router:
         def then(outcome: Outcome, _now: float) -> list[Command]:
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
+            if request.proto_id == ProtoId.GET_GLOBAL_STATE:
+                lane.upstream.logins = logins.in_state(outcome.body, outcome.proto_fmt) or lane.upstream.logins
             try:
                 body = editor(lane.pushes, request.session, outcome)
             except RemoteProtocolError:
@@ -384,6 +384,9 @@ class Router:
     def push(self, index: int, push: NativePush, now: float) -> list[Push]:
         """Who gets this push of the lane. One that can't be read is dropped and counted."""
         self.metering.fence(push.proto_id)
+        if push.proto_id == ProtoId.NOTIFY:
+            upstream = self.lanes[index].upstream
+            upstream.logins = logins.in_notify(push.frame, push.proto_fmt) or upstream.logins
         return self.lanes[index].pushes.route_untrusted(push, now)
 
     # -- links
@@ -404,6 +407,7 @@ class Router:
         lane = self.lanes[index]
         first = not lane.ever_ready
         lane.upstream.ready, lane.opening, lane.ever_ready = True, False, True
+        lane.upstream.ready_since = now
         commands = [] if first else self._outages.over(lane)
         if lane is self.lanes.trade:
             for session in [session for session in self.sessions.values() if session.streams]:
@@ -422,6 +426,7 @@ class Router:
         if was_ready:
             lane.upstream.ready = False
             lane.upstream.down_since = now
+        lane.upstream.logins = None
         lane.trading.link_lost()
         if lane is self.lanes.trade:
             self.roster.link_lost()

@@ -21,11 +21,12 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from . import streams
+from ._ledger_products import products
 from .answers import failed, refused, reply, verdict
 from .commands import Ask, Command, Failure, Outcome, Request, UseRow, in_time
 from .gate import inspecting
 from .identity import Session
-from .joint import NOBODY, Joint, Part, products
+from .joint import NOBODY, Joint, Part
 from .lanes import Lane, LaneKind, Lanes, Waiting
 from .streams import (
     REHAB_FORWARD,
@@ -57,6 +58,8 @@ class Subscriptions:
         self._lanes = lanes
         self._open_s = open_s
         """How long a request may wait for a lane that is being made."""
+        self.quota: tuple[int, int] | None = None
+        """(used, left) as OpenD said last; None: nobody has asked yet."""
         self._reply_s = reply_s
         """How long it may take in all."""
         self._fence = fence
@@ -155,6 +158,7 @@ class Subscriptions:
                 response = decode_untrusted(opend.GetSubInfoResponse, outcome.body, outcome.proto_fmt)
             except RemoteProtocolError:
                 return [failed(request, Failure.CORRUPT)]
+            self.quota = response.s2c.totalUsedQuota, response.s2c.remainQuota
             del response.s2c.connSubInfoList[:]
             owner = request.session.owner
             response.s2c.connSubInfoList.append(self._conn_info(owner, own=True))
@@ -192,14 +196,11 @@ class Subscriptions:
         """Where this subscription belongs; None when the pool is used up. Changes nothing."""
         held = self.holder(owner, key)
         candidates = [held] if held is not None else [home]
-        candidates += [lane for lane in self._lanes.extras if lane.wanted and lane is not held]
-        # A JSON client can't be served by an extra lane: their pushes are protobuf.
-        usable = candidates[:1] if home.kind is LaneKind.JSON else candidates
-        for lane in usable:
+        extras = [lane for lane in self._lanes.extras if lane.wanted and lane.push_fmt is home.push_fmt]
+        candidates += [lane for lane in extras if lane is not held]
+        for lane in candidates:
             if lane.ledger.fits(owner, key, options):
                 return lane
-        if home.kind is LaneKind.JSON:
-            return None
         return next((lane for lane in self._lanes.extras if not lane.wanted), None)
 
     def lane_of_data_untrusted(self, request: Request) -> Lane | None:
@@ -246,7 +247,7 @@ class Subscriptions:
         commands = self._watch_data_calls(request.session, placed)
         pieces = [(lane, joint.part(lane, lane_keys), lane_keys) for lane, lane_keys in placed.items()]
         for lane, part, lane_keys in pieces:
-            shapes = list(products(lane_keys))
+            shapes = products(lane_keys)
             part.expect(len(shapes))
             for securities, sub_types in shapes:
                 piece = replace(wanted, securities=securities, sub_types=sub_types)
@@ -301,7 +302,7 @@ class Subscriptions:
                 ),
             )
         )
-        return self._lanes.open(lane, now)
+        return self._lanes.open(lane, now, self._lanes[request.session.lane].push_fmt)
 
     def _until(self, request: Request, now: float) -> float:
         return now + self._reply_s if request.until is None else request.until

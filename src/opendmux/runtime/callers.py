@@ -9,7 +9,6 @@ conflates and is bounded, like that of any client.
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,9 +26,10 @@ from opendmux.wire.handshake import State
 from opendmux.wire.messages import ret_body
 
 from .backend import Answer, Caller, PushStream
+from .door import is_loopback
 from .hub import Hub
 
-__all__ = ["Callers", "is_local"]
+__all__ = ["Callers"]
 
 log = logging.getLogger("opendmux.callers")
 
@@ -40,14 +40,6 @@ STREAMS_MAX = 64
 """Push streams of one key. Each may hold an outbox full of pushes."""
 
 TAKE_BYTES = 256 * 1024
-
-
-def is_local(peer_host: str) -> bool:
-    """The peer is on this machine, as far as its address tells."""
-    try:
-        return ipaddress.ip_address(peer_host.partition("%")[0]).is_loopback
-    except ValueError:
-        return peer_host == "memory"
 
 
 class Callers:
@@ -61,7 +53,7 @@ class Callers:
 
     def admit(self, bearer: str | None, *, iface: str, peer: str, peer_host: str) -> Caller | Denial:
         """See `Backend`."""
-        admitted = self._access.admit(bearer, iface=iface, local=is_local(peer_host), wall=self._hub.wall())
+        admitted = self._access.admit(bearer, iface=iface, local=is_loopback(peer_host), wall=self._hub.wall())
         if isinstance(admitted, Denial):
             self._access.tally.auth(iface, "reject", "<missing>" if bearer is None else "<invalid>")
             return admitted
@@ -72,7 +64,7 @@ class Callers:
         desk = self._desks.get(name)
         if desk is None or desk.gone:
             desk = self._desks[name] = _Desk(self._hub, iface, admitted)
-        return _Handle(desk, self._access, admitted, peer, local=is_local(peer_host))
+        return _Handle(desk, self._access, admitted, peer, local=is_loopback(peer_host))
 
     def tidy(self, now: float) -> None:
         """Let go of sessions that nobody has used for a while."""

@@ -35,6 +35,7 @@ from opendmux.native import (
     Switch,
 )
 
+from .house import House
 from .ports import Client, LinkPort
 from .work import Work
 
@@ -51,9 +52,10 @@ def now_ns() -> int:
 class Carrier:
     """The state that commands act on: the switch, who is connected, and the links. Decides nothing."""
 
-    def __init__(self, config: Config, upstream_name: str, trade_name: str | None) -> None:
+    def __init__(self, config: Config, upstream_name: str, trade_name: str | None, house: House) -> None:
         limits = config.limits
         self.config = config
+        self.house = house
         self.switch = Switch(
             max_client_body=limits.client_body_bytes,
             client_body_total=limits.client_body_total_bytes,
@@ -78,10 +80,14 @@ class Carrier:
             unlock=config.unlock,
             extra_lanes=config.limits.extra_lanes,
         )
-        self.router = Router(upstream_name, policy, trade_address=trade_name)
+        self.router = Router(upstream_name, policy, trade_address=trade_name, access=house.access)
         for lane in self.router.lanes.all:
             number = self.switch.open_link()
             assert number == lane.index, "lanes and links are numbered alike"
+        self.pushes_out = 0
+        """Pushes put into outboxes, counted once per client."""
+        self.pushes_refused = 0
+        """Pushes that did not fit into an outbox; its client was ended for it."""
         self.clients: dict[int, Client] = {}
         """By slot."""
         self.work: dict[int, Work] = {}
@@ -188,7 +194,7 @@ class Carrier:
         if self._alive(session) is None:
             return
         self.switch.set_link(session.slot, 0, session.lane)
-        self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade.index)
+        self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade_of(session).index)
         self.switch.set_row(session.slot, session.row)
         if session.ready:
             self.switch.set_max_body(session.slot, self.config.limits.client_body_bytes)
@@ -206,6 +212,8 @@ class Carrier:
         dirty: set[int] = set()
         for command in commands:
             sendable, overflowed = self.switch.fan_out(command.slots, command.frame, command.key)
+            self.pushes_out += len(command.slots) - len(overflowed)
+            self.pushes_refused += len(overflowed)
             dirty.update(sendable)
             for slot in overflowed:
                 self._overflow(slot)

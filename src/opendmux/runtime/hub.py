@@ -37,6 +37,7 @@ from opendmux.wire.cipher import RANDOM_BYTES, RsaKey
 from opendmux.wire.handshake import State
 
 from .carrier import Carrier, now_ns
+from .house import House
 from .ports import Client
 from .silence import Silence
 from .work import Work
@@ -53,19 +54,34 @@ class Hub(Carrier):
     """The shared state of one OpenD, or of one group of OpenDs. A lane's number is the switch's link number."""
 
     def __init__(
-        self, config: Config, upstream_name: str, *, trade_name: str | None = None, rsa_key: RsaKey | None = None
+        self,
+        config: Config,
+        upstream_name: str,
+        *,
+        trade_name: str | None = None,
+        rsa_key: RsaKey | None = None,
+        house: House | None = None,
     ) -> None:
-        super().__init__(config, upstream_name, trade_name)
+        super().__init__(config, upstream_name, trade_name, house or House())
         self.rsa_key = rsa_key
         """For clients that encrypt; None: they are disconnected."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
+        self.bad_pushes = 0
+        """Pushes of upstream whose SHA-1 was wrong."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
-        self._silence = Silence(config.limits.silent_per_address)
+        self._silence: Silence[Client] = Silence(
+            config.limits.silent_per_address, lambda client: client.session.state is State.NEW
+        )
         self._next_owner = 1
 
     # -- sessions
+
+    @property
+    def sessions_begun(self) -> int:
+        """Since the start, those that have ended included."""
+        return self._next_owner - 1
 
     def open_session(self, peer: str, peer_host: str, transport: str, on_outage: OnOutage) -> Session:
         """A slot and an identity for a new client; the caller then registers it with `add`."""
@@ -97,7 +113,8 @@ class Hub(Carrier):
         goes."""
         self.clients[client.session.slot] = client
         self.work[client.session.slot] = Work(self.config.limits.in_flight)
-        oldest = self._silence.add(client) if client.session.state is State.NEW else None
+        silent = client.session.state is State.NEW
+        oldest = self._silence.add(client.session.peer_host, client) if silent else None
         if oldest is not None:
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
 
@@ -106,7 +123,7 @@ class Hub(Carrier):
         session = client.session
         commands = self.router.close_session(session, trio.current_time())
         del self.clients[session.slot], self.work[session.slot]
-        self._silence.remove(client)
+        self._silence.remove(session.peer_host, client)
         self.switch.close_slot(session.slot)
         # Reasons may carry figures, so they are not all kept apart for ever.
         kept = reason if reason in self.ended or len(self.ended) < REASONS_KEPT else "other"
@@ -167,8 +184,9 @@ class Hub(Carrier):
             work.running = False
 
     def idle(self, session: Session) -> bool:
-        """No request of this client is open."""
-        return self.switch.in_flight(session.slot) == 0 and self.work[session.slot].idle
+        """No request of this client is open, and none of its replies is held back."""
+        switch, slot = self.switch, session.slot
+        return switch.in_flight(slot) == switch.held(slot) == 0 and self.work[slot].idle
 
     def resume_paused(self) -> None:
         """Go on with clients that need not wait any longer."""
@@ -204,6 +222,7 @@ class Hub(Carrier):
             if client is not None:
                 client.flush()
         if batch.bad_pushes:
+            self.bad_pushes += batch.bad_pushes
             log.warning("%d pushes from OpenD with a wrong SHA-1 were dropped", batch.bad_pushes)
         self.resume_paused()
         return batch.pushes

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from opendmux.core.commands import Reply
 from opendmux.core.identity import Session
 
-__all__ = ["Client", "LinkPort"]
+__all__ = ["Client", "Guest", "LinkPort"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who has connected, as far as the connection itself tells."""
+
+    peer: str
+    peer_host: str
+    first: bytes
+    """What was read to find out which protocol it speaks."""
+    local: bool = False
+    """It is on this machine."""
+    bound_to: str | None = None
+    """The key id of the listener, for clients that show no key."""
 
 
 class Client(Protocol):
