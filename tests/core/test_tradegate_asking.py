@@ -262,6 +262,7 @@ def test_its_owner_may_want_an_answer_earlier() -> None:
     desk = Desk(key_of(max_order_value=1000.0))
     waiting(desk, until=3.0)
     assert desk.gate.next_due() == 3.0
+    assert desk.asks[0].until == 3.0
     assert refused(desk.answer(order_list(order(7, "X7")), 3.0)).kind is DenialKind.TIMEOUT
 
 

@@ -321,7 +321,7 @@ class TradeGate:
             held.unanswered = _unanswered(outcome)
             return self._resume(held, now)
 
-        return self._hold(held, lambda: [Ask(lane, proto_id, body, then)])
+        return self._hold(held, lambda: [Ask(lane, proto_id, body, then, until=held.until)])
 
     def _hold(self, held: _Held, ask: Callable[[], list[Command]]) -> list[Command]:
         waiting = sum(other.key_id == held.key_id for other in self._held.values())
