@@ -46,7 +46,6 @@ class Desk:
     quote_lane: int | None = None
     asks: list[Ask] = field(default_factory=list)
     sent: list[tuple[Request, float]] = field(default_factory=list)
-    refuse_at_once: bool = False
 
     def __post_init__(self) -> None:
         self.gate = TradeGate(LANE, self.limits, self.book, self.prices, quote_lane=self.quote_lane)
@@ -61,8 +60,6 @@ class Desk:
         request = Request(self.session, proto_id, proto_fmt, self._serial, body, until)
 
         def go(later: float) -> list[Command]:
-            if self.refuse_at_once:
-                return [Reply(self.session, proto_id, proto_fmt, request.serial_no, b"")]
             self.sent.append((request, later))
             return [Forward(request, None, LANE, with_packet_id=True)]
 

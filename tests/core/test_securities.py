@@ -66,9 +66,11 @@ def test_legs_are_named_as_quotes_are() -> None:
     assert security_of_leg(99, "X", 2).market == ""
 
 
-def test_the_mainland_has_a_second_name() -> None:
-    assert Security("SH", "600519").markets == ("SH", "CN")
-    assert Security("HK", "00700").markets == ("HK",)
+def test_futures_of_hong_kong_have_a_second_name() -> None:
+    future = Security("HK", "HSImain", futures=True)
+    assert (future.markets, future.symbols) == (("HK", "HK_FUTURE"), ("HK.HSImain", "HK_FUTURE.HSImain"))
+    assert (Security("HK", "00700").markets, Security("HK", "00700").symbols) == (("HK",), ("HK.00700",))
+    assert (Security("", "00700").markets, Security("", "00700").symbols) == ((), ())
 
 
 def test_quotes_know_a_security_by_another_number() -> None:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from opendmux.core.commands import Request
+from opendmux.core.commands import Command, Reply, Request, Witness
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import HoursWindow
+from opendmux.core.markets import covered_markets
 from opendmux.wire.messages import canonical_json, decode_untrusted
 from opendmux.wire.pb import opend
 from tests.core.gate_kit import WALL, Desk, key_of, passed, refused
@@ -78,12 +79,12 @@ NO_SIMULATE = frozenset({"trade:real"})
         (
             {"acc_ids": [ACC + 1]},
             place(),
-            Denial(PERMISSION, "account", "allowed_acc_ids of this key does not have its account"),
+            Denial(PERMISSION, "account", f"allowed_acc_ids: this key may not use account {ACC}"),
         ),
         (
             {"acc_ids": []},
             place(),
-            Denial(PERMISSION, "account", "allowed_acc_ids of this key does not have its account"),
+            Denial(PERMISSION, "account", f"allowed_acc_ids: this key may not use account {ACC}"),
         ),
         (
             {"allowed_markets": frozenset({"US", "CN"})},
@@ -170,9 +171,11 @@ def test_every_refusal_in_its_words(limits: dict[str, object], body: bytes, deni
         ({}, place()),
         ({"acc_ids": [ACC]}, place()),
         ({"allowed_markets": frozenset({"HK"})}, place()),
-        ({"allowed_markets": frozenset({"CN"})}, place(code="600519", sec_market=31, trd_market=4)),
+        ({"allowed_markets": covered_markets(["CN"])}, place(code="600519", sec_market=31, trd_market=4)),
+        ({"allowed_markets": covered_markets(["HKCC"])}, place(code="600519", sec_market=31, trd_market=4)),
         ({"allowed_markets": frozenset({"SH"})}, place(code="600519", sec_market=31, trd_market=4)),
         ({"allowed_symbols": frozenset({"HK.00700"})}, place()),
+        ({"allowed_symbols": frozenset({"HK_FUTURE.HSImain"})}, place(code="HSImain", trd_market=5)),
         ({"allowed_trd_sides": frozenset({"SELL"})}, place(side=SELL)),
         ({"max_order_value": 0.3}, place(qty=3, price=0.1)),
         ({"max_daily_value": 0.3}, place(qty=3, price=0.1)),
@@ -303,6 +306,13 @@ def test_a_cancel_needs_its_scope_and_its_account_all_the_same() -> None:
     assert refused(Desk(key_of(acc_ids=[1])).send(2205, modify(2, order_id=7))).reason == "account"
 
 
+@pytest.mark.parametrize("proto_fmt", [0, 1])
+def test_what_can_not_be_read_is_no_cancel(proto_fmt: int) -> None:
+    desk = Desk(key_of(max_orders_per_minute=5))
+    assert refused(desk.send(2205, b"\xff", proto_fmt=proto_fmt)).kind is INVALID
+    assert desk.orders_left == 4
+
+
 def test_a_cancel_of_another_call_is_none() -> None:
     assert refused(Desk(key_of(max_orders_per_minute=0)).send(2202, modify(2, order_id=7))).reason == "rate"
 
@@ -340,6 +350,12 @@ def test_the_rate_slot_of_a_sent_order_is_never_given_back() -> None:
     assert desk.orders_left == 4
 
 
+def test_a_key_with_a_rate_alone_teaches_nothing() -> None:
+    desk = Desk(key_of(max_orders_per_minute=5))
+    desk.settle(passed(desk.send(2202, place())), 0, placed())
+    assert (desk.orders_left, len(desk.book)) == (4, 0)
+
+
 def test_an_order_settles_though_its_session_has_gone() -> None:
     desk = Desk(key_of(max_daily_value=2500.0))
     request = passed(desk.send(2202, place()))
@@ -362,9 +378,16 @@ def test_an_order_that_was_not_sent_after_all_costs_nothing() -> None:
     assert (rated.orders_left, valued.value_left()) == (5, 2500)
 
 
-def test_a_refusal_behind_the_gate_is_noticed() -> None:
-    desk = Desk(key_of(max_daily_value=2500.0, max_orders_per_minute=5), refuse_at_once=True)
-    assert desk.send(2202, place()) is None
+@pytest.mark.parametrize("witnessed", [False, True])
+def test_a_refusal_behind_the_gate_is_noticed(witnessed: bool) -> None:
+    desk = Desk(key_of(max_daily_value=2500.0, max_orders_per_minute=5))
+    request = Request(desk.session, 2202, 0, 1, place())
+
+    def go(_now: float) -> list[Command]:
+        answer = Reply(desk.session, 2202, 0, 1, b"")
+        return [Witness(request, "reject", reply=answer)] if witnessed else [answer]
+
+    assert len(desk.gate.admit(request, 0.0, WALL, go)) == 1
     assert (desk.orders_left, desk.value_left()) == (5, 2500)
 
 

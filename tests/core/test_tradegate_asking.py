@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opendmux.core.commands import Ask, Failure, Request
+from opendmux.core.commands import Ask, Failure, Forward, Outcome, Request
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import HoursWindow
 from opendmux.core.tradegate import HELD_PER_KEY, HOLD_S
@@ -262,6 +262,7 @@ def test_its_owner_may_want_an_answer_earlier() -> None:
     desk = Desk(key_of(max_order_value=1000.0))
     waiting(desk, until=3.0)
     assert desk.gate.next_due() == 3.0
+    assert desk.asks[0].until == 3.0
     assert refused(desk.answer(order_list(order(7, "X7")), 3.0)).kind is DenialKind.TIMEOUT
 
 
@@ -315,6 +316,56 @@ def test_asking_costs_a_slot_so_that_nobody_can_do_it_without_end() -> None:
         assert desk.send(2202, place(order_type=MARKET)) is None
         assert refused(desk.answer(snapshots())).reason == "per_order"
     assert refused(desk.send(2202, place(order_type=MARKET))).reason == "rate"
+
+
+# -- accounts by card number
+
+
+def account_list(*cards: tuple[int, str]) -> bytes:
+    message = opend.GetAccListResponse(retType=0)
+    for acc_id, card in cards:
+        message.s2c.accList.add(accID=acc_id, cardNum=card, trdEnv=1)
+    return message.SerializeToString()
+
+
+def carded(**limits: object) -> Desk:
+    key = replace(key_of(max_orders_per_minute=5, **limits), allowed_card_nums=frozenset({"1001"}))  # type: ignore[arg-type]
+    return Desk(key)
+
+
+@pytest.mark.parametrize(("proto_id", "body"), [(2202, place()), (2205, modify(2, order_id=7))])
+def test_card_numbers_are_asked_for_once(proto_id: int, body: bytes) -> None:
+    desk = carded()
+    assert desk.send(proto_id, body) is None
+    assert desk.send(proto_id, body) is None
+    assert [ask.proto_id for ask in desk.asks] == [2001]
+    assert desk.answer(account_list((ACC, "1001"))) is None
+    commands = desk.asks.pop(0).then(Outcome(account_list(), 0), 1.0)
+    assert [type(command) for command in commands] == [Forward, Forward]
+    passed(desk.send(proto_id, body))
+
+
+@pytest.mark.parametrize("answer", [account_list((ACC, "1002")), account_list((ACC + 1, "1001")), None])
+def test_an_account_without_one_of_the_cards_is_refused(answer: bytes | None) -> None:
+    desk = carded()
+    assert desk.send(2202, place()) is None
+    if answer is None:
+        denial = refused(desk.fail(Failure.LOST))
+    else:
+        assert desk.answer(answer) is None
+        denial = refused(desk.answer(account_list()))
+    assert (denial.kind, denial.reason) == (DenialKind.PERMISSION, "account")
+    assert denial.text.endswith(f"allowed_card_nums: this key may not use account {ACC}")
+    assert desk.orders_left == 4
+
+
+def test_a_cancel_waits_for_the_accounts_beyond_the_bound_and_the_hours() -> None:
+    desk = carded(max_order_value=1e6, hours_window=HoursWindow(0, 12 * 60 + 1))
+    for _ in range(HELD_PER_KEY + 1):
+        assert desk.send(2205, modify(2, order_id=7), 59.0) is None
+    assert desk.answer(account_list((ACC, "1001"))) is None
+    commands = desk.asks.pop(0).then(Outcome(account_list(), 0), 61.0)
+    assert [type(command) for command in commands] == [Forward] * (HELD_PER_KEY + 1)
 
 
 # -- laws

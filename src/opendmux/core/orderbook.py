@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from opendmux.wire.messages import decode_answer_untrusted
+from opendmux.wire.messages import decode_answer_untrusted, encode
 from opendmux.wire.pb import opend
+from opendmux.wire.protocols import ProtoId
 
-from .orders import NUMBER_MAX, Change, Leg, Terms
+from .orders import NUMBER_MAX, Change, Leg, OrderFacts, Terms
 from .securities import security_of_leg, security_told, side_of
 
-__all__ = ["ORDERS_KEPT", "KnownOrder", "OrderBook"]
+__all__ = ["ORDERS_KEPT", "KnownOrder", "OrderBook", "order_request"]
 
 ORDERS_KEPT: Final = 10_000
 """About 10 MB. One that was dropped is asked for again when somebody needs it."""
@@ -84,6 +85,22 @@ class OrderBook:
         if known is not None:
             self.learn(replace(known, terms=known.terms.changed(change)))
 
+    def learn_reply_untrusted(self, facts: OrderFacts, order: KnownOrder | None, body: bytes, proto_fmt: int) -> None:
+        """The reply to a write that OpenD took; ``order`` is what it modifies. Raises RemoteProtocolError."""
+        if facts.change is not None and order is not None:
+            self.modified(order, facts.change)
+        if facts.terms is None:
+            return
+        if facts.proto_id == ProtoId.TRD_PLACE_COMBO_ORDER:
+            order_id, order_id_ex = (
+                0,
+                decode_answer_untrusted(opend.ComboOrderIdResponse, body, proto_fmt).s2c.orderIDEx,
+            )
+        else:
+            s2c = decode_answer_untrusted(opend.OrderIdResponse, body, proto_fmt).s2c
+            order_id, order_id_ex = s2c.orderID, s2c.orderIDEx
+        self.placed(KnownOrder(facts.acc_id, order_id, order_id_ex, facts.terms))
+
     def learn_list_untrusted(self, body: bytes, proto_fmt: int) -> None:
         """The reply to a 2201. Raises RemoteProtocolError for one that can't be read."""
         s2c = decode_answer_untrusted(opend.GetOrderListResponse, body, proto_fmt).s2c
@@ -133,6 +150,21 @@ class OrderBook:
         if order.order_id_ex:
             self._by_id_ex.pop(_ex(order), None)
         return order
+
+
+def order_request(facts: OrderFacts) -> bytes:
+    """The body of a 2201 for the order that a write names."""
+    header = opend.TrdHeader(trdEnv=facts.trd_env, accID=facts.acc_id, trdMarket=facts.trd_market)
+    if facts.jp_acc_type is not None:
+        header.jpAccType = facts.jp_acc_type
+    wanted = opend.TrdFilterConditions()
+    # One of the two: how OpenD combines both filters is not documented.
+    if facts.order_id_ex:
+        wanted.orderIDExList.append(facts.order_id_ex)
+    else:
+        wanted.idList.append(facts.order_id)
+    c2s = opend.GetOrderListC2S(header=header, filterConditions=wanted, refreshCache=True)
+    return encode(opend.GetOrderListRequest(c2s=c2s))
 
 
 def _ex(order: KnownOrder) -> tuple[int, str]:

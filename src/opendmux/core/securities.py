@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Security", "security_of", "security_of_leg", "security_told", "side_of"]
+from .markets import QOT_MARKETS, TRD_SIDES
 
-SIDES: Final = {1: "BUY", 2: "SELL", 3: "SELL_SHORT", 4: "BUY_BACK"}
+__all__ = ["Security", "security_of", "security_of_leg", "security_told", "side_of"]
 
 SEC_MARKETS: Final = {
     1: "HK",
@@ -32,22 +32,9 @@ SEC_MARKETS: Final = {
 }
 """TrdSecMarket -> the prefix that the SDKs write before a code."""
 
-QOT_MARKETS: Final = {
-    "HK": 1,
-    "US": 11,
-    "SH": 21,
-    "SZ": 22,
-    "SG": 31,
-    "JP": 41,
-    "AU": 51,
-    "MY": 61,
-    "CA": 71,
-    "FX": 81,
-    "CC": 91,
-    "EC": 101,
-}
-PREFIXES: Final = {number: prefix for prefix, number in QOT_MARKETS.items()} | {2: "HK"}
-"""QotMarket -> prefix; 2 is the former number of futures in Hong Kong."""
+NUMBERS: Final = {name: number for number, name in QOT_MARKETS.items()}
+RETIRED_FUTURES: Final = "HK_FUTURE"
+"""Futures of Hong Kong once had a QotMarket of their own; the same are HK today."""
 
 FUTURES: Final = frozenset({5, 10, 11, 12, 13})
 """TrdMarkets of futures."""
@@ -57,7 +44,7 @@ TRD_MARKETS: Final[dict[int, tuple[str, ...]]] = {
     2: ("US",),
     3: ("SH", "SZ"),
     4: ("SH", "SZ"),
-    5: tuple(QOT_MARKETS),
+    5: tuple(QOT_MARKETS.values()),
     6: ("SG",),
     7: ("CC",),
     8: ("AU",),
@@ -110,13 +97,20 @@ class Security:
 
     @property
     def markets(self) -> tuple[str, ...]:
-        """The names under which a key may allow it: of Shanghai and Shenzhen also ``CN``."""
-        return (self.market, "CN") if self.market in {"SH", "SZ"} else (self.market,)
+        """The names of its market that a key may have; none when the market is not known."""
+        if not self.market:
+            return ()
+        return (self.market, RETIRED_FUTURES) if self.futures and self.market == "HK" else (self.market,)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The names of itself that a key may have."""
+        return tuple(f"{market}.{self.code}" for market in self.markets)
 
     @property
     def quoted(self) -> tuple[int, str] | None:
         """(QotMarket, code) under which it has quotes; None when its market is not known."""
-        number = QOT_MARKETS.get(self.market)
+        number = NUMBERS.get(self.market)
         return None if number is None else (number, self.code)
 
     @property
@@ -131,7 +125,7 @@ class Security:
 
 def side_of(trd_side: int) -> str:
     """``BUY`` for TrdSide 1; empty for a number that means nothing."""
-    return SIDES.get(trd_side, "")
+    return TRD_SIDES.get(trd_side, "")
 
 
 def security_of(trd_market: int, sec_market: int, code: str) -> Security:
@@ -158,5 +152,7 @@ def security_told(trd_market: int, sec_market: int, code: str) -> Security:
 
 def security_of_leg(qot_market: int, code: str, trd_market: int) -> Security:
     """The security of a leg, which is named as quotes name it."""
-    market = PREFIXES.get(qot_market, "")
+    market = QOT_MARKETS.get(qot_market, "")
+    if market == RETIRED_FUTURES:
+        market = "HK"
     return Security(market if market in TRD_MARKETS.get(trd_market, ()) else "", code, trd_market in FUTURES)

@@ -19,23 +19,23 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
-from opendmux.wire.messages import decode_answer_untrusted, encode
-from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .answers import denied, name_of, verdict
-from .commands import Ask, Command, Failure, Outcome, Reply, Request
+from .commands import Ask, Command, Failure, Outcome, Reply, Request, Witness
 from .denial import Denial, DenialKind
 from .keys import KeyLimits, Scopes
 from .limits import EXACT, Limits, Reservation, amount_text, on_grid
-from .orderbook import KnownOrder, OrderBook
+from .orderbook import KnownOrder, OrderBook, order_request
 from .orders import Op, OrderFacts, Terms, is_calming_untrusted, read_order_untrusted
 from .packet import is_real_untrusted
 from .prices import FRESH_S, STALE_S, Prices, snapshot_request
+from .roster import Roster
 from .streams import UNDECIDED
 from .whitelists import about_orders, about_values, allowed, paced, permitted
 
@@ -79,6 +79,7 @@ class _Held:
     """None: the key has no limit that the body matters for."""
     until: float
     wall_offset: float
+    asked_accounts: bool = False
     asked_order: bool = False
     asked_price: bool = False
     unanswered: Denial | None = None
@@ -102,17 +103,26 @@ class TradeGate:
     """The gate in front of one OpenD's trade writes.
 
     ``lane``: where orders are asked for; ``quote_lane``: where prices are, when another OpenD has them. ``limits`` is
-    the one of the process, ``book`` and ``prices`` are of this OpenD.
+    the one of the process; ``book``, ``prices`` and ``roster`` are of this OpenD. Without a roster no card number is
+    known.
     """
 
     def __init__(
-        self, lane: int, limits: Limits, book: OrderBook, prices: Prices, *, quote_lane: int | None = None
+        self,
+        lane: int,
+        limits: Limits,
+        book: OrderBook,
+        prices: Prices,
+        *,
+        roster: Roster | None = None,
+        quote_lane: int | None = None,
     ) -> None:
         self._lane = lane
         self._quote_lane = lane if quote_lane is None else quote_lane
         self._limits = limits
         self._book = book
         self._prices = prices
+        self._roster = Roster(lane) if roster is None else roster
         self._held: dict[int, _Held] = {}
         """By id of the request object, which the entry keeps alive; ``_sent`` likewise."""
         self._sent: dict[int, _Sent] = {}
@@ -139,7 +149,7 @@ class TradeGate:
         try:
             real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
             facts = None
-            if key.allowed_acc_ids is not None or about_orders(key.limits):
+            if key.names_accounts or about_orders(key.limits):
                 facts = read_order_untrusted(request.proto_id, request.proto_fmt, request.body)
         except RemoteProtocolError as error:
             return [_refusal(request, Denial(DenialKind.INVALID, "other", str(error)))]
@@ -160,8 +170,12 @@ class TradeGate:
         if sent is None:
             return
         if ret_type == RetType.SUCCEED:
+            if sent.facts is None:
+                return
             try:
-                self._teach(sent, body, request.proto_fmt if proto_fmt is None else proto_fmt)
+                self._book.learn_reply_untrusted(
+                    sent.facts, sent.order, body, request.proto_fmt if proto_fmt is None else proto_fmt
+                )
             except RemoteProtocolError as error:
                 log.debug("%s: nothing learnt from OpenD's answer: %s", name_of(request.proto_id), error)
         elif ret_type not in UNDECIDED and sent.reservation is not None:
@@ -211,7 +225,10 @@ class TradeGate:
         key = held.request.session.key
         if key is None:
             return self._refuse(held, Denial(DenialKind.UNAUTHENTICATED, "other", "its key is not valid any more"))
-        denial = permitted(key, held.real, held.facts)
+        if key.allowed_card_nums is not None and not self._roster.known and not held.asked_accounts:
+            held.asked_accounts = True
+            return self._hold(held, lambda: self._roster.when_known(partial(self._resume, held), now))
+        denial = permitted(key, held.real, held.facts, self._roster.allowed(key))
         if denial is not None:
             return self._refuse(held, denial)
         facts = held.facts
@@ -282,18 +299,7 @@ class TradeGate:
                 held.unanswered or Denial(DenialKind.INVALID, "other", f"account {facts.acc_id} has no order {which}"),
             )
         held.asked_order = True
-        header = opend.TrdHeader(trdEnv=facts.trd_env, accID=facts.acc_id, trdMarket=facts.trd_market)
-        if facts.jp_acc_type is not None:
-            header.jpAccType = facts.jp_acc_type
-        wanted = opend.TrdFilterConditions()
-        # One of the two: how OpenD combines both filters is not documented.
-        if facts.order_id_ex:
-            wanted.orderIDExList.append(facts.order_id_ex)
-        else:
-            wanted.idList.append(facts.order_id)
-        c2s = opend.GetOrderListC2S(header=header, filterConditions=wanted, refreshCache=True)
-        body = encode(opend.GetOrderListRequest(c2s=c2s))
-        return self._ask(held, self._lane, ProtoId.TRD_GET_ORDER_LIST, body)
+        return self._ask(held, self._lane, ProtoId.TRD_GET_ORDER_LIST, order_request(facts))
 
     def _ask_for_price(self, held: _Held, limits: KeyLimits, terms: Terms, now: float) -> list[Command]:
         missing = self._prices.missing(terms, now, STALE_S if held.asked_price else FRESH_S)
@@ -309,42 +315,32 @@ class TradeGate:
         return self._refuse(held, Denial(DenialKind.LIMIT, reason, text))
 
     def _ask(self, held: _Held, lane: int, proto_id: int, body: bytes) -> list[Command]:
-        if sum(other.key_id == held.key_id for other in self._held.values()) >= HELD_PER_KEY:
-            text = f"{HELD_PER_KEY} orders of this key are waiting for OpenD already"
-            return self._refuse(held, Denial(DenialKind.LIMIT, "other", text, retry_s=1.0))
-
         def then(outcome: Outcome, now: float) -> list[Command]:
             if outcome.failure is None:
                 self.learn(proto_id, outcome.body, outcome.proto_fmt, now)
-            if self._held.pop(id(held.request), None) is not held or not held.request.session.ready:
-                return []
             held.unanswered = _unanswered(outcome)
-            if now >= held.until:
-                return self._refuse(held, _late())
-            key = held.request.session.key
-            closed = None if key is None else self._limits.out_of_hours(key, now + held.wall_offset)
-            return self._judge(held, now) if closed is None else self._refuse(held, closed)
+            return self._resume(held, now)
 
+        return self._hold(held, lambda: [Ask(lane, proto_id, body, then, until=held.until)])
+
+    def _hold(self, held: _Held, ask: Callable[[], list[Command]]) -> list[Command]:
+        waiting = sum(other.key_id == held.key_id for other in self._held.values())
+        if waiting >= HELD_PER_KEY and not (held.facts is not None and held.facts.calming):
+            text = f"{HELD_PER_KEY} orders of this key are waiting for OpenD already"
+            return self._refuse(held, Denial(DenialKind.LIMIT, "other", text, retry_s=1.0))
         self._held[id(held.request)] = held
-        return [Ask(lane, proto_id, body, then)]
+        return ask()
 
-    # -- what answers teach
-
-    def _teach(self, sent: _Sent, body: bytes, proto_fmt: int) -> None:
-        facts = sent.facts
-        if facts is None:
-            return
-        if facts.change is not None and sent.order is not None:
-            self._book.modified(sent.order, facts.change)
-        if facts.terms is None:
-            return
-        order_id, order_id_ex = 0, ""
-        if facts.proto_id == ProtoId.TRD_PLACE_COMBO_ORDER:
-            order_id_ex = decode_answer_untrusted(opend.ComboOrderIdResponse, body, proto_fmt).s2c.orderIDEx
-        else:
-            s2c = decode_answer_untrusted(opend.OrderIdResponse, body, proto_fmt).s2c
-            order_id, order_id_ex = s2c.orderID, s2c.orderIDEx
-        self._book.placed(KnownOrder(facts.acc_id, order_id, order_id_ex, facts.terms))
+    def _resume(self, held: _Held, now: float) -> list[Command]:
+        """OpenD has answered, or will not."""
+        if self._held.pop(id(held.request), None) is not held or not held.request.session.ready:
+            return []
+        if now >= held.until:
+            return self._refuse(held, _late())
+        key = held.request.session.key
+        calming = held.facts is not None and held.facts.calming
+        closed = None if key is None or calming else self._limits.out_of_hours(key, now + held.wall_offset)
+        return self._judge(held, now) if closed is None else self._refuse(held, closed)
 
 
 def _calming(request: Request) -> bool:
@@ -373,6 +369,8 @@ def _refusal(request: Request, denial: Denial) -> Command:
 
 
 def _answers(command: Command, request: Request) -> bool:
+    if isinstance(command, Witness):
+        return command.reply is not None and _answers(command.reply, request)
     return (
         isinstance(command, Reply)
         and command.session is request.session

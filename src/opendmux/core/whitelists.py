@@ -33,16 +33,17 @@ def about_values(limits: KeyLimits) -> bool:
     return limits.max_order_value is not None or limits.max_daily_value is not None
 
 
-def permitted(key: Key, real: bool, facts: OrderFacts | None) -> Denial | None:
-    """The scope that trdEnv asks for, and the account."""
+def permitted(key: Key, real: bool, facts: OrderFacts | None, accounts: frozenset[int] | None) -> Denial | None:
+    """The scope that trdEnv asks for, and the account. ``accounts``: those that the key may use; None: all."""
     scope = Scopes.TRADE_REAL if real else Scopes.TRADE_SIMULATE
     if scope not in key.scopes:
         return Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope)
-    if key.allowed_acc_ids is None:
+    if accounts is None or (facts is not None and facts.acc_id in accounts):
         return None
-    if facts is None or facts.acc_id not in key.allowed_acc_ids:
-        return Denial(DenialKind.PERMISSION, "account", "allowed_acc_ids of this key does not have its account")
-    return None
+    # Whether the account exists is not said.
+    name = "allowed_card_nums" if key.allowed_acc_ids is None else "allowed_acc_ids"
+    which = "its account" if facts is None else f"account {facts.acc_id}"
+    return Denial(DenialKind.PERMISSION, "account", f"{name}: this key may not use {which}")
 
 
 def allowed(limits: KeyLimits, terms: Terms) -> Denial | None:
@@ -51,9 +52,7 @@ def allowed(limits: KeyLimits, terms: Terms) -> Denial | None:
         security = leg.security
         if limits.allowed_markets is not None and limits.allowed_markets.isdisjoint(security.markets):
             return _not_in("market", "allowed_markets", limits.allowed_markets, security.market or "an unknown market")
-        if limits.allowed_symbols is not None and (
-            not security.market or security.symbol not in limits.allowed_symbols
-        ):
+        if limits.allowed_symbols is not None and limits.allowed_symbols.isdisjoint(security.symbols):
             symbol = security.symbol if security.market else f"{security.code} of an unknown market"
             return _not_in("symbol", "allowed_symbols", limits.allowed_symbols, symbol)
         if limits.allowed_trd_sides is not None and leg.side not in limits.allowed_trd_sides:
