@@ -117,7 +117,12 @@ class Router:
         self.roster = Roster(self.lanes.trade.index)
         self.accounts = AccountGate(self.roster)
         self.gate = TradeGate(
-            self.lanes.trade.index, limits or Limits(), OrderBook(), Prices(), quote_lane=self.lanes.main.index
+            self.lanes.trade.index,
+            limits or Limits(),
+            OrderBook(),
+            Prices(),
+            roster=self.roster,
+            quote_lane=self.lanes.main.index,
         )
         self.metering = Metering(
             self.lanes,
@@ -307,6 +312,10 @@ class Router:
     def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float) -> None:
         wall = now + self.wall_offset
         self.gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
+
+    def unsent(self, request: Request) -> None:
+        """A request that was let through was not sent: its session has gone."""
+        self.gate.unsent(request)
 
     def _deny(self, request: Request) -> list[Command]:
         return [denied(request, denial_of(request.session.key, request.proto_id))]
