@@ -15,7 +15,8 @@ from trio.testing import MockClock
 from opendmux.config import Config
 from opendmux.core.logins import Logins
 from opendmux.core.tally import Tally
-from opendmux.runtime.metrics import FRESH_S, METRICS, AuditState, Headroom, Metrics, Sources
+from opendmux.runtime.metric_table import METRICS
+from opendmux.runtime.metrics import FRESH_S, AuditState, Headroom, Metrics, Sources
 from opendmux.runtime.station import Reach, Station
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
