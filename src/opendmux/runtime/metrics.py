@@ -1,8 +1,7 @@
 """The metrics as Prometheus text.
 
 Nothing is counted here: at each scrape the counters of switch, hubs and core are read. Names, labels and help texts are
-those of `metric_table`. prometheus-client is imported with the first scrape, and
-its default registry is never used.
+those of `metric_table`. prometheus-client is imported with the first scrape, and its default registry is never used.
 
 A text is kept for `FRESH_S`: making one costs a few milliseconds of the one thread that also serves the clients.
 """
