@@ -15,7 +15,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport INT32_MAX, INT64_MAX, UINT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
@@ -26,14 +26,15 @@ from _lane cimport (
     Lane, lane_consume, lane_extend, lane_fill_hole, lane_find_hole, lane_free, lane_hold, lane_is_empty, lane_sendable,
     lane_size, lane_truncate,
 )
+from _latency cimport LATENCY_BOUNDS_NS, N_BOUNDS, Latency, latency_add
 from _pending cimport (
     HAS_TOKEN, HAS_WAITERS, NOWHERE, Pending, Pool, SerialIndex, index_find, index_free, index_put, index_remove,
     index_reserve, pool_free, pool_give_back, pool_reserve, pool_take,
 )
 from _wire cimport (
     HEADER_LEN, N_PROTOCOLS, PROTO_KIND, SHA1_LEN, WIRE_NEED_MORE, WIRE_OK, WIRE_TOO_LARGE, Buffer, Cursor, Header,
-    buffer_append, buffer_consume, buffer_fit, buffer_free, buffer_reserve, buffer_size, buffer_start, buffer_trim, left,
-    load_u32, proto_index, read_header, sha1_digest, sha1_init, write_header,
+    buffer_append, buffer_consume, buffer_fit, buffer_free, buffer_reserve, buffer_size, buffer_start, buffer_trim,
+    left, load_u32, proto_index, read_header, sha1_digest, sha1_init, write_header,
 )
 
 from collections import deque
@@ -47,6 +48,7 @@ from opendmux.native._switch_types import (
     FRAME,
     HOLD,
     INSPECT,
+    LATENCY_BUCKETS_S,
     LOCAL,
     NATIVE,
     NO_ROOM,
@@ -63,6 +65,7 @@ from opendmux.native._switch_types import (
     LinkEvent,
     Push,
 )
+from opendmux.native._tables import PROTO_INDEX
 
 sha1_init()
 
@@ -83,6 +86,9 @@ cdef enum:  # the numbers of _switch_types, checked below
 assert (PASS, INSPECT, LOCAL, DENY) == (C_PASS, 1, 2, C_DENY)
 assert (NATIVE, EVENT, HOLD) == (C_NATIVE, C_EVENT, C_HOLD)
 assert BODY_FREE == C_BODY_FREE
+assert len(LATENCY_BUCKETS_S) == N_BOUNDS
+for _place, _bound in enumerate(LATENCY_BUCKETS_S):
+    assert LATENCY_BOUNDS_NS[<int> _place] == round(_bound * 1e9)
 
 
 cdef inline bint is_intact_untrusted(const Cut* cut) noexcept:
@@ -198,6 +204,10 @@ cdef class _Slot:
     cdef int64_t outbox_bytes(self) noexcept:
         return <int64_t> lane_size(&self.lane) + self.conflating_bytes
 
+    cdef void note_first(self, int64_t size) noexcept:
+        """An empty outbox takes this frame."""
+        self.oversize = size if size > self.outbox_limit else 0
+
 
 @cython.final
 cdef class _Link:
@@ -226,6 +236,7 @@ cdef class _Batch:
     cdef list pushes
     cdef Py_ssize_t bad_pushes
     cdef Py_ssize_t strays
+    cdef int64_t now_ns
 
     def __cinit__(self):
         self.dirty = []
@@ -284,6 +295,10 @@ cdef class Switch:
     cdef uint64_t strays
     cdef uint64_t bad_sha1
     cdef uint64_t conflated
+    cdef uint64_t pushes_in
+    cdef uint64_t pushes_out
+    cdef uint64_t overflows
+    cdef Latency* latency  # one for each protocol, by its index
 
     def __cinit__(
         self,
@@ -307,9 +322,13 @@ cdef class Switch:
         self.links = []
         self.tokens = {}
         self.waiters = {}
+        self.latency = <Latency*> PyMem_RawCalloc(N_PROTOCOLS + 1, sizeof(Latency))
+        if self.latency == NULL:
+            raise MemoryError
 
     def __dealloc__(self):
         pool_free(&self.pool)
+        PyMem_RawFree(self.latency)
 
     # -- slots
 
@@ -867,6 +886,7 @@ cdef class Switch:
             self.last_batch += 1
             batch = _Batch.__new__(_Batch)
             batch.number = self.last_batch
+            batch.now_ns = now_ns
             if not to.deaf:
                 self.upstream_bytes_in += <uint64_t> view.len
                 chunk.p = start_of(&view)
@@ -896,7 +916,7 @@ cdef class Switch:
                 if PROTO_KIND[index] != 0:
                     self.push_untrusted(&cut, batch)
                 else:
-                    self.reply_untrusted(link, &cut, batch)
+                    self.reply_untrusted(link, &cut, &self.latency[index], batch)
                 if cut.kept > 0:
                     buffer_consume(&link.kept, cut.kept)
                     buffer_trim(&link.kept, LINK_SPARE)
@@ -918,10 +938,11 @@ cdef class Switch:
         frame = PyBytes_FromStringAndSize(
             <const char*> cut.body - HEADER_LEN, HEADER_LEN + <Py_ssize_t> cut.header.body_len
         )
+        self.pushes_in += 1
         batch.pushes.append(tuple_new(Push, (cut.header.proto_id, cut.header.proto_fmt, frame)))
         return 0
 
-    cdef int reply_untrusted(self, _Link link, const Cut* cut, _Batch batch) except -1:
+    cdef int reply_untrusted(self, _Link link, const Cut* cut, Latency* latency, _Batch batch) except -1:
         cdef uint32_t place = index_find(&link.index, cut.header.serial_no)
         cdef Pending pending
         cdef _Slot at
@@ -934,7 +955,8 @@ cdef class Switch:
         at = self.owner(pending.slot, pending.generation)
         intact = is_intact_untrusted(cut)
         if not intact or pending.reply != C_NATIVE or pending.extras != 0 or at is None:
-            return self.rare_reply_untrusted(place, cut, intact, batch)
+            return self.rare_reply_untrusted(place, cut, intact, latency, batch)
+        latency_add(latency, pending.start_ns, batch.now_ns)
         self.forget(place)
         if not self.deliver(at, cut, pending.serial_no, batch):
             batch.events.append(
@@ -942,7 +964,9 @@ cdef class Switch:
             )
         return 0
 
-    cdef int rare_reply_untrusted(self, uint32_t place, const Cut* cut, bint intact, _Batch batch) except -1:
+    cdef int rare_reply_untrusted(
+        self, uint32_t place, const Cut* cut, bint intact, Latency* latency, _Batch batch
+    ) except -1:
         """A reply that core must see, or that more than one waits for."""
         cdef Pending pending = self.pool.items[place]
         cdef _Slot at = self.owner(pending.slot, pending.generation)
@@ -959,6 +983,8 @@ cdef class Switch:
             self.bad_sha1 += 1
             batch.events.append(tuple_new(LinkEvent, (REPLY_BAD_SHA1, entry, b"", fmt, -1)))
             return 0
+        if pending.slot >= 0:
+            latency_add(latency, pending.start_ns, batch.now_ns)
         if pending.reply == C_NATIVE:
             if at is not None and not self.deliver(at, cut, pending.serial_no, batch):
                 batch.events.append(tuple_new(LinkEvent, (OVERFLOW, entry, b"", fmt, -1)))
@@ -1018,7 +1044,7 @@ cdef class Switch:
         if at.truncated:
             return False
         if used == replaced:
-            at.oversize = size if size > at.outbox_limit else 0
+            at.note_first(size)
             return True
         if growth <= 0:
             return True
@@ -1029,6 +1055,8 @@ cdef class Switch:
         cdef uint8_t* room = lane_extend(&at.lane, count) if self.fits(at, <int64_t> count, 0) else NULL
         if room != NULL:
             self.outbox_used += <int64_t> count
+        else:
+            self.overflows += 1
         return room
 
     cdef bint append_to(self, _Slot at, const uint8_t* frame, size_t size) noexcept:
@@ -1105,6 +1133,7 @@ cdef class Switch:
                         ready.append(at.number)
             finally:
                 self.busy = False
+            self.pushes_out += <uint64_t> (PyList_GET_SIZE(targets) - PyList_GET_SIZE(overflowed))
             return answer
         finally:
             PyBuffer_Release(&view)
@@ -1115,6 +1144,7 @@ cdef class Switch:
         cdef int64_t replaced = PyBytes_GET_SIZE(old) if old is not None else 0
         cdef int64_t size = PyBytes_GET_SIZE(frame)
         if not self.fits(at, size, replaced):
+            self.overflows += 1
             return False
         if at.conflating is None:
             at.conflating = {}
@@ -1151,9 +1181,13 @@ cdef class Switch:
     def hold(self, int64_t slot):
         return self.hold_in(self.slot_at(slot))
 
+    def held(self, int64_t slot):
+        return self.slot_at(slot).lane.n_holes
+
     def release(self, int64_t slot, int64_t ticket, frame):
         cdef _Slot at
         cdef size_t hole
+        cdef bint is_first
         cdef Py_buffer view
         PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
         try:
@@ -1163,10 +1197,13 @@ cdef class Switch:
             hole = lane_find_hole(&at.lane, <uint64_t> ticket)
             if hole == at.lane.n_holes:
                 return False
+            is_first = at.outbox_bytes() == 0
             # No bound is asked: the frame was in memory before, in the hands of who held it.
             if not lane_fill_hole(&at.lane, hole, <const uint8_t*> view.buf, <size_t> view.len):
                 raise MemoryError
             self.outbox_used += view.len
+            if is_first:
+                at.note_first(view.len)
             return True
         finally:
             PyBuffer_Release(&view)
@@ -1243,8 +1280,23 @@ cdef class Switch:
                 self.strays,
                 self.bad_sha1,
                 self.conflated,
+                self.pushes_in,
+                self.pushes_out,
+                self.overflows,
                 self.outbox_used,
                 self.unread,
                 self.pool.used,
             ),
         )
+
+    def latencies(self):
+        cdef dict found = {}
+        cdef Latency* latency
+        cdef int i
+        self.enter()
+        for proto_id, index in [(0, 0), *PROTO_INDEX.items()]:
+            latency = &self.latency[<int> index]
+            counts = tuple([latency.counts[i] for i in range(N_BOUNDS + 1)])
+            if any(counts):
+                found[proto_id] = (counts, latency.sum_ns / 1e9)
+        return found

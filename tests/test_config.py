@@ -263,6 +263,12 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_more_lanes_than_the_data_path_has_are_refused() -> None:
+    check(Config(limits=Limits(extra_lanes=12)))
+    with pytest.raises(ConfigError, match="extra_lanes = 13: must not be over 12"):
+        check(Config(limits=Limits(extra_lanes=13)))
+
+
 # -- documentation
 
 

@@ -36,6 +36,8 @@ DEFAULT_UPSTREAM: Final = "127.0.0.1:11111"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 SDK_TIMEOUT_S: Final = 12.0
 """The Python SDK's wait for a reply."""
+EXTRA_LANES_MAX: Final = 12
+"""The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
 SIMULATED: Final = "SIMULATED"
@@ -199,6 +201,8 @@ def check(config: Config) -> None:
             value = getattr(values, name)
             if not 0 < value < float("inf") and not (name == "drain_s" and value == 0):
                 raise ConfigError(f"{group}.{name} = {value}: must be greater than 0")
+    if config.limits.extra_lanes > EXTRA_LANES_MAX:
+        raise ConfigError(f"limits.extra_lanes = {config.limits.extra_lanes}: must not be over {EXTRA_LANES_MAX}")
     if config.timeouts.reply_s >= SDK_TIMEOUT_S:
         raise ConfigError(
             f"timeouts.reply_s = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, "

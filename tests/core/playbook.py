@@ -122,6 +122,7 @@ class Play:
         extra_lanes: int = 2,
         metered: bool = False,
         retry_reads: bool = False,
+        trade_address: str | None = None,
     ) -> None:
         self.now = START
         row = open_row(allow_unknown=allow_unknown)
@@ -134,7 +135,7 @@ class Play:
             coalesce=metered,
             retry_reads=retry_reads,
         )
-        self.router = Router(ADDRESS, policy)
+        self.router = Router(ADDRESS, policy, trade_address=trade_address)
         self.waiting: list[Sent] = []
         """Sent upstream, not answered; oldest first."""
         self.commands: list[Command] = []

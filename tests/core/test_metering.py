@@ -80,7 +80,7 @@ def seen_by_core(play: Play, proto_id: int) -> bool:
     [
         (event, min(outdated & METERED_IDS))
         for event, outdated in OUTDATES.items()
-        # The reads that a subscription outdates are passed on by the switch, so there is nothing to join.
+        # A subscription has a test of its own below.
         if outdated & METERED_IDS
     ],
 )

@@ -335,7 +335,7 @@ class World:
             self.twins.seen["released"] += 1
 
     def expire(self) -> None:
-        self.now += self.random.choice([0, 1, 20, 100, 2000])
+        self.now += self.random.choice([0, 1, 20, 100, 2000, 800_000, 3_000_000])
         entries = self.twins.expire(self.now)
         self.twins.seen["expired"] += len(entries)
         starts = [entry.start_ns for entry in entries]
@@ -464,9 +464,12 @@ class World:
 
     def agree(self) -> None:
         counters = self.twins.counters()
+        if self.chance(20):
+            self.twins.latencies()
         for slot in self.clients:
             self.twins.in_flight(slot)
             self.twins.out_to_boundary(slot)
+            self.twins.held(slot)
             self.twins.row_epoch(slot)
         assert counters.outbox_bytes == sum(self.twins.out_bytes(slot) for slot in self.clients)
         for link in range(len(self.asked)):

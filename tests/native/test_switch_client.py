@@ -441,6 +441,7 @@ def test_every_call_on_a_closed_slot_raises(bench: Bench) -> None:
         lambda at: switch.reply(at, 1, 0, 1, b""),
         lambda at: switch.fan_out([at], frame(), None),
         switch.hold,
+        switch.held,
         lambda at: switch.release(at, 1, b""),
         switch.out,
         lambda at: switch.sent(at, 0),

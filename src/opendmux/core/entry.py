@@ -68,8 +68,7 @@ class Entry:
         session.settled_at = now + SETTLE_S
         commands: list[Command] = [] if session.key is None else [Witness(request, "allow")]
         if hello.push_proto_fmt == ProtoFmt.JSON:
-            session.lane = self._lanes.json.index
-            commands += self._lanes.open(self._lanes.json, now)
+            commands += self._lanes.home_json(session, now)
         log.info("%s: ready, version %d, language %r", session, hello.client_ver, hello.language)
         return [reply(request, body), UseRow(session), *commands]
 

@@ -17,6 +17,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import Push as NativePush
+from opendmux.native import build_frame
+from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.messages import to_client
+from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from . import streams
@@ -103,6 +107,8 @@ class Pushes:
         """Pushes that came from upstream."""
         self.unroutable = 0
         """Pushes that could not be read or that nobody can be told from."""
+        self.push_fmt = ProtoFmt.PROTOBUF
+        """In which they come, and in which the proxy's own are made."""
         self._lane = lane
         self._accounts = accounts
         self._sessions = sessions
@@ -247,6 +253,13 @@ class Pushes:
             else:
                 slots.extend(session.push_slots)
         return [Push(slots, frame, None)] if slots else []
+
+    def notify(self, owners: Iterable[int], s2c: opend.NotifyS2C, now: float) -> list[Push]:
+        """A notification of our own, for those among the owners that take any."""
+        takers = [owner for owner in owners if owner in self._sessions and self._sessions[owner].recv_notify]
+        message = opend.NotifyResponse(retType=RetType.SUCCEED, s2c=s2c)
+        frame = build_frame(ProtoId.NOTIFY, self.push_fmt, 0, to_client(message, self.push_fmt))
+        return self.to_owners(takers, frame, now)
 
     def due(self, now: float) -> list[Push]:
         """Held pushes whose clients are settled now."""

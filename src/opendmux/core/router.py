@@ -38,7 +38,7 @@ from .entry import SETTLE_S, Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
 from .identity import Session
 from .keys import Scopes
-from .lanes import Lane, LaneKind, Lanes, Waiting
+from .lanes import Lane, Lanes, Waiting
 from .metering import Metering
 from .outages import Outages
 from .replies import EDITORS
@@ -122,7 +122,7 @@ class Router:
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
-        self._outages = Outages(self.sessions)
+        self._outages = Outages(self.sessions, self.lanes)
         self._reviewed_at = 0.0
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
@@ -300,11 +300,8 @@ class Router:
 
     def _lane_for(self, request: Request) -> Lane:
         if self.lanes.trade is not self.lanes.main and is_trade(request.proto_id):
-            return self.lanes.trade
-        home = self.lanes[request.session.lane]
-        if home.kind is not LaneKind.MAIN:
-            return home
-        return self.subscriptions.lane_of_data_untrusted(request) or home
+            return self.lanes.trade_of(request.session)
+        return self.subscriptions.lane_of_data_untrusted(request) or self.lanes[request.session.lane]
 
     def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
         session = request.session

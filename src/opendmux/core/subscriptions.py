@@ -21,11 +21,12 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from . import streams
+from ._ledger_products import products
 from .answers import failed, refused, reply, verdict
 from .commands import Ask, Command, Failure, Outcome, Request, UseRow, in_time
 from .gate import inspecting
 from .identity import Session
-from .joint import NOBODY, Joint, Part, products
+from .joint import NOBODY, Joint, Part
 from .lanes import Lane, LaneKind, Lanes, Waiting
 from .streams import (
     REHAB_FORWARD,
@@ -195,14 +196,11 @@ class Subscriptions:
         """Where this subscription belongs; None when the pool is used up. Changes nothing."""
         held = self.holder(owner, key)
         candidates = [held] if held is not None else [home]
-        candidates += [lane for lane in self._lanes.extras if lane.wanted and lane is not held]
-        # A JSON client can't be served by an extra lane: their pushes are protobuf.
-        usable = candidates[:1] if home.kind is LaneKind.JSON else candidates
-        for lane in usable:
+        extras = [lane for lane in self._lanes.extras if lane.wanted and lane.push_fmt is home.push_fmt]
+        candidates += [lane for lane in extras if lane is not held]
+        for lane in candidates:
             if lane.ledger.fits(owner, key, options):
                 return lane
-        if home.kind is LaneKind.JSON:
-            return None
         return next((lane for lane in self._lanes.extras if not lane.wanted), None)
 
     def lane_of_data_untrusted(self, request: Request) -> Lane | None:
@@ -249,7 +247,7 @@ class Subscriptions:
         commands = self._watch_data_calls(request.session, placed)
         pieces = [(lane, joint.part(lane, lane_keys), lane_keys) for lane, lane_keys in placed.items()]
         for lane, part, lane_keys in pieces:
-            shapes = list(products(lane_keys))
+            shapes = products(lane_keys)
             part.expect(len(shapes))
             for securities, sub_types in shapes:
                 piece = replace(wanted, securities=securities, sub_types=sub_types)
@@ -304,7 +302,7 @@ class Subscriptions:
                 ),
             )
         )
-        return self._lanes.open(lane, now)
+        return self._lanes.open(lane, now, self._lanes[request.session.lane].push_fmt)
 
     def _until(self, request: Request, now: float) -> float:
         return now + self._reply_s if request.until is None else request.until

@@ -179,6 +179,7 @@ class Batch:
     pushes: list[Push] = field(default_factory=list)
     bad_pushes: int = 0
     strays: int = 0
+    now_ns: int = 0
 
     def result(self) -> LinkBatch:
         return LinkBatch(self.dirty, self.events, self.pushes, self.bad_pushes, self.strays)

@@ -6,8 +6,9 @@ their submission. How the compiled one keeps the bounds on memory is its own aff
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ._pure import body_sha1, build_frame
 from ._pure_outbox import Budget, Outbox
@@ -37,6 +38,7 @@ from ._switch_types import (
     EVENT,
     FRAME,
     HOLD,
+    LATENCY_BUCKETS_S,
     NATIVE,
     OVERFLOW,
     PASS,
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["Switch"]
+
+BOUNDS_NS: Final = [round(bound * 1e9) for bound in LATENCY_BUCKETS_S]
 
 
 class Switch:
@@ -97,6 +101,10 @@ class Switch:
         self._strays = 0
         self._bad_sha1 = 0
         self._conflated = 0
+        self._pushes_in = 0
+        self._pushes_out = 0
+        self._overflows = 0
+        self._latencies: dict[int, tuple[list[int], float]] = {}
 
     # -- slots
 
@@ -374,7 +382,7 @@ class Switch:
     def link_feed_untrusted(self, link: int, data: Buffer, now_ns: int) -> LinkBatch:
         to = self._link(link)
         checked("now_ns", now_ns, 0, MAX_I64)
-        batch = Batch()
+        batch = Batch(now_ns=now_ns)
         if to.deaf:
             return batch.result()
         chunk = bytes(data)
@@ -396,6 +404,7 @@ class Switch:
 
     def _push_untrusted(self, frame: WholeFrame, batch: Batch) -> None:
         if frame.is_intact:
+            self._pushes_in += 1
             batch.pushes.append(Push(frame.proto_id, frame.proto_fmt, frame.raw))
         else:
             self._bad_sha1 += 1
@@ -417,6 +426,8 @@ class Switch:
             self._bad_sha1 += 1
             batch.events.append(LinkEvent(REPLY_BAD_SHA1, entry, b"", frame.proto_fmt, -1))
             return
+        if pending.slot >= 0:
+            self._answered(frame.proto_id, max(0, batch.now_ns - pending.start_ns))
         ticket = -1
         if pending.reply == NATIVE:
             self._deliver(entry, frame, batch)
@@ -428,11 +439,17 @@ class Switch:
         if pending.reply != NATIVE or pending.token is not None:
             batch.events.append(LinkEvent(REPLY, entry, frame.body, frame.proto_fmt, ticket))
 
+    def _answered(self, proto_id: int, elapsed_ns: int) -> None:
+        known_id = proto_id if proto_id in PROTO_INDEX else 0
+        counts, sum_ns = self._latencies.get(known_id, ([0] * (len(BOUNDS_NS) + 1), 0.0))
+        counts[bisect_left(BOUNDS_NS, elapsed_ns)] += 1
+        self._latencies[known_id] = (counts, sum_ns + elapsed_ns)
+
     def _deliver(self, entry: Entry, frame: WholeFrame, batch: Batch) -> None:
         at = self._owner(entry.slot, entry.generation)
         if at is None:
             return
-        if at.outbox.append(build_frame(frame.proto_id, frame.proto_fmt, entry.serial_no, frame.body, frame.sha1)):
+        if self._append(at, build_frame(frame.proto_id, frame.proto_fmt, entry.serial_no, frame.body, frame.sha1)):
             if at.number not in batch.dirty:
                 batch.dirty.append(at.number)
         else:
@@ -482,7 +499,12 @@ class Switch:
     # -- outbox
 
     def append(self, slot: int, frame: Buffer) -> bool:
-        return self._slot(slot).outbox.append(checked_frame(frame))
+        return self._append(self._slot(slot), checked_frame(frame))
+
+    def _append(self, at: Slot, frame: bytes) -> bool:
+        taken = at.outbox.append(frame)
+        self._overflows += not taken
+        return taken
 
     def reply(self, slot: int, proto_id: int, proto_fmt: int, serial_no: int, body: Buffer) -> bool:
         at = self._slot(slot)
@@ -491,7 +513,7 @@ class Switch:
         checked("serial_no", serial_no, 0, MAX_U32)
         data = bytes(body)
         checked("body", len(data), 0, MAX_BODY)
-        return at.outbox.append(build_frame(proto_id, proto_fmt, serial_no, data))
+        return self._append(at, build_frame(proto_id, proto_fmt, serial_no, data))
 
     def fan_out(self, slots: Sequence[int], frame: Buffer, key: object | None) -> tuple[list[int], list[int]]:
         whole = checked_frame(frame)
@@ -499,10 +521,12 @@ class Switch:
         ready, overflowed = [], []
         for at in [self._slot(slot) for slot in slots]:
             if key is None or not at.outbox.conflates():
-                taken = at.outbox.append(whole)
+                taken = self._append(at, whole)
             else:
                 taken, replaced = at.outbox.conflate(key, whole)
                 self._conflated += replaced
+                self._overflows += not taken
+            self._pushes_out += taken
             if not taken:
                 overflowed.append(at.number)
             elif at.outbox.has_bytes_to_send():
@@ -514,6 +538,9 @@ class Switch:
         self._last_ticket += 1
         at.outbox.hold(self._last_ticket)
         return self._last_ticket
+
+    def held(self, slot: int) -> int:
+        return self._slot(slot).outbox.held()
 
     def release(self, slot: int, ticket: int, frame: Buffer) -> bool:
         at = self._slot(slot)
@@ -553,7 +580,13 @@ class Switch:
             strays=self._strays,
             bad_sha1=self._bad_sha1,
             conflated=self._conflated,
+            pushes_in=self._pushes_in,
+            pushes_out=self._pushes_out,
+            overflows=self._overflows,
             outbox_bytes=self._outbox_budget.used,
             unread_bytes=self._unread,
             pending=len(self._pending),
         )
+
+    def latencies(self) -> dict[int, tuple[tuple[int, ...], float]]:
+        return {proto_id: (tuple(counts), sum_ns / 1e9) for proto_id, (counts, sum_ns) in self._latencies.items()}

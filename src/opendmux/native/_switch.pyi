@@ -66,6 +66,9 @@ BODY_FREE: Final = 4096
 """A slot may always hold so many bytes not looked at yet: requests of the usual size go on when others fill the
 memory."""
 
+LATENCY_BUCKETS_S: Final[tuple[float, ...]]
+"""Upper bounds of the buckets of `Switch.latencies`, in seconds, each included in its bucket."""
+
 class ClientEvent(NamedTuple):
     kind: int
     action: int
@@ -134,6 +137,12 @@ class Counters(NamedTuple):
     bad_sha1: int
     conflated: int
     """Frames replaced in a conflating lane by a newer one."""
+    pushes_in: int
+    """Pushes from upstream with a right digest."""
+    pushes_out: int
+    """Frames that `fan_out` put into outboxes, one for each slot; the conflated ones are among them."""
+    overflows: int
+    """Frames that an outbox did not take."""
     outbox_bytes: int
     """Bytes in all outboxes now."""
     unread_bytes: int
@@ -292,8 +301,11 @@ class Switch:
         """
     def hold(self, slot: int) -> int:
         """A placeholder at the end of the ordered lane; returns its ticket. What comes after it waits behind it."""
+    def held(self, slot: int) -> int:
+        """Placeholders that are not filled yet."""
     def release(self, slot: int, ticket: int, frame: Buffer) -> bool:
-        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known (slot closed and reused).
+        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known: the slot was closed and
+        reused, or its outbox truncated. What may be sent now is the caller's to flush.
 
         No bound is asked: the frame was in memory before, in the hands of who held it.
         """
@@ -317,3 +329,10 @@ class Switch:
         Returns how many bytes were dropped. After it nothing more is taken by this slot.
         """
     def counters(self) -> Counters: ...
+    def latencies(self) -> dict[int, tuple[tuple[int, ...], float]]:
+        """How long upstream took to answer requests of slots: proto_id (0 for all unknown ones) -> (replies per bucket
+        of LATENCY_BUCKETS_S and one more above them, not cumulative; sum in seconds). Only ids that were answered.
+
+        From ``now_ns`` of the request's chunk or `submit` to that of the reply's chunk. One for each request that went
+        upstream, whoever joined it; not counted: damaged replies, strays, what expired, the proxy's own requests.
+        """

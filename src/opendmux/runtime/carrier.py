@@ -194,7 +194,7 @@ class Carrier:
         if self._alive(session) is None:
             return
         self.switch.set_link(session.slot, 0, session.lane)
-        self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade.index)
+        self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade_of(session).index)
         self.switch.set_row(session.slot, session.row)
         if session.ready:
             self.switch.set_max_body(session.slot, self.config.limits.client_body_bytes)

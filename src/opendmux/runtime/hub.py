@@ -184,8 +184,9 @@ class Hub(Carrier):
             work.running = False
 
     def idle(self, session: Session) -> bool:
-        """No request of this client is open."""
-        return self.switch.in_flight(session.slot) == 0 and self.work[session.slot].idle
+        """No request of this client is open, and none of its replies is held back."""
+        switch, slot = self.switch, session.slot
+        return switch.in_flight(slot) == switch.held(slot) == 0 and self.work[slot].idle
 
     def resume_paused(self) -> None:
         """Go on with clients that need not wait any longer."""

@@ -84,7 +84,7 @@ class TcpSession:
     def flush(self) -> None:
         """See `Client`."""
         self._outlet.flush()
-        if self._outlet.broken or self._draining:
+        if self._outlet.broken or self._draining or self._reason:
             self._outlet.wake()
 
     def take_reply(self, _reply: Reply) -> bool:
@@ -269,6 +269,9 @@ class TcpSession:
         with trio.move_on_after(goodbye_s):
             try:
                 await self._outlet.drain(goodbye_s)
+                while self._hub.switch.held(self.session.slot):
+                    await self._outlet.wakeups.receive()
+                    await self._outlet.drain(goodbye_s)
             except (trio.TooSlowError, trio.BrokenResourceError):
                 return False
             return True

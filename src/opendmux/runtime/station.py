@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import trio
 
 from opendmux.config import SIMULATED, Config
-from opendmux.core.lanes import Lane, LaneKind
+from opendmux.core.lanes import Lane
 from opendmux.wire.cipher import RsaKey
 
 from .binding import dial_group
@@ -83,7 +83,7 @@ class Station:
 
     def _make(self, lane: Lane) -> UpstreamLink:
         dial = self.reach.dial
-        if self.reach.members and lane.kind is not LaneKind.TRADE:
+        if self.reach.members and not lane.trades:
             dial = dial_group(self.reach.members)
         return UpstreamLink(self.hub, lane, dial, self._send.clone(), self.reach.rsa_key)
 

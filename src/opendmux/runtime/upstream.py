@@ -226,9 +226,10 @@ class UpstreamLink:
             return []
 
         with trio.fail_after(self._timeouts.connect_s):
-            is_json, is_extra = self._lane.kind is LaneKind.JSON, self._lane.kind is LaneKind.EXTRA
             request = handshake.init_request(
-                recv_notify=not is_extra, push_proto_fmt=int(is_json), encrypt=self._rsa_key is not None
+                recv_notify=self._lane.kind is not LaneKind.EXTRA,
+                push_proto_fmt=self._lane.push_fmt,
+                encrypt=self._rsa_key is not None,
             )
             self._hub.ask(self.number, ProtoId.INIT_CONNECT, request, then)
             self.flush()
