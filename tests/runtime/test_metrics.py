@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
@@ -40,8 +41,6 @@ def full_sources() -> Sources:
     return Sources(
         tally(),
         "1.2.3",
-        latencies=lambda _switch: {3004: ((5, 0, 2), 0.75), 2202: ((0, 1, 0), 0.01)},
-        latency_buckets_s=(0.001, 0.1),
         headroom=lambda: [Headroom("bot", "rate", 4.0)],
         audit=lambda: AuditState(healthy=False, written=7, queued=1, lost=2),
     )
@@ -145,12 +144,19 @@ async def test_figures_say_what_happened(autojump_clock: MockClock) -> None:
 
 async def test_the_latency_histogram_is_cumulative(autojump_clock: MockClock) -> None:
     async with world() as w:
+        client = await w.client()
+        for seconds in (0.0, 0.0, 0.3):
+            serial_no = await client.request(ProtoId.QOT_GET_BROKER, b"\n\x00")
+            frame = await w.opend.requests.receive()
+            await trio.sleep(seconds)
+            await w.opend.reply(frame, OK)
+            assert (await client.receive()).serial_no == serial_no
         found = scraped(w.proxy.stations)
         name = "opendmux_request_latency_seconds"
-        who = {"opend": OPEND, "proto_id": "3004"}
-        assert [at(found, f"{name}_bucket", le=le, **who) for le in ("0.001", "0.1", "+Inf")] == [5, 5, 7]
-        assert at(found, f"{name}_count", **who) == 7
-        assert at(found, f"{name}_sum", **who) == 0.75
+        who = {"opend": OPEND, "proto_id": str(int(ProtoId.QOT_GET_BROKER))}
+        assert [at(found, f"{name}_bucket", le=le, **who) for le in ("0.0005", "0.25", "0.5", "+Inf")] == [2, 2, 3, 3]
+        assert at(found, f"{name}_count", **who) == 3
+        assert at(found, f"{name}_sum", **who) == pytest.approx(0.3)
 
 
 async def test_an_outage_shows(autojump_clock: MockClock) -> None:
@@ -173,7 +179,7 @@ async def test_what_is_left_out_is_not_there(autojump_clock: MockClock) -> None:
     async with world() as w:
         found = scraped(w.proxy.stations, Sources(Tally(), "1"))
         names = {name for name, _labels in found}
-        assert not {name for name in names if "audit" in name or "latency" in name or "headroom" in name}
+        assert not {name for name in names if "audit" in name or "headroom" in name}
         assert "opendmux_quota_used" not in names, "OpenD has not said"
 
 

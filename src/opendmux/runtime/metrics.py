@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opendmux.core.lanes import LaneKind
 from opendmux.core.streams import Space
 from opendmux.core.tally import Series, Tally
-from opendmux.native import Switch
+from opendmux.native import LATENCY_BUCKETS_S
 
 from .metric_table import METRICS
 from .station import Station
@@ -25,15 +25,12 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric as Family
 
-__all__ = ["CONTENT_TYPE", "FRESH_S", "AuditState", "Headroom", "Latencies", "Metrics", "Sources"]
+__all__ = ["CONTENT_TYPE", "FRESH_S", "AuditState", "Headroom", "Metrics", "Sources"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_S: Final = 1.0
 REASON_MAX: Final = 80
 """Characters of a reason that become a label."""
-
-Latencies = Mapping[int, tuple[tuple[int, ...], float]]
-"""proto_id -> (count of each bucket, not cumulative, the last one for everything slower; sum in seconds)."""
 
 
 class Headroom(NamedTuple):
@@ -61,9 +58,6 @@ class Sources:
 
     tally: Tally
     version: str
-    latencies: Callable[[Switch], Latencies] | None = None
-    latency_buckets_s: Sequence[float] = ()
-    """Upper bounds of all buckets but the last."""
     headroom: Callable[[], Iterable[Headroom]] | None = None
     audit: Callable[[], AuditState] | None = None
 
@@ -109,9 +103,7 @@ class Metrics:
             _subscriptions(sheet, name, station)
             _pushes(sheet, name, station)
             _budgets(sheet, name, station, self._now)
-            if self._sources.latencies is not None:
-                found = self._sources.latencies(station.hub.switch)
-                sheet.latencies("opendmux_request_latency_seconds", name, found, self._sources.latency_buckets_s)
+            sheet.latencies("opendmux_request_latency_seconds", name, station.hub.switch.latencies())
         _audit(sheet, self._sources)
         return sheet.families.values()
 
@@ -137,7 +129,7 @@ class _Sheet:
         for labels, count in series:
             self.put(name, count, *labels)
 
-    def latencies(self, name: str, opend: str, found: Latencies, bounds: Sequence[float]) -> None:
+    def latencies(self, name: str, opend: str, found: Mapping[int, tuple[tuple[int, ...], float]]) -> None:
         from prometheus_client.core import HistogramMetricFamily
 
         metric = METRICS[name]
@@ -146,7 +138,7 @@ class _Sheet:
             family = self.families[name] = HistogramMetricFamily(name, metric.help, labels=metric.labels)
         for proto_id, (counts, total_s) in sorted(found.items()):
             running, buckets = 0, []
-            for bound, count in zip([*(f"{bound:g}" for bound in bounds), "+Inf"], counts, strict=True):
+            for bound, count in zip([*(f"{bound:g}" for bound in LATENCY_BUCKETS_S), "+Inf"], counts, strict=True):
                 running += count
                 buckets.append((bound, running))
             family.add_metric((opend, str(proto_id)), buckets, total_s)  # type: ignore[attr-defined]
@@ -242,13 +234,14 @@ def _subscriptions(sheet: _Sheet, name: str, station: Station) -> None:
 
 def _pushes(sheet: _Sheet, name: str, station: Station) -> None:
     hub = station.hub
+    counters = hub.switch.counters()
     unroutable = 0
     for lane in hub.router.lanes.all:
         unroutable += lane.pushes.unroutable
         if lane.wanted or lane.pushes.taken:
             sheet.put("opendmux_pushes_in_total", lane.pushes.taken, name, str(lane))
-    sheet.put("opendmux_pushes_out_total", hub.pushes_out, name)
-    for reason, count in (("bad_sha1", hub.bad_pushes), ("unroutable", unroutable), ("slow", hub.pushes_refused)):
+    sheet.put("opendmux_pushes_out_total", counters.pushes_out, name)
+    for reason, count in (("bad_sha1", hub.bad_pushes), ("unroutable", unroutable), ("slow", counters.overflows)):
         sheet.put("opendmux_pushes_dropped_total", count, name, reason)
 
 
