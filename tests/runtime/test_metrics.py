@@ -14,10 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
 from opendmux.config import Config
+from opendmux.core.keys import HoursWindow, Key, KeyLimits, Scopes
+from opendmux.core.limits import Limits
 from opendmux.core.logins import Logins
 from opendmux.core.tally import Tally
 from opendmux.runtime.metric_table import METRICS
-from opendmux.runtime.metrics import FRESH_S, AuditState, Headroom, Metrics, Sources
+from opendmux.runtime.metrics import FRESH_S, ROOMS_MAX, AuditState, KeyRoom, Metrics, Sources, rooms_of
 from opendmux.runtime.station import Reach, Station
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
@@ -41,7 +43,7 @@ def full_sources() -> Sources:
     return Sources(
         tally(),
         "1.2.3",
-        headroom=lambda: [Headroom("bot", "rate", 4.0)],
+        headroom=lambda: [KeyRoom("bot", "rate", 4.0)],
         audit=lambda: AuditState(healthy=False, written=7, queued=1, lost=2),
     )
 
@@ -157,6 +159,18 @@ async def test_the_latency_histogram_is_cumulative(autojump_clock: MockClock) ->
         assert [at(found, f"{name}_bucket", le=le, **who) for le in ("0.0005", "0.25", "0.5", "+Inf")] == [2, 2, 3, 3]
         assert at(found, f"{name}_count", **who) == 3
         assert at(found, f"{name}_sum", **who) == pytest.approx(0.3)
+
+
+def test_headroom_of_keys_with_limits() -> None:
+    scopes = frozenset({Scopes.TRADE_SIMULATE})
+    free = Key("free", scopes)
+    hours = HoursWindow(0, 0)
+    bound = Key("bot", scopes, KeyLimits(max_orders_per_minute=5, max_daily_value=1000.0, hours_window=hours), tz="UTC")
+    rooms = rooms_of([free, bound], Limits(), 0.0, 1_700_000_000.0)
+    assert rooms[:2] == [("bot", "rate", 5), ("bot", "daily", 1000.0)]
+    assert [room.limit for room in rooms] == ["rate", "daily", "hours"]
+    many = [Key(str(number), scopes, KeyLimits(max_orders_per_minute=1)) for number in range(2 * ROOMS_MAX)]
+    assert len(rooms_of(many, Limits(), 0.0, 1_700_000_000.0)) == ROOMS_MAX
 
 
 async def test_an_outage_shows(autojump_clock: MockClock) -> None:

@@ -98,7 +98,12 @@ METRICS: Final = _table(
     Metric("opendmux_budget_refused_total", "counter", ("opend", "budget"), "Requests refused for an OpenD limit."),
     Metric("opendmux_budget_waiting", "gauge", ("opend", "budget"), "Requests that wait for an OpenD limit now."),
     Metric("opendmux_shared_reads_total", "counter", ("opend",), "Reads answered by somebody else's identical one."),
-    Metric("opendmux_limit_headroom", "gauge", ("key_id", "limit"), "What is left of a key's limit."),
+    Metric(
+        "opendmux_limit_headroom",
+        "gauge",
+        ("key_id", "limit"),
+        "What is left of a key's limit: rate (orders), daily (money), hours (1 within, 0 outside).",
+    ),
     Metric("opendmux_audit_healthy", "gauge", (), "0 while the audit log can't be written."),
     Metric("opendmux_audit_events_total", "counter", (), "Events written to the audit log."),
     Metric("opendmux_audit_queued", "gauge", (), "Audit events that are not written yet."),

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from opendmux.core.keys import Key
 from opendmux.core.lanes import LaneKind
+from opendmux.core.limits import Limits
 from opendmux.core.streams import Space
 from opendmux.core.tally import Series, Tally
 from opendmux.native import LATENCY_BUCKETS_S
@@ -25,22 +27,41 @@ if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric as Family
 
-__all__ = ["CONTENT_TYPE", "FRESH_S", "AuditState", "Headroom", "Metrics", "Sources"]
+__all__ = ["CONTENT_TYPE", "FRESH_S", "AuditState", "KeyRoom", "Metrics", "Sources", "rooms_of"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_S: Final = 1.0
+ROOMS_MAX: Final = 2000
+"""Series of `KeyRoom`s, about: as many as a tally has."""
 REASON_MAX: Final = 80
 """Characters of a reason that become a label."""
 
 
-class Headroom(NamedTuple):
+class KeyRoom(NamedTuple):
     """How far a key is from one of its limits."""
 
     key_id: str
     limit: str
-    """``rate``, ``daily``, ..."""
+    """``rate``, ``daily`` or ``hours``."""
     left: float
     """In the limit's own unit: orders, or money."""
+
+
+def rooms_of(keys: Iterable[Key], limits: Limits, now: float, wall: float) -> list[KeyRoom]:
+    """The headroom of those keys that have limits: ``rate`` in orders, ``daily`` in money, ``hours`` 1 within them and
+    0 outside. ``now``: Trio seconds, ``wall``: UTC seconds."""
+    rooms: list[KeyRoom] = []
+    for key in keys:
+        left = limits.headroom(key, now, wall)
+        if left.orders is not None:
+            rooms.append(KeyRoom(key.id, "rate", left.orders))
+        if left.daily_value is not None:
+            rooms.append(KeyRoom(key.id, "daily", float(left.daily_value)))
+        if key.limits.hours_window is not None:
+            rooms.append(KeyRoom(key.id, "hours", left.in_hours))
+        if len(rooms) >= ROOMS_MAX:
+            break
+    return rooms
 
 
 class AuditState(NamedTuple):
@@ -58,7 +79,7 @@ class Sources:
 
     tally: Tally
     version: str
-    headroom: Callable[[], Iterable[Headroom]] | None = None
+    headroom: Callable[[], Iterable[KeyRoom]] | None = None
     audit: Callable[[], AuditState] | None = None
 
 
