@@ -40,6 +40,7 @@ ELSEWHERE: dict[str, str] = {
     "runtime/binding.py": "ports and dials: tests/cli/test_upstreams.py, tests/runtime/test_server.py, test_groups.py",
     "runtime/carrier.py": "how a session reads: tests/runtime/test_session.py and tests/e2e/test_encryption.py",
     "runtime/hub.py": "driven by every test of sessions, links and broadcasts",
+    "runtime/metric_table.py": "data, held against what is scraped: tests/runtime/test_metrics.py",
     "runtime/outlet.py": "the writer of every session and link",
     "runtime/ports.py": "protocols without code",
     "runtime/pump.py": "real sockets only: tests/runtime/test_server.py and tests/e2e",

@@ -83,10 +83,6 @@ class Carrier:
         for lane in self.router.lanes.all:
             number = self.switch.open_link()
             assert number == lane.index, "lanes and links are numbered alike"
-        self.pushes_out = 0
-        """Pushes put into outboxes, counted once per client."""
-        self.pushes_refused = 0
-        """Pushes that did not fit into an outbox; its client was ended for it."""
         self.clients: dict[int, Client] = {}
         """By slot."""
         self.work: dict[int, Work] = {}
@@ -228,8 +224,6 @@ class Carrier:
         dirty: set[int] = set()
         for command in commands:
             sendable, overflowed = self.switch.fan_out(command.slots, command.frame, command.key)
-            self.pushes_out += len(command.slots) - len(overflowed)
-            self.pushes_refused += len(overflowed)
             dirty.update(sendable)
             for slot in overflowed:
                 self._overflow(slot)
