@@ -75,7 +75,7 @@ class Server:
         stream.end(SLOW)
 
     async def serve(self, stream: trio.SocketStream) -> None:
-        await serve_grpc(stream, b"", self.backend, peer="a client", peer_host="127.0.0.1")
+        await serve_grpc(stream, b"", self.backend, peer="a client", local=True)
 
 
 async def main() -> None:

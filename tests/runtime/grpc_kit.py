@@ -128,8 +128,8 @@ class FakeBackend:
         self.asked = 0
         self.dropped = 0
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, peer_host: str) -> Caller | Denial:
-        assert (iface, peer_host) == ("grpc", "127.0.0.1")
+    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
+        assert (iface, local) == ("grpc", True)
         assert peer
         self.admitted.append(bearer)
         if bearer not in self.keys:

@@ -107,7 +107,7 @@ async def world(
                 first,
                 w.backend,
                 peer="127.0.0.1:5",
-                peer_host="127.0.0.1",
+                local=True,
                 serving=lambda: w.serving,
                 limits=limits,
                 draining=w.draining,
@@ -558,7 +558,7 @@ async def test_a_client_that_never_speaks(autojump_clock: MockClock) -> None:
 
 
 async def _serve_plain(stream: trio.abc.Stream, first: bytes) -> None:
-    await serve_grpc(stream, first, FakeBackend(), peer="127.0.0.1:5", peer_host="127.0.0.1")
+    await serve_grpc(stream, first, FakeBackend(), peer="127.0.0.1:5", local=True)
 
 
 async def test_what_was_read_already_is_the_beginning(autojump_clock: MockClock) -> None:

@@ -21,7 +21,6 @@ from opendmux.core.commands import Outcome, Reply, Request
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.events import PushEvent, event_of
 from opendmux.core.keys import Scopes
-from opendmux.core.origins import is_loopback
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
 from opendmux.wire.handshake import State
 from opendmux.wire.messages import ret_body
@@ -51,9 +50,9 @@ class Callers:
         self._desks: dict[tuple[str, str], _Desk] = {}
         self._draining = False
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, peer_host: str) -> Caller | Denial:
+    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
         """See `Backend`."""
-        admitted = self._access.admit(bearer, iface=iface, local=is_loopback(peer_host), wall=self._hub.wall())
+        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall())
         if isinstance(admitted, Denial):
             self._access.tally.auth(iface, "reject", "<missing>" if bearer is None else "<invalid>")
             return admitted
@@ -64,7 +63,7 @@ class Callers:
         desk = self._desks.get(name)
         if desk is None or desk.gone:
             desk = self._desks[name] = _Desk(self._hub, iface, admitted)
-        return _Handle(desk, self._access, admitted, peer, local=is_loopback(peer_host))
+        return _Handle(desk, self._access, admitted, peer, local=local)
 
     def tidy(self, now: float) -> None:
         """Let go of sessions that nobody has used for a while."""

@@ -14,13 +14,12 @@ from typing import Final, TypeAlias
 
 import trio
 
-from opendmux.core.origins import is_loopback
 from opendmux.wire.sniff import Kind, sniff
 
 from .ports import Guest
 from .silence import Silence
 
-__all__ = ["Door", "Room"]
+__all__ = ["Door", "Room", "is_loopback"]
 
 log = logging.getLogger("opendmux.door")
 
@@ -65,7 +64,7 @@ class Door:
                 log.info("%s: closed, %s is not served on this port", peer, kind.value)
             else:
                 own_host = _own_host(stream)
-                local = is_loopback(peer_host) or peer_host == own_host
+                local = peer_host == own_host or is_loopback(peer_host)
                 await room(stream, Guest(peer, peer_host, first, own_host, local, self._bound_to))
         except* trio.BrokenResourceError:
             log.debug("a connection broke before it said what it wants")
@@ -95,6 +94,11 @@ class Door:
                 self._waiting.discard(scope)
                 self._silence.remove(host, scope)
         return None, first
+
+
+def is_loopback(host: str) -> bool:
+    """The address, as a socket gives it, is of this machine alone."""
+    return host == "::1" or host.startswith(("127.", "::ffff:127."))
 
 
 def _name_of(stream: trio.abc.Stream) -> tuple[str, str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import trio
+
 from opendmux.core.access import Access
+from opendmux.core.keys import Keyring
 from opendmux.core.limits import Limits
 
 from .audit import AuditLog
@@ -29,5 +33,32 @@ class House:
     """Host names besides this machine's own under which HTTP may be asked."""
     open_locally: bool = True
     """From this machine metrics and probes need no key."""
-    reload: Callable[[], None] = lambda: None
-    """Read keys again; raises ConfigError and changes nothing when they can't be read."""
+    read_keys: Callable[[], Keyring] | None = None
+    """Read the keys again; raises ConfigError. None: no keys file is configured."""
+
+    def __post_init__(self) -> None:
+        audit = self.audit
+        if audit is not None:
+            self.access.audit_ok = lambda: audit.healthy
+        if self.store is not None:
+            self.limits.restore(self.store.rows)
+            self.limits.on_change = self.store.wake
+
+    @asynccontextmanager
+    async def records(self) -> AsyncIterator[None]:
+        """Write what has to be kept for the length of the block; what is left at its end is written within a few
+        seconds, so the last thing that a station says is kept too."""
+        async with trio.open_nursery() as nursery:
+            if self.audit is not None:
+                nursery.start_soon(self.audit.run)
+            if self.store is not None:
+                nursery.start_soon(self.store.run, self.limits.changes)
+            yield
+            nursery.cancel_scope.cancel(reason="stopped")
+
+    def trouble(self) -> list[str]:
+        """Why the proxy is not ready as far as this goes, one sentence each."""
+        reasons = []
+        if self.audit is not None and not self.audit.healthy:
+            reasons.append(f"the audit log {self.audit.path} can't be written, so no trade write is taken")
+        return reasons

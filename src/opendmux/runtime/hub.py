@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -75,6 +75,8 @@ class Hub(Carrier):
             config.limits.silent_per_address, lambda client: client.session.state is State.NEW
         )
         self._next_owner = 1
+        self.on_tick: list[Callable[[float], None]] = []
+        """What else is looked at with the deadlines."""
 
     # -- sessions
 
@@ -283,5 +285,7 @@ class Hub(Carrier):
         for entry in self.switch.expire(at_ns):
             self._settle(entry, Outcome(b"", 0, Failure.TIMEOUT, entry.upstream_serial), now)
         self.execute(self.router.tick(now))
+        for tidy in self.on_tick:
+            tidy(now)
         self.resume_paused()
         self.flush_links()

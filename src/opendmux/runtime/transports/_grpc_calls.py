@@ -56,7 +56,7 @@ class GrpcCalls:
         backend: Backend,
         *,
         peer: str,
-        peer_host: str,
+        local: bool,
         serving: Callable[[], bool],
         limits: GrpcLimits,
         times: GrpcTimes,
@@ -67,7 +67,7 @@ class GrpcCalls:
         self._server = server
         self._backend = backend
         self._peer = peer
-        self._peer_host = peer_host
+        self._local = local
         self._serving = serving
         self._limits = limits
         self._times = times
@@ -178,7 +178,7 @@ class GrpcCalls:
             return caller
         if len(self._callers) >= CALLERS_MAX:
             return Status(Code.RESOURCE_EXHAUSTED, f"more than {CALLERS_MAX} keys on one connection", "keys")
-        answer = self._backend.admit(bearer, iface="grpc", peer=self._peer, peer_host=self._peer_host)
+        answer = self._backend.admit(bearer, iface="grpc", peer=self._peer, local=self._local)
         if isinstance(answer, Denial):
             return status_of(answer)
         self._callers[bearer] = answer
