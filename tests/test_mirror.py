@@ -11,6 +11,9 @@ SOURCE = TESTS.parent / "src" / "opendmux"
 ROOMS = ("wire", "core", "runtime")
 
 ELSEWHERE: dict[str, str] = {
+    "wire/grpc_engine.py": "settings of h2, seen by the client in tests/wire/test_grpc.py",
+    "wire/grpc_head.py": "tests/wire/test_grpc.py",
+    "wire/grpc_events.py": "data; every test of a connection compares them",
     "wire/frame.py": "names for native's framing (tests/native) and two enums",
     "core/_ledger_audiences.py": "the inside of ledger.py, tested as one thing",
     "core/_ledger_check.py": "the inside of ledger.py, tested as one thing",
@@ -27,8 +30,12 @@ ELSEWHERE: dict[str, str] = {
     "core/events.py": "data",
     "core/identity.py": "data; its one text is in tests/core/test_router_link.py",
     "core/joint.py": "the parts of a request: tests/core/test_subscriptions_lanes.py",
+    "core/keyrecord.py": "one key of the file: tests/core/test_keyfile.py",
+    "core/keyvalues.py": "the fields of one key: tests/core/test_keyfile.py",
     "core/lanes.py": "tests/core/test_subscriptions_lanes.py",
+    "core/markets.py": "tables; tests/core/test_keyfile.py reads names through them",
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",
+    "core/whitelists.py": "what a key's lists say: tests/core/test_tradegate.py",
     "runtime/backend.py": "protocols and data",
     "runtime/binding.py": "ports and dials: tests/cli/test_upstreams.py, tests/runtime/test_server.py, test_groups.py",
     "runtime/carrier.py": "how a session reads: tests/runtime/test_session.py and tests/e2e/test_encryption.py",

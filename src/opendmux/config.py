@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
     "SIM",
+    "SIMULATED",
     "Address",
     "Config",
     "Limits",
@@ -39,6 +40,8 @@ EXTRA_LANES_MAX: Final = 12
 """The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
+SIMULATED: Final = "SIMULATED"
+"""What banner, logs and readiness call it."""
 
 
 OnOutage = Literal["hold", "close"]
@@ -59,6 +62,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     client_body_bytes: int = 16 * 1024 * 1024
     """Largest body read from a client. The SDKs' largest request, a Qot_Sub of 2,000 securities, is 22 kB."""
+    handshake_body_bytes: int = 64 * 1024
+    """The same before InitConnect was accepted, when anybody may be at the other end; InitConnect has some hundred
+    bytes. Not over ``client_body_bytes``."""
+    client_body_total_bytes: int = 256 * 1024 * 1024
+    """Requests of all clients that are only half received, or came while their client is paused. A client whose request
+    goes over it is refused and closed; 4 KiB of each are always taken. The memory for them is at most half as much
+    again."""
     upstream_body_bytes: int = 64 * 1024 * 1024
     """Largest body read from upstream. Whole-market static info is some 28 MB; the Python SDK takes 40 MB."""
     in_flight: int = 512

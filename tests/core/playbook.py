@@ -86,8 +86,8 @@ def line(command: Command) -> Line:
             return ("ask", proto_id, body, *_named(lane))
         case Push(slots, frame, key):
             return ("push", tuple(slots), frame[HEADER_LEN:], key)
-        case Witness(request, ret_type, _):
-            return ("witness", request.session.owner, request.proto_id, ret_type)
+        case Witness(request, outcome):
+            return ("witness", request.session.owner, request.proto_id, outcome)
         case UseRow(session):
             return ("row", session.owner)
         case OpenLane(lane):
@@ -279,7 +279,11 @@ class Play:
     # -- the runtime
 
     def do(self, commands: Iterable[Command]) -> list[Line]:
-        self.commands = list(commands)
+        self.commands = []
+        for command in commands:
+            self.commands.append(command)
+            if isinstance(command, Witness) and command.reply is not None:
+                self.commands.append(command.reply)
         for command in self.commands:
             match command:
                 case Reply(session=session, serial_no=serial_no):

@@ -8,7 +8,7 @@ from unittest.mock import ANY
 import pytest
 
 from opendmux.core.commands import Failure
-from opendmux.core.router import SETTLE_S
+from opendmux.core.entry import SETTLE_S
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId

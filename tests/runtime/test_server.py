@@ -134,6 +134,8 @@ async def test_a_cancelled_proxy_leaves_no_socket_open(caplog: pytest.LogCapture
             proxy = await nursery.start(partial(run_proxy, [face], drain_s=1.0))
             await proxy.listening.wait()
             clients = [await trio.open_tcp_stream("127.0.0.1", proxy.addresses[0].port) for _ in range(20)]
+            for client in clients:
+                await client.send_all(b"F")
             while len(proxy.hub.clients) < len(clients):
                 await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel(reason="at once")

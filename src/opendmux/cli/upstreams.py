@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from opendmux.config import SIM, Config, Listener, UpstreamConfig, parse_address
+from opendmux.config import SIM, SIMULATED, Config, Listener, UpstreamConfig, parse_address
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import address_of, bind, dial_tcp, meets
 from opendmux.runtime.server import Face
@@ -15,8 +15,6 @@ from opendmux.runtime.upstream import Dial
 from opendmux.wire.cipher import RsaKey
 
 __all__ = ["faces_of", "name_of"]
-
-SIMULATED = "SIMULATED"
 
 
 def name_of(address: str) -> str:
@@ -56,7 +54,7 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                 if key not in reaches:
                     reaches[key] = _reach([(upstreams[name], dials[name]) for name in key])
                 on_outage = listener.on_outage or config.on_outage
-                faces.append(Face(reaches[key], config, on_outage, client_key, bind(listener.listen)))
+                faces.append(Face(reaches[key], config, on_outage, client_key, bound=bind(listener.listen)))
             _check_no_loop([upstreams[name] for name in dials], faces)
             yield faces
         finally:

@@ -30,6 +30,7 @@ from .pushes import Pushes
 from .quotes import Quotes
 from .trading import Trading
 from .unlock import Unlock
+from .visibility import Visibility
 
 __all__ = ["Lane", "LaneKind", "Lanes", "Waiting"]
 
@@ -62,7 +63,13 @@ class Lane:
     """One upstream connection and what hangs on it."""
 
     def __init__(
-        self, index: int, kind: LaneKind, address: str, sessions: Mapping[int, Session], unlock: Unlock
+        self,
+        index: int,
+        kind: LaneKind,
+        address: str,
+        sessions: Mapping[int, Session],
+        unlock: Unlock,
+        visibility: Visibility,
     ) -> None:
         self.index = index
         self.kind = kind
@@ -77,7 +84,7 @@ class Lane:
         self.waiting: deque[Waiting] = deque()
         self.ledger = Ledger()
         self.accounts = Accounts()
-        self.pushes = Pushes(index, self.accounts, sessions, self.ledger)
+        self.pushes = Pushes(index, self.accounts, sessions, self.ledger, visibility)
         if kind in (LaneKind.JSON, LaneKind.JSON_TRADE):
             self.pushes.push_fmt = ProtoFmt.JSON
         self.quotes = Quotes(index, self.ledger, self.pushes)
@@ -109,21 +116,24 @@ class Lanes:
         address: str,
         sessions: Mapping[int, Session],
         unlock: Unlock,
+        visibility: Visibility,
         *,
         extra: int,
         trade_address: str | None = None,
     ) -> None:
         self._sessions = sessions
-        self.main = Lane(0, LaneKind.MAIN, address, sessions, unlock)
-        self.json = Lane(1, LaneKind.JSON, address, sessions, unlock)
+        self.main = Lane(0, LaneKind.MAIN, address, sessions, unlock, visibility)
+        self.json = Lane(1, LaneKind.JSON, address, sessions, unlock, visibility)
         self.all = [self.main, self.json]
         self.trade, self._json_trade = self.main, self.json
         if trade_address is not None:
-            self.trade = Lane(2, LaneKind.TRADE, trade_address, sessions, unlock)
-            self._json_trade = Lane(3, LaneKind.JSON_TRADE, trade_address, sessions, unlock)
+            self.trade = Lane(2, LaneKind.TRADE, trade_address, sessions, unlock, visibility)
+            self._json_trade = Lane(3, LaneKind.JSON_TRADE, trade_address, sessions, unlock, visibility)
             self.all += [self.trade, self._json_trade]
         first = len(self.all)
-        self.extras = [Lane(first + number, LaneKind.EXTRA, address, sessions, unlock) for number in range(extra)]
+        self.extras = [
+            Lane(first + number, LaneKind.EXTRA, address, sessions, unlock, visibility) for number in range(extra)
+        ]
         self.all += self.extras
 
     def __getitem__(self, index: int) -> Lane:
