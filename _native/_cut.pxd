@@ -3,8 +3,8 @@
 from libc.stdint cimport uint8_t
 
 from _wire cimport (
-    HEADER_LEN, WIRE_NEED_MORE, WIRE_OK, Buffer, Cursor, Header, buffer_append, buffer_reserve, buffer_size,
-    buffer_start, left, next_frame, read_header, take,
+    BUFFER_MIN, HEADER_LEN, WIRE_NEED_MORE, WIRE_OK, Buffer, Cursor, Header, buffer_append, buffer_reserve_within,
+    buffer_size, buffer_start, left, next_frame, read_header, take,
 )
 
 
@@ -21,18 +21,16 @@ cdef struct Cut:  # one whole frame; `header.sha1` and `body` point into the chu
 cdef inline bint keep(Buffer* kept, Cursor* chunk, size_t count, size_t whole) noexcept nogil:
     """Move up to `count` bytes of a frame of `whole` bytes from the chunk to the kept bytes. False without memory.
 
-    Room is made for all of the frame when a quarter of it has come, before that for twice of what has come: a peer that
-    only announces a long body costs little, one that sends it is copied a few times at most.
+    Room is made for a quarter more than what has come, never for what is only announced: so the bytes that all streams
+    hold say how much memory they take.
     """
-    cdef size_t room
-    cdef size_t size = buffer_size(kept)
+    cdef size_t have
     count = min(count, left(chunk))
     if count == 0:
         return True
-    if kept.capacity - kept.tail < count:
-        room = whole - size if whole // 4 <= size + count else count + (size + count)
-        if not buffer_reserve(kept, room):
-            return False
+    have = buffer_size(kept) + count
+    if not buffer_reserve_within(kept, count, max(<size_t> BUFFER_MIN, min(whole, have + have // 4))):
+        return False
     return buffer_append(kept, take(chunk, count), count)
 
 

@@ -15,7 +15,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_READ, PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.stdint cimport INT32_MAX, INT64_MAX, UINT32_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
@@ -26,14 +26,15 @@ from _lane cimport (
     Lane, lane_consume, lane_extend, lane_fill_hole, lane_find_hole, lane_free, lane_hold, lane_is_empty, lane_sendable,
     lane_size, lane_truncate,
 )
+from _latency cimport LATENCY_BOUNDS_NS, N_BOUNDS, Latency, latency_add
 from _pending cimport (
     HAS_TOKEN, HAS_WAITERS, NOWHERE, Pending, Pool, SerialIndex, index_find, index_free, index_put, index_remove,
     index_reserve, pool_free, pool_give_back, pool_reserve, pool_take,
 )
 from _wire cimport (
     HEADER_LEN, N_PROTOCOLS, PROTO_KIND, SHA1_LEN, WIRE_NEED_MORE, WIRE_OK, WIRE_TOO_LARGE, Buffer, Cursor, Header,
-    buffer_append, buffer_consume, buffer_free, buffer_reserve, buffer_size, buffer_start, buffer_trim, left, load_u32,
-    proto_index, sha1_digest, sha1_init, write_header,
+    buffer_append, buffer_consume, buffer_fit, buffer_free, buffer_reserve, buffer_size, buffer_start, buffer_trim,
+    left, load_u32, proto_index, read_header, sha1_digest, sha1_init, write_header,
 )
 
 from collections import deque
@@ -41,13 +42,16 @@ from collections import deque
 from opendmux.native._switch_types import (
     BAD_MAGIC,
     BAD_SHA1,
+    BODY_FREE,
     DENY,
     EVENT,
     FRAME,
     HOLD,
     INSPECT,
+    LATENCY_BUCKETS_S,
     LOCAL,
     NATIVE,
+    NO_ROOM,
     OVERFLOW,
     PASS,
     REPLY,
@@ -61,6 +65,7 @@ from opendmux.native._switch_types import (
     LinkEvent,
     Push,
 )
+from opendmux.native._tables import PROTO_INDEX
 
 sha1_init()
 
@@ -74,11 +79,16 @@ cdef enum:  # the numbers of _switch_types, checked below
 
     MAX_LINKS = 16
     MAX_BODY = 0x7FFFFFFF
+    C_BODY_FREE = 4096
     SERIALS_RESTART = 0xF0000000  # a link whose serials have come so far begins at 1 again after its next reset
     LINK_SPARE = 0x40000  # an empty buffer of a link may keep this much memory: there are few, and they are busy
 
 assert (PASS, INSPECT, LOCAL, DENY) == (C_PASS, 1, 2, C_DENY)
 assert (NATIVE, EVENT, HOLD) == (C_NATIVE, C_EVENT, C_HOLD)
+assert BODY_FREE == C_BODY_FREE
+assert len(LATENCY_BUCKETS_S) == N_BOUNDS
+for _place, _bound in enumerate(LATENCY_BUCKETS_S):
+    assert LATENCY_BOUNDS_NS[<int> _place] == round(_bound * 1e9)
 
 
 cdef inline bint is_intact_untrusted(const Cut* cut) noexcept:
@@ -141,6 +151,13 @@ cdef object client_event(int kind, uint8_t action, const Header* header, bytes b
     return tuple_new(ClientEvent, (kind, action, header.proto_id, header.proto_fmt, header.serial_no, body))
 
 
+cdef object lost_event(int code, const Header* header):
+    """Nothing more can be read: the code says why."""
+    if code == WIRE_TOO_LARGE:
+        return client_event(TOO_LARGE, C_DENY, header, b"")
+    return tuple_new(ClientEvent, (NO_ROOM if code == WIRE_NEED_MORE else BAD_MAGIC, DENY, 0, 0, 0, b""))
+
+
 cdef inline bint is_ahead(uint32_t serial, uint32_t other) noexcept nogil:
     """Serials wrap, so "grows" means: is less than half a turn ahead."""
     return 0 < <uint32_t> (serial - other) < <uint32_t> 0x80000000
@@ -169,7 +186,10 @@ cdef class _Slot:
     cdef bint deaf  # nothing more is read from this client
     cdef bint stopped  # is in Switch.stopped
     cdef bint truncated  # the outbox takes nothing more
+    cdef int64_t max_body
     cdef Buffer kept  # bytes of the client that are not looked at yet
+    cdef int64_t elsewhere  # bytes like these that the caller holds
+    cdef int64_t unread  # both, as they are counted in Switch.unread
     cdef Lane lane
     cdef dict conflating  # key -> frame; None when there is nothing
     cdef int64_t conflating_bytes
@@ -183,6 +203,10 @@ cdef class _Slot:
 
     cdef int64_t outbox_bytes(self) noexcept:
         return <int64_t> lane_size(&self.lane) + self.conflating_bytes
+
+    cdef void note_first(self, int64_t size) noexcept:
+        """An empty outbox takes this frame."""
+        self.oversize = size if size > self.outbox_limit else 0
 
 
 @cython.final
@@ -212,6 +236,7 @@ cdef class _Batch:
     cdef list pushes
     cdef Py_ssize_t bad_pushes
     cdef Py_ssize_t strays
+    cdef int64_t now_ns
 
     def __cinit__(self):
         self.dirty = []
@@ -236,7 +261,9 @@ cdef int older_first(const void* a, const void* b) noexcept nogil:
 cdef class Switch:
     """See `_switch.pyi`, as for every method."""
 
-    cdef size_t max_client_body
+    cdef int64_t max_client_body
+    cdef int64_t client_body_total
+    cdef int64_t unread  # bytes of all clients that are not looked at yet
     cdef size_t max_upstream_body
     cdef size_t link_high_water
     cdef size_t outbox_high_water
@@ -268,17 +295,23 @@ cdef class Switch:
     cdef uint64_t strays
     cdef uint64_t bad_sha1
     cdef uint64_t conflated
+    cdef uint64_t pushes_in
+    cdef uint64_t pushes_out
+    cdef uint64_t overflows
+    cdef Latency* latency  # one for each protocol, by its index
 
     def __cinit__(
         self,
         *,
         int64_t max_client_body,
+        int64_t client_body_total,
         int64_t max_upstream_body,
         int64_t link_high_water,
         int64_t outbox_high_water,
         int64_t outbox_total,
     ):
-        self.max_client_body = <size_t> checked("max_client_body", max_client_body, 0, MAX_BODY)
+        self.max_client_body = checked("max_client_body", max_client_body, 0, MAX_BODY)
+        self.client_body_total = checked("client_body_total", client_body_total, 0, INT64_MAX)
         self.max_upstream_body = <size_t> checked("max_upstream_body", max_upstream_body, 0, MAX_BODY)
         self.link_high_water = <size_t> checked("link_high_water", link_high_water, 0, INT64_MAX)
         self.outbox_high_water = <size_t> checked("outbox_high_water", outbox_high_water, 0, INT64_MAX)
@@ -289,9 +322,13 @@ cdef class Switch:
         self.links = []
         self.tokens = {}
         self.waiters = {}
+        self.latency = <Latency*> PyMem_RawCalloc(N_PROTOCOLS + 1, sizeof(Latency))
+        if self.latency == NULL:
+            raise MemoryError
 
     def __dealloc__(self):
         pool_free(&self.pool)
+        PyMem_RawFree(self.latency)
 
     # -- slots
 
@@ -333,6 +370,7 @@ cdef class Switch:
         at.timeout_ns = timeout_ns
         at.max_in_flight = <uint32_t> max_in_flight
         at.first_pending = NOWHERE
+        at.max_body = self.max_client_body
         at.outbox_limit = outbox_limit
         if self.free_slots:
             number = self.free_slots.popleft()
@@ -370,6 +408,15 @@ cdef class Switch:
         for i in range(MAX_LINKS):
             at.used_links |= <uint32_t> 1 << at.links[i]
 
+    def set_max_body(self, int64_t slot, int64_t limit):
+        cdef _Slot at = self.slot_at(slot)
+        at.max_body = checked("limit", limit, 0, self.max_client_body)
+
+    def count_elsewhere(self, int64_t slot, int64_t count):
+        cdef _Slot at = self.slot_at(slot)
+        at.elsewhere = checked("count", count, 0, MAX_BODY)
+        return self.note_unread(at)
+
     def in_flight(self, int64_t slot):
         return self.slot_at(slot).in_flight
 
@@ -378,6 +425,7 @@ cdef class Switch:
         cdef uint32_t place, following
         self.free_slots.append(at.number)
         self.slots[at.number] = None
+        at.elsewhere = 0
         self.go_deaf(at)
         self.outbox_used -= at.outbox_bytes()
         lane_free(&at.lane)
@@ -571,22 +619,19 @@ cdef class Switch:
             if self.stop_if_paused(at):
                 if not buffer_append(&at.kept, chunk.p, left(chunk)):
                     raise MemoryError
-                return events
-            code = cut_untrusted(&at.kept, chunk, self.max_client_body, &cut)
+                return self.keep_rest_untrusted(at, events)
+            code = cut_untrusted(&at.kept, chunk, <size_t> at.max_body, &cut)
             if code == WIRE_OK:
                 event = self.client_frame_untrusted(at, &cut, now_ns, events is not None)
                 if cut.kept > 0:
                     buffer_consume(&at.kept, cut.kept)
                     buffer_trim(&at.kept, 0)
             elif code == WIRE_NEED_MORE:
-                return events
+                return self.keep_rest_untrusted(at, events)
             elif code == NO_MEMORY:
                 raise MemoryError
             else:
-                if code == WIRE_TOO_LARGE:
-                    event = client_event(TOO_LARGE, C_DENY, &cut.header, b"")
-                else:
-                    event = tuple_new(ClientEvent, (BAD_MAGIC, DENY, 0, 0, 0, b""))
+                event = lost_event(code, &cut.header)
                 self.go_deaf(at)
             if event is not None:
                 if events is None:
@@ -594,6 +639,32 @@ cdef class Switch:
                 events.append(event)
                 if at.deaf:
                     return events
+
+    cdef list keep_rest_untrusted(self, _Slot at, list events):
+        """At the end of a chunk: count what is not looked at yet, or lose the stream when there is no room for it."""
+        cdef Header header
+        cdef int code
+        if self.note_unread(at):
+            buffer_fit(&at.kept, C_BODY_FREE)
+            return events
+        code = read_header(buffer_start(&at.kept), buffer_size(&at.kept), <size_t> at.max_body, &header)
+        if code == WIRE_OK:
+            event = client_event(NO_ROOM, C_DENY, &header, b"")
+        else:
+            event = lost_event(code, &header)
+        self.go_deaf(at)
+        if events is None:
+            events = []
+        events.append(event)
+        return events
+
+    cdef bint note_unread(self, _Slot at) noexcept:
+        """Count what is not looked at yet. False when the slot holds more than before and there is no room for it."""
+        cdef int64_t unread = <int64_t> buffer_size(&at.kept) + at.elsewhere
+        cdef int64_t growth = unread - at.unread
+        at.unread = unread
+        self.unread += growth
+        return growth <= 0 or unread <= C_BODY_FREE or self.unread <= self.client_body_total
 
     cdef object client_frame_untrusted(self, _Slot at, const Cut* cut, int64_t now_ns, bint queued):
         """Pass one frame on, or make an event of it. `queued`: an event of the same chunk has its turn before it."""
@@ -669,6 +740,7 @@ cdef class Switch:
     cdef int go_deaf(self, _Slot at) except -1:
         at.deaf = True
         buffer_free(&at.kept)
+        self.note_unread(at)
         if at.stopped:
             at.stopped = False
             self.stopped.remove(at)
@@ -814,6 +886,7 @@ cdef class Switch:
             self.last_batch += 1
             batch = _Batch.__new__(_Batch)
             batch.number = self.last_batch
+            batch.now_ns = now_ns
             if not to.deaf:
                 self.upstream_bytes_in += <uint64_t> view.len
                 chunk.p = start_of(&view)
@@ -843,7 +916,7 @@ cdef class Switch:
                 if PROTO_KIND[index] != 0:
                     self.push_untrusted(&cut, batch)
                 else:
-                    self.reply_untrusted(link, &cut, batch)
+                    self.reply_untrusted(link, &cut, &self.latency[index], batch)
                 if cut.kept > 0:
                     buffer_consume(&link.kept, cut.kept)
                     buffer_trim(&link.kept, LINK_SPARE)
@@ -865,10 +938,11 @@ cdef class Switch:
         frame = PyBytes_FromStringAndSize(
             <const char*> cut.body - HEADER_LEN, HEADER_LEN + <Py_ssize_t> cut.header.body_len
         )
+        self.pushes_in += 1
         batch.pushes.append(tuple_new(Push, (cut.header.proto_id, cut.header.proto_fmt, frame)))
         return 0
 
-    cdef int reply_untrusted(self, _Link link, const Cut* cut, _Batch batch) except -1:
+    cdef int reply_untrusted(self, _Link link, const Cut* cut, Latency* latency, _Batch batch) except -1:
         cdef uint32_t place = index_find(&link.index, cut.header.serial_no)
         cdef Pending pending
         cdef _Slot at
@@ -881,7 +955,8 @@ cdef class Switch:
         at = self.owner(pending.slot, pending.generation)
         intact = is_intact_untrusted(cut)
         if not intact or pending.reply != C_NATIVE or pending.extras != 0 or at is None:
-            return self.rare_reply_untrusted(place, cut, intact, batch)
+            return self.rare_reply_untrusted(place, cut, intact, latency, batch)
+        latency_add(latency, pending.start_ns, batch.now_ns)
         self.forget(place)
         if not self.deliver(at, cut, pending.serial_no, batch):
             batch.events.append(
@@ -889,7 +964,9 @@ cdef class Switch:
             )
         return 0
 
-    cdef int rare_reply_untrusted(self, uint32_t place, const Cut* cut, bint intact, _Batch batch) except -1:
+    cdef int rare_reply_untrusted(
+        self, uint32_t place, const Cut* cut, bint intact, Latency* latency, _Batch batch
+    ) except -1:
         """A reply that core must see, or that more than one waits for."""
         cdef Pending pending = self.pool.items[place]
         cdef _Slot at = self.owner(pending.slot, pending.generation)
@@ -906,6 +983,8 @@ cdef class Switch:
             self.bad_sha1 += 1
             batch.events.append(tuple_new(LinkEvent, (REPLY_BAD_SHA1, entry, b"", fmt, -1)))
             return 0
+        if pending.slot >= 0:
+            latency_add(latency, pending.start_ns, batch.now_ns)
         if pending.reply == C_NATIVE:
             if at is not None and not self.deliver(at, cut, pending.serial_no, batch):
                 batch.events.append(tuple_new(LinkEvent, (OVERFLOW, entry, b"", fmt, -1)))
@@ -965,7 +1044,7 @@ cdef class Switch:
         if at.truncated:
             return False
         if used == replaced:
-            at.oversize = size if size > at.outbox_limit else 0
+            at.note_first(size)
             return True
         if growth <= 0:
             return True
@@ -976,6 +1055,8 @@ cdef class Switch:
         cdef uint8_t* room = lane_extend(&at.lane, count) if self.fits(at, <int64_t> count, 0) else NULL
         if room != NULL:
             self.outbox_used += <int64_t> count
+        else:
+            self.overflows += 1
         return room
 
     cdef bint append_to(self, _Slot at, const uint8_t* frame, size_t size) noexcept:
@@ -1052,6 +1133,7 @@ cdef class Switch:
                         ready.append(at.number)
             finally:
                 self.busy = False
+            self.pushes_out += <uint64_t> (PyList_GET_SIZE(targets) - PyList_GET_SIZE(overflowed))
             return answer
         finally:
             PyBuffer_Release(&view)
@@ -1062,6 +1144,7 @@ cdef class Switch:
         cdef int64_t replaced = PyBytes_GET_SIZE(old) if old is not None else 0
         cdef int64_t size = PyBytes_GET_SIZE(frame)
         if not self.fits(at, size, replaced):
+            self.overflows += 1
             return False
         if at.conflating is None:
             at.conflating = {}
@@ -1098,9 +1181,13 @@ cdef class Switch:
     def hold(self, int64_t slot):
         return self.hold_in(self.slot_at(slot))
 
+    def held(self, int64_t slot):
+        return self.slot_at(slot).lane.n_holes
+
     def release(self, int64_t slot, int64_t ticket, frame):
         cdef _Slot at
         cdef size_t hole
+        cdef bint is_first
         cdef Py_buffer view
         PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
         try:
@@ -1110,10 +1197,13 @@ cdef class Switch:
             hole = lane_find_hole(&at.lane, <uint64_t> ticket)
             if hole == at.lane.n_holes:
                 return False
+            is_first = at.outbox_bytes() == 0
             # No bound is asked: the frame was in memory before, in the hands of who held it.
             if not lane_fill_hole(&at.lane, hole, <const uint8_t*> view.buf, <size_t> view.len):
                 raise MemoryError
             self.outbox_used += view.len
+            if is_first:
+                at.note_first(view.len)
             return True
         finally:
             PyBuffer_Release(&view)
@@ -1190,7 +1280,23 @@ cdef class Switch:
                 self.strays,
                 self.bad_sha1,
                 self.conflated,
+                self.pushes_in,
+                self.pushes_out,
+                self.overflows,
                 self.outbox_used,
+                self.unread,
                 self.pool.used,
             ),
         )
+
+    def latencies(self):
+        cdef dict found = {}
+        cdef Latency* latency
+        cdef int i
+        self.enter()
+        for proto_id, index in [(0, 0), *PROTO_INDEX.items()]:
+            latency = &self.latency[<int> index]
+            counts = tuple([latency.counts[i] for i in range(N_BOUNDS + 1)])
+            if any(counts):
+                found[proto_id] = (counts, latency.sum_ns / 1e9)
+        return found

@@ -223,6 +223,22 @@ cdef inline void buffer_consume(Buffer* buffer, size_t count) noexcept nogil:
         buffer.head = buffer.tail = 0
 
 
+cdef inline void buffer_fit(Buffer* buffer, size_t spare) noexcept nogil:
+    """Give back what is over one and a half times the content and `spare` bytes; nothing, without memory to move to."""
+    cdef size_t size = buffer.tail - buffer.head
+    cdef uint8_t* data
+    if buffer.capacity <= size + size // 2 + spare:
+        return
+    data = <uint8_t*> PyMem_RawMalloc(size)
+    if data == NULL:
+        return
+    memcpy(data, buffer.data + buffer.head, size)
+    PyMem_RawFree(buffer.data)
+    buffer.data = data
+    buffer.head = 0
+    buffer.tail = buffer.capacity = size
+
+
 cdef inline void buffer_trim(Buffer* buffer, size_t keep) noexcept nogil:
     """Give the memory of an empty buffer back when it is over `keep` bytes: 0 makes an idle owner cost nothing."""
     if buffer.head == buffer.tail and buffer.capacity > keep:

@@ -101,7 +101,7 @@ def resident_kib(pid: int) -> int:
 
 def measure_memory() -> dict[str, Any]:
     """Resident memory of a fresh opendmux without clients and with idle ones, in KiB."""
-    from opendmux.cli.bench import Address, BenchError, allow_open_files, open_clients
+    from opendmux.cli._bench_clients import Address, BenchError, allow_open_files, open_clients
 
     allow_open_files(2 * IDLE_CLIENTS + 256)  # inherited by opendmux
     try:

@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from bench.targets import process  # noqa: E402
+from opendmux.cli._bench_clients import Address, allow_open_files, open_client  # noqa: E402
 from opendmux.cli._bench_frames import (  # noqa: E402
     BASIC_QUOTE,
     GLOBAL_STATE,
@@ -44,7 +45,6 @@ from opendmux.cli._bench_frames import (  # noqa: E402
     load_body,
 )
 from opendmux.cli._bench_frames import field as proto  # noqa: E402
-from opendmux.cli.bench import Address, allow_open_files, open_client  # noqa: E402
 
 SUB, TICKER_PUSH, BOOK_PUSH = 3001, 3011, 3013
 TICKER, BOOK = 4, 2

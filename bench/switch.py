@@ -37,6 +37,7 @@ def new_switch(name: str, clients: int, frames_per_chunk: int) -> tuple[Switch, 
     )
     switch = module.Switch(
         max_client_body=1 << 24,
+        client_body_total=1 << 30,
         max_upstream_body=1 << 24,
         link_high_water=1 << 30,
         outbox_high_water=1 << 30,

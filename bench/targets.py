@@ -113,7 +113,7 @@ def run_stub() -> Iterator[Stub]:
 
 def wait_ready(name: str, child: subprocess.Popen[str], port: int, errors: Path) -> None:
     """Until a client is through with InitConnect; `UnavailableError` when the process ends or takes too long."""
-    from opendmux.cli.bench import Address, BenchError, open_client
+    from opendmux.cli._bench_clients import Address, BenchError, open_client
 
     deadline = time.monotonic() + READY_SECONDS
     while True:

@@ -168,6 +168,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         unlock = "own"
         budgets = false
         coalesce = false
+        retry_reads = true
         rsa_private_key = "clients.pem"
         upstream_rsa_private_key = "opend.pem"
         [limits]
@@ -196,6 +197,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
         unlock="own",
         budgets=False,
         coalesce=False,
+        retry_reads=True,
         rsa_private_key="clients.pem",
         upstream_rsa_private_key="opend.pem",
         upstreams=(UpstreamConfig("home", "192.0.2.7:11111", "home.pem"),),
@@ -259,6 +261,12 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read the configuration"):
         load(tmp_path)
+
+
+def test_more_lanes_than_the_data_path_has_are_refused() -> None:
+    check(Config(limits=Limits(extra_lanes=12)))
+    with pytest.raises(ConfigError, match="extra_lanes = 13: must not be over 12"):
+        check(Config(limits=Limits(extra_lanes=13)))
 
 
 # -- documentation

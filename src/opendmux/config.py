@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
     "SIM",
+    "SIMULATED",
     "Address",
     "Config",
     "Limits",
@@ -35,8 +36,12 @@ DEFAULT_UPSTREAM: Final = "127.0.0.1:11111"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 SDK_TIMEOUT_S: Final = 12.0
 """The Python SDK's wait for a reply."""
+EXTRA_LANES_MAX: Final = 12
+"""The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
+SIMULATED: Final = "SIMULATED"
+"""What banner, logs and readiness call it."""
 
 
 OnOutage = Literal["hold", "close"]
@@ -57,6 +62,13 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     client_body_bytes: int = 16 * 1024 * 1024
     """Largest body read from a client. The SDKs' largest request, a Qot_Sub of 2,000 securities, is 22 kB."""
+    handshake_body_bytes: int = 64 * 1024
+    """The same before InitConnect was accepted, when anybody may be at the other end; InitConnect has some hundred
+    bytes. Not over ``client_body_bytes``."""
+    client_body_total_bytes: int = 256 * 1024 * 1024
+    """Requests of all clients that are only half received, or came while their client is paused. A client whose request
+    goes over it is refused and closed; 4 KiB of each are always taken. The memory for them is at most half as much
+    again."""
     upstream_body_bytes: int = 64 * 1024 * 1024
     """Largest body read from upstream. Whole-market static info is some 28 MB; the Python SDK takes 40 MB."""
     in_flight: int = 512
@@ -156,6 +168,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     with the time to come back, instead of being refused by OpenD."""
     coalesce: bool = True
     """Ask identical reads that are in flight once."""
+    retry_reads: bool = False
+    """Send a read that was cut off by the loss of the connection to OpenD once more when it is back, if that is within
+    the usual time of a reply; a trade write never. The cost: all reads are then looked at one by one instead of being
+    passed on by the native code, and each is kept in memory until it is answered."""
     allow_unknown: bool = False
     """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
     log_level: str = "info"
@@ -185,6 +201,8 @@ def check(config: Config) -> None:
             value = getattr(values, name)
             if not 0 < value < float("inf") and not (name == "drain_s" and value == 0):
                 raise ConfigError(f"{group}.{name} = {value}: must be greater than 0")
+    if config.limits.extra_lanes > EXTRA_LANES_MAX:
+        raise ConfigError(f"limits.extra_lanes = {config.limits.extra_lanes}: must not be over {EXTRA_LANES_MAX}")
     if config.timeouts.reply_s >= SDK_TIMEOUT_S:
         raise ConfigError(
             f"timeouts.reply_s = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, "

@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from opendmux.cli.upstreams import SIMULATED, faces_of, name_of
-from opendmux.config import Config, Listener, UpstreamConfig
+from opendmux.cli.upstreams import faces_of, name_of
+from opendmux.config import SIMULATED, Address, Config, Listener, UpstreamConfig
 from opendmux.errors import ConfigError
-from opendmux.runtime.binding import bind
+from opendmux.runtime.binding import bind, meets
 
 KEY = UpstreamConfig("b", "192.0.2.2:11111", "key.pem")
 FREE = ("127.0.0.1:0",)
@@ -92,3 +92,54 @@ async def test_an_error_closes_what_was_bound(monkeypatch: pytest.MonkeyPatch) -
         async with faces_of(Config(upstreams=(A,), listeners=listeners)):
             pass
     assert [sock.fileno() for sock in bound] == [-1]
+
+
+@pytest.mark.parametrize(
+    ("dialled", "bound", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("localhost", "127.0.0.1", True),
+        ("LocalHost", "::1", True),
+        ("localhost", "0.0.0.0", True),
+        ("127.0.0.1", "0.0.0.0", True),
+        ("127.9.9.9", "0.0.0.0", True),
+        ("0.0.0.0", "127.0.0.1", True),
+        ("0.0.0.0", "0.0.0.0", True),
+        ("::1", "::", True),
+        ("::", "::1", True),
+        ("0:0:0:0:0:0:0:1", "::1", True),
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "0.0.0.0", False),
+        ("192.0.2.1", "127.0.0.1", False),
+        ("127.0.0.2", "127.0.0.1", False),
+        ("127.0.0.1", "::", False),
+        ("::1", "127.0.0.1", False),
+        ("localhost", "192.0.2.1", False),
+        ("opend.example", "127.0.0.1", False),
+    ],
+)
+def test_what_leads_back_to_a_listener(dialled: str, bound: str, expected: bool) -> None:
+    assert meets(Address(dialled, 11111), Address(bound, 11111)) is expected
+    assert not meets(Address(dialled, 11111), Address(bound, 11112))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
+async def test_a_proxy_is_not_its_own_upstream(host: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    listen = (f"127.0.0.1:{port}",)
+    with pytest.raises(ConfigError, match=rf"the upstream {host}:{port} is this proxy itself, which listens on"):
+        async with faces_of(Config(listen=listen, upstream=f"{host}:{port}")):
+            pass
+    (sock,) = bind(listen)
+    sock.close()
+
+
+async def test_an_upstream_that_no_listener_names_may_be_anything() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = UpstreamConfig("own", f"127.0.0.1:{port}")
+    async with faces_of(Config(listen=(f"127.0.0.1:{port}",), upstreams=(A, own))) as faces:
+        assert len(faces) == 1

@@ -86,8 +86,8 @@ def line(command: Command) -> Line:
             return ("ask", proto_id, body, *_named(lane))
         case Push(slots, frame, key):
             return ("push", tuple(slots), frame[HEADER_LEN:], key)
-        case Witness(request, ret_type, _):
-            return ("witness", request.session.owner, request.proto_id, ret_type)
+        case Witness(request, outcome):
+            return ("witness", request.session.owner, request.proto_id, outcome)
         case UseRow(session):
             return ("row", session.owner)
         case OpenLane(lane):
@@ -110,7 +110,8 @@ def hello(*, recv_notify: bool = False, enc: int = -1, client_id: str = "test", 
 
 
 class Play:
-    """``ready`` False: the MAIN lane has been up, and is down now. ``metered``: budgets and shared reads are on."""
+    """``ready`` False: the MAIN lane has been up, and is down now. ``metered``: budgets and shared reads are on.
+    ``retry_reads``: as in the configuration; the play shows core every frame that it is told to send anyway."""
 
     def __init__(
         self,
@@ -120,6 +121,8 @@ class Play:
         unlock: Mode = "shared",
         extra_lanes: int = 2,
         metered: bool = False,
+        retry_reads: bool = False,
+        trade_address: str | None = None,
     ) -> None:
         self.now = START
         row = open_row(allow_unknown=allow_unknown)
@@ -130,8 +133,9 @@ class Play:
             extra_lanes=extra_lanes,
             budgets=metered,
             coalesce=metered,
+            retry_reads=retry_reads,
         )
-        self.router = Router(ADDRESS, policy)
+        self.router = Router(ADDRESS, policy, trade_address=trade_address)
         self.waiting: list[Sent] = []
         """Sent upstream, not answered; oldest first."""
         self.commands: list[Command] = []
@@ -275,7 +279,11 @@ class Play:
     # -- the runtime
 
     def do(self, commands: Iterable[Command]) -> list[Line]:
-        self.commands = list(commands)
+        self.commands = []
+        for command in commands:
+            self.commands.append(command)
+            if isinstance(command, Witness) and command.reply is not None:
+                self.commands.append(command.reply)
         for command in self.commands:
             match command:
                 case Reply(session=session, serial_no=serial_no):

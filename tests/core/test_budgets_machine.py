@@ -204,15 +204,6 @@ class Life(RuleBasedStateMachine):
         gone = self.budgets.cancel_owner(owner)
         self.taken_out(gone, [ticket for ticket in self.waiting if ticket.owner == owner])
 
-    @precondition(lambda self: self.waiting)
-    @rule(data=st.data())
-    def withdraw(self, data: st.DataObject) -> None:
-        ticket = data.draw(st.sampled_from(list(self.waiting)))
-        if self.budgets.withdraw(ticket.owner, ticket):
-            self.taken_out([ticket], [ticket])
-        else:
-            assert self.refusals_on_the_way()
-
     @rule()
     def drop_waiting(self) -> None:
         self.taken_out(self.budgets.drop_waiting(), list(self.waiting))

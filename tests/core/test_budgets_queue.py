@@ -121,35 +121,6 @@ def test_cancel_owner_takes_everything_of_it_out() -> None:
     assert [ticket for _, ticket in run(budgets)] == ["e1", "b1"]
 
 
-def test_withdraw_takes_one_ticket_out() -> None:
-    budgets = full()
-    first, second = object(), object()
-    ask(budgets, first, 2.0)
-    ask(budgets, second, 2.0)
-    assert not budgets.withdraw(BOB, first)
-    assert budgets.withdraw(ANN, first)
-    assert not budgets.withdraw(ANN, first)
-    assert went(budgets.due(PERIOD)) == [second]
-    assert not budgets.withdraw(ANN, second)
-
-
-def test_withdraw_makes_room_in_the_owners_queue() -> None:
-    budgets = make(queue_max=1)
-    for _ in range(2):
-        ask(budgets, "", 0.0)
-    assert ask(budgets, "one", 1.0) is WAIT
-    assert budgets.withdraw(ANN, "one")
-    assert ask(budgets, "two", 1.0) is WAIT
-
-
-def test_withdraw_the_last_one() -> None:
-    budgets = full()
-    ask(budgets, "one", 2.0)
-    assert budgets.withdraw(ANN, "one")
-    assert budgets.next_due() is None
-    assert ask(budgets, "", PERIOD) is GO
-
-
 def test_a_lost_link_empties_the_queues_but_not_the_windows() -> None:
     budgets = full()
     ask(budgets, "a", 30.0, priority=MODIFY, give_up_at=30.5)

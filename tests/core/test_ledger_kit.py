@@ -9,6 +9,7 @@ from opendmux.core.ledger import Ledger
 from opendmux.core.streams import (
     Actions,
     Done,
+    Dropped,
     Options,
     PushKey,
     RegRequest,
@@ -41,6 +42,7 @@ class Desk:
         self.now = 1000.0
         self.answers: dict[int, Done] = {}
         self.released: list[PushKey] = []
+        self.dropped: list[Dropped] = []
         self._sent: list[UpstreamSub] = []
         self._tokens = 0
 
@@ -51,6 +53,7 @@ class Desk:
             self.answers[done.token] = done
         self._sent.extend(actions.send)
         self.released.extend(actions.released)
+        self.dropped.extend(actions.dropped)
         self.ledger.check()
 
     def sub(

@@ -12,6 +12,7 @@ from opendmux.core.streams import (
     REHAB_FORWARD,
     REHAB_NONE,
     TICKER,
+    Dropped,
     Kind,
     Options,
     PushKey,
@@ -302,6 +303,102 @@ def test_other_options_for_a_refused_stream(desk: Desk) -> None:
     desk.ok(desk.one())
     assert desk.fine(token)
     assert desk.fine(desk.sub(B, [AAPL], [TICKER], options=NIGHT))
+
+
+# -- refused for good --------------------------------------------------------------------------------------------
+
+
+def refused_for_good(desk: Desk, *owners: int) -> None:
+    """AAPL's quotes are refused twice; the owners hold them and MSFT's, which are fine."""
+    for owner in owners:
+        desk.have(owner, [AAPL], [BASIC])
+        desk.have(owner, [MSFT], [BASIC])
+    desk.lose()
+    (call,) = desk.replay()
+    desk.refuse(call, -1, "no right")
+    desk.later(10)
+    for call in desk.take():
+        if AAPL in call.securities:
+            desk.refuse(call, -1, "no right")
+        else:
+            desk.ok(call)
+
+
+def test_what_is_refused_alone_and_again_is_hopeless(desk: Desk) -> None:
+    refused_for_good(desk, A)
+    assert desk.ledger.hopeless() == [key(AAPL, BASIC)]
+    assert desk.ledger.subscriptions(A) == {BASIC: [AAPL, MSFT]}, "nothing is given up by itself"
+
+
+def test_giving_up_takes_it_from_everybody_and_says_from_whom(desk: Desk) -> None:
+    refused_for_good(desk, A, B)
+    desk.feed(desk.ledger.give_up(desk.now))
+    assert desk.dropped == [Dropped(owner, key(AAPL, BASIC), "no right") for owner in (A, B)]
+    assert desk.ledger.subscriptions(A) == desk.ledger.subscriptions(B) == {BASIC: [MSFT]}
+    assert desk.audience(AAPL, BASIC) == []
+    assert desk.audience(MSFT, BASIC) == [A, B]
+    assert desk.ledger.refused() == {}
+    assert desk.ledger.next_due() is None
+    token = desk.sub(A, [AAPL], [BASIC])
+    desk.ok(desk.one())
+    assert desk.fine(token)
+
+
+def test_an_owner_of_nothing_else_is_forgotten(desk: Desk) -> None:
+    desk.have(A, [AAPL], [BASIC])
+    desk.lose()
+    desk.refuse(desk.replay()[0])
+    desk.later(10)
+    desk.refuse(desk.one())
+    desk.feed(desk.ledger.give_up(desk.now))
+    assert desk.ledger.owners_with_subscriptions() == []
+    assert desk.ledger.empty()
+
+
+@pytest.mark.parametrize("ret_type", [-100, -200, -400])
+def test_without_a_verdict_nothing_is_hopeless(desk: Desk, ret_type: int) -> None:
+    desk.have(A, [AAPL], [BASIC])
+    desk.lose()
+    (call,) = desk.replay()
+    for pause in (10, 20, 40):
+        desk.refuse(call, ret_type)
+        assert desk.ledger.hopeless() == []
+        desk.later(pause)
+        call = desk.one()
+
+
+def test_the_first_refusal_and_one_that_others_share_are_not_the_last_word(desk: Desk) -> None:
+    desk.have(A, [(11, f"S{n}") for n in range(30)], [BASIC])
+    desk.lose()
+    desk.refuse(desk.replay()[0])
+    assert desk.ledger.hopeless() == []
+    desk.later(10)
+    for call in desk.take():
+        assert len(call.securities) == 3
+        desk.refuse(call)
+    assert desk.ledger.hopeless() == []
+    desk.later(20)
+    for call in desk.take():
+        desk.refuse(call)
+    assert len(desk.ledger.hopeless()) == 30
+
+
+def test_what_somebody_is_asking_for_is_not_given_up_under_him(desk: Desk) -> None:
+    refused_for_good(desk, A)
+    token = desk.sub(B, [AAPL], [BASIC])
+    desk.feed(desk.ledger.give_up(desk.now))
+    assert desk.dropped == []
+    desk.ok(desk.one())
+    assert desk.fine(token)
+    assert desk.ledger.hopeless() == []
+
+
+def test_another_connection_is_another_chance(desk: Desk) -> None:
+    refused_for_good(desk, A)
+    desk.lose()
+    assert desk.ledger.hopeless() == []
+    desk.ok(*desk.replay())
+    assert desk.ledger.subscriptions(A) == {BASIC: [AAPL, MSFT]}
 
 
 # -- no verdict --------------------------------------------------------------------------------------------------

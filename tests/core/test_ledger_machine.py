@@ -265,6 +265,31 @@ class LedgerMachine(RuleBasedStateMachine):
             self.feed(self.ledger.upstream_reply(call_id, 0, "", self.now))
         assert not self.asked
 
+    @precondition(lambda self: self.linked and any(self.held.values()))
+    @rule(rarely=st.sampled_from([False] * 3 + [True]), rounds=st.integers(1, 4))
+    def come_back_to_refusals(self, rarely: bool, rounds: int) -> None:
+        if not rarely:
+            return
+        self.lose(True)
+        self.replay()
+        for _ in range(rounds):
+            self.wait_until_due()
+            for call_id in list(self.opend.calls):
+                self.reply(call_id, "no")
+        self.give_up()
+
+    @precondition(lambda self: self.linked)
+    @rule()
+    def give_up(self) -> None:
+        hopeless, refused = set(self.ledger.hopeless()), self.ledger.refused()
+        assert hopeless <= refused.keys()
+        actions = self.ledger.give_up(self.now)
+        for dropped in actions.dropped:
+            assert dropped.key in hopeless
+            assert dropped.ret_msg == refused[dropped.key]
+            del self.held[dropped.owner][dropped.key]
+        self.feed(actions)
+
     @precondition(lambda self: not self.linked)
     @rule()
     def replay(self) -> None:

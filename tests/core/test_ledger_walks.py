@@ -38,6 +38,8 @@ class Walk:
             self.machine.answer_all_well: 5,
             lambda: self.machine.wait(self.random.choice([0.5, 5, 30, 61, 200])): 8,
             self.wait_until_due: 7,
+            self.come_back_to_refusals: 1,
+            self.give_up: 1,
         }
 
     def owner(self) -> int:
@@ -90,6 +92,14 @@ class Walk:
     def lose(self) -> None:
         if self.machine.linked:
             self.machine.lose(True)
+
+    def come_back_to_refusals(self) -> None:
+        if self.machine.linked:
+            self.machine.come_back_to_refusals(True, self.random.randint(1, 4))
+
+    def give_up(self) -> None:
+        if self.machine.linked:
+            self.machine.give_up()
 
     def go(self, length: int) -> None:
         for _ in range(length):

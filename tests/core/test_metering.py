@@ -5,9 +5,11 @@ The windows and the book of shared reads have tests of their own; here is what b
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from opendmux.core.commands import Failure
+from opendmux.core.commands import Failure, Forward, Request
 from opendmux.core.gate import action_of
 from opendmux.core.metering import METERED_IDS
 from opendmux.core.shareable import OUTDATES, SHAREABLE
@@ -15,7 +17,7 @@ from opendmux.wire.protocols import PUSH_IDS, WRITE_IDS, ProtoId, RequestAction
 from tests.core.playbook import OK, Play
 from tests.core.push_kit import ROUTES
 from tests.native.wire_format import field, scalar
-from tests.runtime.bodies import trade_write
+from tests.runtime.bodies import acc_push, sub, trade_write
 
 SNAPSHOT, PLACE = 3203, 2202
 BODY = field(1, field(1, scalar(1, 1) + field(2, b"00700")))
@@ -78,7 +80,7 @@ def seen_by_core(play: Play, proto_id: int) -> bool:
     [
         (event, min(outdated & METERED_IDS))
         for event, outdated in OUTDATES.items()
-        # The reads that a subscription outdates are passed on by the switch, so there is nothing to join.
+        # A subscription has a test of its own below.
         if outdated & METERED_IDS
     ],
 )
@@ -97,6 +99,146 @@ def test_what_was_asked_before_an_event_is_not_joined_after_it(event: int, read:
     assert play.send(b, read) == [("forward", 2, read, play.serial, False)]
     play.answer_all()
     assert all(count == 1 for count in play.answered.values())
+
+
+@pytest.mark.parametrize(("waited_s", "joined"), [(0.0, True), (8.9, True), (9.1, False)])
+def test_a_read_that_may_soon_time_out_is_not_joined(waited_s: float, joined: bool) -> None:
+    """Its answer would be the first asker's time-out, after a moment's wait."""
+    play = Play(metered=True)
+    a, b = play.client(1), play.client(2)
+    play.send(a, SNAPSHOT, BODY)
+    play.now += waited_s
+    assert play.send(b, SNAPSHOT, BODY) == ([] if joined else [("forward", 2, SNAPSHOT, play.serial, False)])
+    play.send(play.client(3), SNAPSHOT, BODY)
+    play.answer_all()
+    assert [play.answered[owner, serial] for owner, serial in sorted(play.asked) if owner in (1, 2, 3)].count(0) == 0
+
+
+def test_a_read_that_may_be_answered_too_late_is_not_joined() -> None:
+    """The first asker waited for a lane and has no time left; the second one has waited even longer."""
+    play = Play(metered=True)
+    a, b = play.client(1), play.client(2)
+    request = Request(a, SNAPSHOT, 0, 7, BODY)
+    late = Forward(request, None, until=play.now + 11.0)
+    soon = Forward(replace(request, session=b), None, until=play.now + 10.0)
+    (first,) = play.router.metering.pass_on(late, play.now)
+    (second,) = play.router.metering.pass_on(soon, play.now)
+    assert isinstance(first, Forward)
+    assert isinstance(second, Forward)
+    assert second.until == play.now + 10.0
+
+
+@pytest.mark.parametrize("sub_type", [1, 4])
+def test_data_asked_for_before_a_subscription_is_not_joined_after_it(sub_type: int) -> None:
+    """OpenD refuses it, for nobody was subscribed."""
+    play = Play(metered=True)
+    a, b = play.client(1), play.client(2)
+    assert play.send(a, 3004, BODY)[0][0] == "forward"
+    assert play.send(b, 3004, BODY) == []
+    play.send(b, 3001, sub([(1, "00700")], [sub_type]))
+    play.answer(play.waiting[-1])
+    assert play.send(b, 3004, BODY) == [("forward", 2, 3004, play.serial, False)]
+
+
+# -- reads that are cut off
+
+
+def cut_off(play: Play, *owners: int) -> None:
+    for owner in owners:
+        play.send(play.client(owner), SNAPSHOT, BODY)
+
+
+def test_a_read_that_was_cut_off_is_sent_once_more() -> None:
+    play = Play(retry_reads=True)
+    cut_off(play, 1)
+    serial = play.serial
+    assert play.lose() == []
+    assert play.later(3.0) == []
+    assert play.up() == [("forward", 1, SNAPSHOT, serial, False)]
+    (forward,) = play.commands
+    assert isinstance(forward, Forward)
+    assert forward.request.body == BODY
+    assert forward.until == pytest.approx(play.now - 3.0 - 1.0 + 1.0 + 11.0)
+    assert play.answer() == [("reply", 1, SNAPSHOT, serial, 0, "")]
+
+
+def test_the_second_loss_is_told() -> None:
+    play = Play(retry_reads=True)
+    cut_off(play, 1)
+    play.lose()
+    play.up()
+    (line,) = play.lose()
+    assert line[:5] == ("reply", 1, SNAPSHOT, play.serial, -200)
+
+
+def test_a_lane_that_stays_away_until_the_deadline_is_told() -> None:
+    play = Play(retry_reads=True)
+    cut_off(play, 1)
+    play.now += 4.0
+    play.lose()
+    assert play.later(6.9) == []
+    (line,) = play.later(0.2)
+    assert line[:5] == ("reply", 1, SNAPSHOT, play.serial, -200)
+    assert play.up() == []
+
+
+def test_everybody_who_shared_it_is_served_again_the_first_asker_gone_or_not() -> None:
+    play = Play(metered=True, retry_reads=True)
+    cut_off(play, 1, 2, 3)
+    play.lose()
+    play.close(play.router.sessions[1])
+    (line,) = play.up()
+    assert line[:3] == ("forward", 2, SNAPSHOT)
+    assert [line[1] for line in play.answer()] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "proto_id", [PLACE, 2205, ProtoId.TRD_UNLOCK_TRADE, ProtoId.TRD_SUB_ACC_PUSH, 3001, 3003, 1002]
+)
+def test_nothing_but_a_read_is_sent_twice(proto_id: int) -> None:
+    play = Play(metered=True, retry_reads=True)
+    body = {
+        PLACE: trade_write(1, 2),
+        2205: trade_write(1, 2),
+        ProtoId.TRD_UNLOCK_TRADE: field(1, scalar(1, 1)),
+        ProtoId.TRD_SUB_ACC_PUSH: acc_push(10),
+        3001: sub([(1, "00700")], [1]),
+    }.get(proto_id, field(1, b""))
+    play.send(play.client(1), proto_id, body)
+    lines = play.lose()
+    assert [line[:3] for line in lines if line[0] == "reply"] == [("reply", 1, proto_id)]
+    again = play.up()
+    assert [line[:2] for line in again] == ([("ask", proto_id)] if proto_id == ProtoId.TRD_SUB_ACC_PUSH else []), (
+        "the list of accounts is restored in any case"
+    )
+
+
+def test_other_failures_are_told_as_ever() -> None:
+    play = Play(retry_reads=True)
+    for failure in (Failure.TIMEOUT, Failure.CORRUPT):
+        cut_off(play, 1)
+        (line,) = play.answer(failure=failure)
+        assert line[:4] == ("reply", 1, SNAPSHOT, play.serial)
+        play.close(play.router.sessions[1])
+
+
+def test_who_is_closed_in_an_outage_is_told_first() -> None:
+    play = Play(retry_reads=True)
+    session = play.client(1)
+    session.on_outage = "close"
+    play.send(session, SNAPSHOT, BODY)
+    told, closed = play.lose()
+    assert (told[0], told[4], closed[0]) == ("reply", -200, "close")
+
+
+def test_what_the_gate_does_not_allow_any_more_is_not_sent_again() -> None:
+    play = Play(retry_reads=True)
+    cut_off(play, 1)
+    play.lose()
+    session = play.router.sessions[1]
+    session.row = bytes([RequestAction.DENY]) * len(session.row)
+    (line,) = play.up()
+    assert line[:5] == ("reply", 1, SNAPSHOT, play.serial, -1)
 
 
 # -- windows

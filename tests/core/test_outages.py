@@ -8,7 +8,7 @@ from unittest.mock import ANY
 import pytest
 
 from opendmux.core.commands import Failure
-from opendmux.core.router import SETTLE_S
+from opendmux.core.entry import SETTLE_S
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -136,3 +136,33 @@ def test_an_extra_lane_is_nobodys_news() -> None:
     assert play.connect(2) == [("ask", 3001, ANY, 2)]
     play.answer_all()
     assert play.ready(2) == []
+
+
+def test_of_a_group_each_client_is_told_of_its_own_trade_lane() -> None:
+    """A JSON client trades by a connection of its own, whose order pushes are JSON."""
+    play = Play(trade_address="trade.test:11111")
+    for lane in (2,):
+        play.up(lane)
+    plain = play.client(1, recv_notify=True)
+    in_json = play.client(2, recv_notify=True, push_proto_fmt=1)
+    assert play.opened == {0, 1, 3}
+    for lane in (1, 3):
+        play.up(lane)
+    assert play.send(in_json, 2211)[0] == ("forward", 2, 2211, play.serial, False, 3)
+    assert play.send(plain, 2211)[0] == ("forward", 1, 2211, play.serial, False, 2)
+    play.answer_all()
+    assert [line[1] for line in play.lose(2) if line[0] == "push"] == [(plain.slot,)]
+    assert [line[1] for line in play.lose(3) if line[0] == "push"] == [(in_json.slot,)]
+
+
+def test_the_trade_lane_of_json_clients_is_given_up_with_the_last_of_them() -> None:
+    play = Play(trade_address="trade.test:11111")
+    session = play.client(1, push_proto_fmt=1)
+    for lane in (1, 3):
+        play.up(lane)
+    play.later(1000.0)
+    assert play.opened == {0, 1, 3}
+    play.close(session)
+    for _ in range(2):
+        play.later(60.0)
+    assert play.opened == {0}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opendmux.core import streams
+from opendmux.core.entry import SETTLE_S
 from opendmux.core.pushes import CALCULATIONS_KEPT
-from opendmux.core.router import SETTLE_S
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PUSH_IDS, ProtoId

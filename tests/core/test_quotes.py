@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from opendmux.core import streams
@@ -9,7 +11,7 @@ from opendmux.core.commands import Ask, Failure
 from opendmux.core.streams import PushKey, Space
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
-from tests.core.playbook import Play
+from tests.core.playbook import OK, Line, Play
 from tests.core.quote_kit import HSBC, NO, TENCENT, asked, subscribed
 from tests.native.wire_format import field
 from tests.runtime.bodies import kline_push, quote_push, sub, ticker_push
@@ -130,6 +132,127 @@ def test_what_a_leaving_client_sets_off_during_the_replay_is_sent() -> None:
     play.ready()
     assert play.main.ledger.refused() == {}
     assert play.send(play.client(4), 3001, sub([TENCENT], [1])) == [("reply", 4, 3001, play.serial, 0, "")]
+
+
+# -- what OpenD does not take any more
+
+
+def state(*, qot: bool = True) -> bytes:
+    s2c = opend.GetGlobalStateS2C(qotLogined=qot, trdLogined=True)
+    return encode(opend.GetGlobalStateResponse(retType=0, s2c=s2c))
+
+
+def doubted() -> Play:
+    """The quotes of TENCENT have been refused twice since the reconnect; OpenD is being asked how it is."""
+    play = Play()
+    for owner, recv_notify in ((1, True), (2, False), (3, True)):
+        session = play.client(owner, recv_notify=recv_notify)
+        play.send(session, 3001, sub([HSBC if owner == 3 else TENCENT], [1]))
+        play.answer_all()
+    play.lose()
+    play.connect()
+    play.answer(body=NO)
+    play.ready()
+    play.answer_all()
+    play.later(11.0)
+    for sent in [s for s in play.waiting if isinstance(s, Ask) and s.proto_id == 3001]:
+        play.answer(sent, NO if b"00700" in sent.body else OK)
+    assert [sent.proto_id for sent in play.waiting if isinstance(sent, Ask)] == [1002]
+    return play
+
+
+def told(lines: list[Line]) -> dict[tuple[int, ...], str]:
+    found = {}
+    for kind, slots, body, key in lines:
+        assert (kind, key) == ("push", None)
+        assert isinstance(body, bytes)
+        assert isinstance(slots, tuple)
+        s2c = opend.NotifyResponse.FromString(body).s2c
+        assert (s2c.type, s2c.event.HasField("eventType"), s2c.event.eventType) == (1, True, 0)
+        found[slots] = s2c.event.desc
+    return found
+
+
+def test_who_lost_a_subscription_for_good_is_told() -> None:
+    play = doubted()
+    texts = told(play.answer(body=state()))
+    assert list(texts) == [(play.router.sessions[1].slot,)], "client 2 takes no notifications, client 3 lost nothing"
+    assert "HK.00700 Basic" in texts[play.router.sessions[1].slot,]
+    assert "(no quota)" in texts[play.router.sessions[1].slot,]
+    assert play.main.ledger.subscriptions(1) == play.main.ledger.subscriptions(2) == {}
+    assert play.main.ledger.subscriptions(3) == {1: [HSBC]}
+    assert play.later(300.0) == []
+    assert asked(play.send(play.router.sessions[1], 3001, sub([TENCENT], [1]))).isSubOrUnSub, "OpenD is asked anew"
+
+
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [(state(qot=False), None), (NO, None), (b"\xff", None), (b"", Failure.TIMEOUT), (b"", Failure.LOST)],
+)
+def test_as_long_as_opend_is_not_logged_in_it_is_asked_again(body: bytes, failure: Failure | None) -> None:
+    play = doubted()
+    assert play.answer(body=body, failure=failure) == []
+    assert play.main.ledger.subscriptions(1) == {1: [TENCENT]}
+    assert asked(play.later(21.0)).isSubOrUnSub
+    assert play.answer(body=NO)[0][:2] == ("ask", 1002), "and so is the question how it is"
+    play.answer(body=state(qot=False))
+    play.later(41.0)
+    assert play.answer() == []
+    assert play.main.ledger.refused() == {}
+
+
+def test_a_json_client_is_told_in_json() -> None:
+    play = Play()
+    play.send(play.client(1, recv_notify=True, push_proto_fmt=1), 3001, sub([TENCENT], [1]))
+    play.up(1)
+    play.answer_all()
+    play.lose(1)
+    play.connect(1)
+    play.answer(body=NO)
+    play.ready(1)
+    play.answer_all()
+    play.later(11.0)
+    play.answer(body=NO)
+    ((_kind, _slots, body, _key),) = play.answer(body=state())
+    assert isinstance(body, bytes)
+    assert json.loads(body)["s2c"]["event"]["eventType"] == 0
+
+
+def test_many_losses_are_one_short_text() -> None:
+    play = Play()
+    session = play.client(1, recv_notify=True)
+    play.send(session, 3001, sub([(1, f"{n:05}") for n in range(25)], [1]))
+    play.answer_all()
+    play.lose()
+    play.connect()
+    for pause in (11.0, 21.0):
+        while play.waiting:
+            play.answer(body=NO)
+        play.ready()
+        while play.waiting:
+            play.answer(body=NO)
+        play.later(pause)
+    while len(play.waiting) > 1:
+        sent = next(s for s in play.waiting if isinstance(s, Ask) and s.proto_id == 3001)
+        play.answer(sent, NO)
+    (text,) = told(play.answer(body=state())).values()
+    assert "and 5 more (no quota)" in text
+    assert len(text) < 1000
+    assert play.main.ledger.empty()
+
+
+def test_the_sdk_takes_that_notification() -> None:
+    """As the official SDK reads it: a gateway event without a type, with our text."""
+    from futu.common.pb import Notify_pb2
+    from futu.quote.quote_query import SysNotifyPush
+
+    play = doubted()
+    ((_kind, _slots, body, _key),) = play.answer(body=state())
+    response = Notify_pb2.Response.FromString(body)
+    assert response.IsInitialized()
+    ret, (notify_type, sub_type, data) = SysNotifyPush.unpack_rsp(response)
+    assert (ret, notify_type, sub_type) == (0, "GTW_EVENT", "N/A")
+    assert "HK.00700 Basic" in str(data)
 
 
 def test_nothing_to_restore() -> None:

@@ -7,9 +7,10 @@ from unittest.mock import ANY
 
 import pytest
 
-from opendmux.core.commands import Failure, Forward, Outcome
+from opendmux.core.commands import Failure, Forward, Outcome, Reply
+from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.gate import HANDSHAKE_ROW, open_row
-from opendmux.native import BAD_MAGIC, BAD_SHA1, FRAME, TOO_LARGE, ClientEvent
+from opendmux.native import BAD_MAGIC, BAD_SHA1, FRAME, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.wire.frame import RetType
 from opendmux.wire.handshake import State
 from opendmux.wire.messages import encode
@@ -121,6 +122,7 @@ def test_an_init_connect_that_can_not_be_served_is_closed_without_a_word(
         (1001, b"\xff", FRAME),
         (1001, hello(), BAD_SHA1),
         (1001, b"", TOO_LARGE),
+        (1001, b"", NO_ROOM),
         (0, b"", BAD_MAGIC),
         (3004, b"", FRAME),
     ],
@@ -164,10 +166,28 @@ def test_bad_magic(arrived: bool) -> None:
 def test_too_large(proto_id: int, arrived: bool) -> None:
     play = Play()
     session = play.client(1) if arrived else play.session(1)
+    when = "" if arrived else " before InitConnect"
     assert play.send(session, proto_id, kind=TOO_LARGE) == [
-        ("reply", 1, proto_id, play.serial, -1, "the body is longer than this proxy accepts"),
+        ("reply", 1, proto_id, play.serial, -1, f"the body is longer than this proxy accepts{when}"),
         ("close", 1, "frame too large"),
     ]
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+def test_no_room(arrived: bool) -> None:
+    play = Play()
+    session = play.client(1) if arrived else play.session(1)
+    text = "busy: the proxy's memory for requests is used up"
+    assert play.send(session, 3001, kind=NO_ROOM) == [("reply", 1, 3001, play.serial, -1, text), ("close", 1, text)]
+    assert isinstance(play.commands[0], Reply)
+    assert play.commands[0].denial == Denial(DenialKind.LIMIT, "memory", text)
+
+
+def test_no_room_where_the_request_is_not_known_yet() -> None:
+    play = Play()
+    ((kind, owner, said),) = play.send(play.client(1), 0, kind=NO_ROOM)
+    assert (kind, owner) == ("close", 1)
+    assert "busy" in str(said)
 
 
 @pytest.mark.parametrize("proto_id", [1001, 1004, 3001])

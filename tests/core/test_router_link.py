@@ -6,6 +6,7 @@ from unittest.mock import ANY
 
 import pytest
 
+from opendmux.core.commands import Ask, Forward
 from opendmux.core.router import PARKED_IDS
 from opendmux.wire.handshake import identity_untrusted
 from opendmux.wire.messages import encode
@@ -207,7 +208,10 @@ def test_whatever_was_pending_is_answered_once() -> None:
     lines = play.lose()
     replies = [line for line in lines if line[0] == "reply"]
     assert {(line[1], line[3]) for line in replies} == asked
-    assert [line for line in lines if line not in replies] == [("witness", 2, 2202, -400), ("witness", 1, 2205, -400)]
+    assert [line for line in lines if line not in replies] == [
+        ("witness", 2, 2202, "unknown"),
+        ("witness", 1, 2205, "unknown"),
+    ]
     for _, _, asked_for, _, ret_type, text in replies:
         write = asked_for in WRITE_IDS
         assert ret_type == (-400 if write else -200)
@@ -269,3 +273,41 @@ def test_a_new_identity_is_told_to_new_clients() -> None:
     after = opend.InitConnectResponse.FromString(getattr(play.commands[0], "body", b"")).s2c
     assert (after.serverVer, after.loginUserID, after.keepAliveInterval) == (1010, 78, 10)
     assert after.connID not in (9, before.connID)
+
+
+# -- how long what waited may still take
+
+
+def asked_until(play: Play) -> list[float | None]:
+    return [command.until for command in play.commands if isinstance(command, Ask | Forward)]
+
+
+@pytest.mark.parametrize(("proto_id", "body"), [(2008, acc_push(10)), (3001, sub([TENCENT], [1])), (2005, UNLOCK)])
+def test_what_was_parked_has_only_the_rest_of_its_time(proto_id: int, body: bytes) -> None:
+    """The SDK gives up after 12 s, the wait included."""
+    play = Play(ready=False)
+    session = play.client(1)
+    came = play.now
+    play.send(session, proto_id, body)
+    play.later(9.0)
+    play.up()
+    assert asked_until(play) == [came + 11.0]
+
+
+def test_what_waited_for_a_further_lane_has_only_the_rest_of_its_time() -> None:
+    play = Play()
+    bitcoin = (91, "BTC")
+    for owner, firm in ((1, 1), (2, 2)):
+        session, came = play.client(owner), play.now
+        play.send(session, 3001, sub([bitcoin], [1], header=opend.QotHeader(securityFirm=firm)))
+        if owner == 1:
+            play.answer_all()
+    play.later(8.0)
+    play.up(2)
+    assert asked_until(play) == [came + 11.0]
+
+
+def test_what_did_not_wait_has_the_usual_time() -> None:
+    play = Play()
+    play.send(play.client(1), 3001, sub([TENCENT], [1]))
+    assert asked_until(play) == [None]

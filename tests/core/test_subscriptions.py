@@ -108,6 +108,39 @@ def test_an_event_contract_is_asked_for_with_its_own_message() -> None:
     assert play.main.ledger.subscriptions(1, Space.EVENT_CONTRACT) == {streams.KL_DAY: [(101, "E")]}
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('["EC_KlineSource_OrderBookYes"]', [1]),
+        ('["EC_KlineSource_None", 1]', [0, 1]),
+        ('["EC_KlineSource_None"]', []),
+        ('[1, "0"]', [0, 1]),
+        ("[7]", [7]),
+        ("null", []),
+    ],
+)
+def test_kline_sources_come_by_name_or_number_in_json(source: str, expected: list[int]) -> None:
+    play = Play()
+    body = (
+        '{"c2s": {"securityList": [{"market": 101, "code": "E"}], "subTypeList": [6], "isSubOrUnSub": true, '
+        f'"klineSource": {source}}}}}'
+    )
+    ((kind, proto_id, ask),) = play.send(play.client(1), 3455, body.encode(), proto_fmt=1)
+    assert (kind, proto_id) == ("ask", 3455)
+    assert isinstance(ask, bytes)
+    assert list(opend.SubEventContractRequest.FromString(ask).c2s.klineSource) == expected
+
+
+@pytest.mark.parametrize(
+    "source", ['["EC_KlineSource_Tape"]', '"EC_KlineSource_None"', "[{}]", '[1], "klineSource": [0]']
+)
+def test_other_kline_sources_are_refused(source: str) -> None:
+    play = Play()
+    body = f'{{"c2s": {{"securityList": [], "isSubOrUnSub": true, "klineSource": {source}}}}}'
+    (line,) = play.send(play.client(1), 3455, body.encode(), proto_fmt=1)
+    assert "was not sent" in str(line[4])
+
+
 def test_registering_for_pushes() -> None:
     play = Play()
     session = play.client(1)

@@ -112,15 +112,58 @@ def test_a_used_up_pool_is_a_refusal_that_says_who_is_in_the_way() -> None:
     assert "in use by another client with other options" in str(line[5])
 
 
-def test_a_json_client_is_never_put_on_a_lane_with_other_pushes() -> None:
+def test_a_json_client_gets_a_further_lane_of_json() -> None:
     play = Play()
     for owner, body in ((1, RTH), (2, ALL)):
         play.send(play.client(owner, push_proto_fmt=1), 3001, body)
         if owner == 1:
             play.up(JSON)
             play.answer_all()
-    assert "in use by another client" in str(verdict_of(play))
-    assert play.opened == {MAIN, JSON}
+    assert play.opened == {MAIN, JSON, FIRST_EXTRA}
+    assert play.router.lanes[FIRST_EXTRA].push_fmt == 1
+    play.up(FIRST_EXTRA)
+    assert play.answer_all() == [("reply", 2, 3001, play.serial, 0, "")]
+    (line,) = play.send(play.router.sessions[2], 3006, kline_call("AAPL"))
+    assert line == ("forward", 2, 3006, play.serial, False, FIRST_EXTRA)
+
+
+def test_a_lane_is_shared_by_clients_of_one_push_format_only() -> None:
+    play = Play()
+    for owner, body, fmt in ((1, RTH, 0), (2, ALL, 0), (3, RTH, 1), (4, ALL, 1), (5, ALL, 1), (6, ALL, 0)):
+        play.send(play.client(owner, push_proto_fmt=fmt), 3001, body)
+        for lane in sorted(play.opened - play.linked):
+            play.up(lane)
+        play.answer_all()
+    held = {owner: lane.index for lane in play.router.lanes.all for owner in lane.ledger.owners_with_subscriptions()}
+    assert held == {1: MAIN, 2: FIRST_EXTRA, 3: JSON, 4: SECOND_EXTRA, 5: SECOND_EXTRA, 6: FIRST_EXTRA}
+    assert [play.router.lanes[lane].push_fmt for lane in range(4)] == [0, 1, 0, 1]
+
+
+def test_a_lane_that_is_made_again_takes_the_format_of_whom_it_is_made_for() -> None:
+    play = Play(extra_lanes=1)
+    for owner, body in ((1, RTH), (2, ALL)):
+        play.send(play.client(owner), 3001, body)
+        if owner == 2:
+            play.up(FIRST_EXTRA)
+        play.answer_all()
+    (line,) = play.send(play.client(3, push_proto_fmt=1), 1004)[:1]
+    assert line[0] == "reply"
+    play.up(JSON)
+    play.send(play.router.sessions[3], 3001, RTH)
+    play.answer_all()
+    fourth = play.client(4, push_proto_fmt=1)
+    play.send(fourth, 3001, ALL)
+    assert "in use by another client" in str(verdict_of(play)), "the pool is used up, and that lane pushes protobuf"
+    play.close(play.router.sessions[2])
+    for _ in range(3):
+        play.later(61.0)
+        play.answer_all()
+    assert FIRST_EXTRA not in play.opened
+    play.linked.discard(FIRST_EXTRA)
+    play.send(fourth, 3001, ALL)
+    play.up(FIRST_EXTRA)
+    assert play.answer_all() == [("reply", 4, 3001, play.serial, 0, "")]
+    assert play.router.lanes[FIRST_EXTRA].push_fmt == 1
 
 
 def verdict_of(play: Play) -> str:

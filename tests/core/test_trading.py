@@ -261,6 +261,42 @@ def test_a_new_connection_knows_nothing_of_the_old_union() -> None:
     assert play.send(play.client(2), 2008, acc_push(10)) == [("ask", 2008, acc_push(10))]
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_who_leaves_while_the_lane_is_restored_leaves_the_union_too(told: bool) -> None:
+    play = Play()
+    a = play.client(1)
+    play.send(a, 2008, acc_push(10))
+    play.answer()
+    play.send(play.client(2), 2008, acc_push(20))
+    play.answer()
+    play.lose()
+    play.connect()
+    if told:
+        play.answer()
+        assert play.close(a) == []
+    else:
+        assert play.close(a) == []
+        play.answer()
+    play.ready()
+    assert play.later(5.0) == [("ask", 2008, acc_push(20))]
+    assert play.answer() == []
+    assert play.later(100.0) == []
+
+
+def test_who_leaves_during_an_outage_is_not_in_what_is_restored() -> None:
+    play = Play()
+    a = play.client(1)
+    for session, acc_id in ((a, 10), (play.client(2), 20)):
+        play.send(session, 2008, acc_push(acc_id))
+        play.answer()
+    play.lose()
+    play.close(a)
+    assert play.connect() == [("ask", 2008, acc_push(20))]
+    play.answer()
+    play.ready()
+    assert play.later(100.0) == []
+
+
 @pytest.mark.parametrize("answered", [True, False])
 def test_an_unlock_of_a_client_that_has_gone_is_nobodys(answered: bool) -> None:
     """It would keep OpenD open for ever, because locks of others are kept back for its sake."""

@@ -35,7 +35,7 @@ def test_a_write_goes_once_with_upstreams_packet_id(proto_id: int, body: bytes, 
     assert isinstance(forward, Forward)
     assert forward.request.body == body
     witness, reply = play.lose()
-    assert witness == ("witness", 1, proto_id, -400)
+    assert witness == ("witness", 1, proto_id, "unknown")
     assert reply[:4] == ("reply", 1, proto_id, play.serial)
     assert "outcome unknown" in str(reply[-1])
     assert play.waiting == []
@@ -48,7 +48,7 @@ def test_the_answer_to_a_write_goes_back_byte_for_byte(proto_id: int) -> None:
     play = Play()
     play.send(play.client(1), proto_id, trade_write(5, 6))
     body = scalar(1, 0) + field(4, field(1, b"new"))
-    assert play.answer(body=body) == [("witness", 1, proto_id, 0), ("reply", 1, proto_id, play.serial, 0, "")]
+    assert play.answer(body=body) == [("witness", 1, proto_id, "success"), ("reply", 1, proto_id, play.serial, 0, "")]
     assert getattr(play.commands[1], "body", b"") == body
 
 
@@ -56,7 +56,7 @@ def test_a_write_that_json_answers_is_witnessed_as_what_it_is() -> None:
     play = Play()
     play.send(play.client(1), 2202, order_in_json(), proto_fmt=1)
     body = b'{"retType":0,"retMsg":"","errCode":0,"s2c":{"orderID":"1"}}'
-    assert play.answer(body=body, proto_fmt=1)[0] == ("witness", 1, 2202, 0)
+    assert play.answer(body=body, proto_fmt=1)[0] == ("witness", 1, 2202, "success")
 
 
 @pytest.mark.parametrize("proto_id", sorted(PACKET_ID_IDS))

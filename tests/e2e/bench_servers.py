@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from opendmux.cli._bench_clients import Address
 from opendmux.cli._bench_frames import INIT_CONNECT, answer_control
-from opendmux.cli.bench import Address
 from opendmux.native import _load
 
 COMMAND = [sys.executable, "-m", "opendmux", "bench"]

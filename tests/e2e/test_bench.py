@@ -17,6 +17,7 @@ import pytest
 from google.protobuf.empty_pb2 import Empty
 
 from opendmux.cli import bench
+from opendmux.cli._bench_clients import Address, BenchError, open_client, open_clients
 from opendmux.cli._bench_frames import (
     BASIC_QUOTE,
     GLOBAL_STATE,
@@ -27,7 +28,6 @@ from opendmux.cli._bench_frames import (
     keep_alive_body,
     load_body,
 )
-from opendmux.cli.bench import Address, BenchError
 from opendmux.native import _load
 
 from .bench_servers import COMMAND, Frames, StubProcess, StubThread, python_server
@@ -61,7 +61,7 @@ def drive(target: Address, **changed: Any) -> dict[str, int]:
         "drain_ns": 20_000 * MS,
         "check_every": 1,
     }
-    with bench.open_clients(target, 3) as sockets:
+    with open_clients(target, 3) as sockets:
         for sock in sockets:
             sock.setblocking(False)
         request = build_frame(BASIC_QUOTE, 0, load_body(500))
@@ -313,7 +313,7 @@ def test_an_error_of_the_callback_ends_the_stub() -> None:
         raise ZeroDivisionError
 
     with StubThread(answer) as stub, pytest.raises(BenchError):
-        bench.open_client(stub.address)
+        open_client(stub.address)
     assert isinstance(stub.error, ZeroDivisionError)
 
 

@@ -167,11 +167,14 @@ def test_another_key_is_turned_away_and_hurts_nobody(tmp_path: Path, keys: Keys)
 def test_an_upstream_with_another_key_is_said_clearly(tmp_path: Path, keys: Keys) -> None:
     with Opendmux("sim", "--listen", "127.0.0.1:0", "--rsa-private-key", keys.upstream) as sim:
         address = sim.wait_for(r"OpenD on (\S+), seed")[1]
-        for line in ("", f"upstream_rsa_private_key = '{keys.stranger}'"):
+        for line, hint in (
+            ("", "OpenD may want encryption"),
+            (f"upstream_rsa_private_key = '{keys.stranger}'", "RSA key may not be OpenD's"),
+        ):
             config = tmp_path / "opendmux.toml"
             config.write_text(line)
             with Opendmux("--listen", "127.0.0.1:0", "--upstream", address, "--config", str(config)) as proxy:
-                proxy.wait_for_error(rf"OpenD at {address}.*OpenD closed the connection")
+                proxy.wait_for_error(rf"OpenD at {address}.*OpenD closed the connection.*{hint}")
 
 
 # -- what no official SDK asks for

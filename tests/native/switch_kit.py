@@ -58,6 +58,7 @@ ROW = make_row(
 
 LIMITS: dict[str, int] = {
     "max_client_body": 1 << 20,
+    "client_body_total": 1 << 28,
     "max_upstream_body": 1 << 20,
     "link_high_water": 1 << 20,
     "outbox_high_water": 1 << 20,

@@ -127,6 +127,7 @@ class World:
         self.random = random
         self.twins = Twins(
             max_client_body=MAX_BODY,
+            client_body_total=random.choice([0, 5000, 1 << 20, 1 << 20]),
             max_upstream_body=MAX_BODY,
             link_high_water=random.choice([0, 5000, 100_000, 100_000]),
             outbox_high_water=random.choice([0, 5000, 100_000, 100_000]),
@@ -221,6 +222,10 @@ class World:
         slot = self.client().slot
         if self.chance(2):
             self.twins.set_row(slot, self.random.choice(ROWS))
+        elif self.chance(3):
+            self.twins.set_max_body(slot, self.random.choice([0, 300, MAX_BODY, MAX_BODY]))
+        elif self.chance(3):
+            self.twins.count_elsewhere(slot, self.random.choice([0, 0, 3000, 6000]))
         else:
             self.twins.set_link(slot, self.random.choice([0, 1, 15]), self.link())
 
@@ -330,7 +335,7 @@ class World:
             self.twins.seen["released"] += 1
 
     def expire(self) -> None:
-        self.now += self.random.choice([0, 1, 20, 100, 2000])
+        self.now += self.random.choice([0, 1, 20, 100, 2000, 800_000, 3_000_000])
         entries = self.twins.expire(self.now)
         self.twins.seen["expired"] += len(entries)
         starts = [entry.start_ns for entry in entries]
@@ -459,9 +464,12 @@ class World:
 
     def agree(self) -> None:
         counters = self.twins.counters()
+        if self.chance(20):
+            self.twins.latencies()
         for slot in self.clients:
             self.twins.in_flight(slot)
             self.twins.out_to_boundary(slot)
+            self.twins.held(slot)
             self.twins.row_epoch(slot)
         assert counters.outbox_bytes == sum(self.twins.out_bytes(slot) for slot in self.clients)
         for link in range(len(self.asked)):

@@ -96,6 +96,34 @@ def test_growing_body_is_held_once(bench: Bench, held: Callable[[], int]) -> Non
     assert held() < len(data) + 20_000
 
 
+def test_memory_follows_what_is_unread(bench: Bench, held: Callable[[], int]) -> None:
+    data = frame(PASSED, 1, bytes(MIB))
+    slots = [bench.open() for _ in range(20)]
+    start = held()
+    for at in range(0, MIB, 50_000):
+        for slot in slots:
+            bench.feed(data[at : at + 50_000], slot)
+        unread = bench.switch.counters().unread_bytes
+        assert unread <= held() - start <= unread * 3 // 2 + len(slots) * 8192
+
+
+def test_a_long_frame_leaves_no_memory_to_the_few_bytes_behind_it(bench: Bench, held: Callable[[], int]) -> None:
+    more = frame(PASSED, 3, bytes(9000))
+    chunk = frame(PASSED, 2, bytes(MIB // 2)) + more
+    slots = [bench.open(max_in_flight=1) for _ in range(20)]
+    start = held()
+    for slot in slots:
+        bench.feed(frame(PASSED, 1), slot)
+        bench.feed(chunk, slot)
+    for entry in bench.switch.reset_link(bench.link):
+        bench.switch.set_link_ready(bench.link, True)
+        bench.feed(b"", entry.slot)
+        bench.switch.link_sent(bench.link, bench.switch.link_pending_bytes(bench.link))
+    assert bench.switch.counters().unread_bytes == len(slots) * len(more)
+    bench.switch.reset_link(bench.link)
+    assert held() - start <= len(slots) * (len(more) * 3 // 2 + 8192)
+
+
 def test_upstream_body_is_held_once(bench: Bench, held: Callable[[], int]) -> None:
     bench.feed(frame(EDITED, 1))
     data = frame(EDITED, 1, bytes(MIB))

@@ -1,4 +1,4 @@
-"""The outbox of a slot: ordered lane, placeholders, conflating lane, bounds, half-sent frames."""
+"""The outbox of a slot: ordered lane, conflating lane, bounds, half-sent frames. Placeholders: test_switch_hold.py."""
 
 from __future__ import annotations
 
@@ -143,16 +143,6 @@ def test_take_frames(bench: Bench) -> None:
         bench.switch.take_frames(bench.slot, -1)
 
 
-def test_take_frames_stops_at_a_placeholder_and_takes_the_conflating_lane(bench: Bench) -> None:
-    bench.switch.append(bench.slot, push(b"one"))
-    ticket = bench.switch.hold(bench.slot)
-    bench.switch.fan_out([bench.slot], push(b"quote"), "key")
-    assert bench.switch.take_frames(bench.slot, 1000) == [push(b"one")]
-    assert bench.switch.take_frames(bench.slot, 1000) == []
-    bench.switch.release(bench.slot, ticket, b"")
-    assert bench.switch.take_frames(bench.slot, 1000) == [push(b"quote")]
-
-
 def test_take_frames_does_not_mix_with_a_half_sent_one(bench: Bench) -> None:
     bench.switch.append(bench.slot, SMALL)
     bench.switch.sent(bench.slot, 1)
@@ -218,79 +208,6 @@ def test_replacement_of_all_there_is_always_fits(new_switch: NewSwitch) -> None:
     assert bench.switch.counters().outbox_bytes == 44
 
 
-# -- placeholders
-
-
-def test_what_comes_after_a_placeholder_waits(bench: Bench) -> None:
-    bench.switch.append(bench.slot, push(b"before"))
-    ticket = bench.switch.hold(bench.slot)
-    bench.switch.append(bench.slot, push(b"after"))
-    assert bodies(bench) == [b"before"]
-    assert bodies(bench) == []
-    assert bench.switch.out_bytes(bench.slot) == 49
-    assert bench.switch.release(bench.slot, ticket, push(b"held"))
-    assert bodies(bench) == [b"held", b"after"]
-
-
-def test_empty_release(bench: Bench) -> None:
-    ticket = bench.switch.hold(bench.slot)
-    bench.switch.append(bench.slot, push(b"after"))
-    assert bench.switch.release(bench.slot, ticket, b"")
-    assert not bench.switch.release(bench.slot, ticket, b"")
-    assert bodies(bench) == [b"after"]
-
-
-def test_releases_in_any_order(bench: Bench) -> None:
-    tickets = []
-    for number in range(6):
-        bench.switch.append(bench.slot, push(b"between %d" % number))
-        tickets.append(bench.switch.hold(bench.slot))
-    for number in (3, 5, 1, 0, 4):
-        assert bench.switch.release(bench.slot, tickets[number], push(b"held %d" % number))
-    assert bodies(bench) == [b"between 0", b"held 0", b"between 1", b"held 1", b"between 2"]
-    assert bench.switch.release(bench.slot, tickets[2], push(b"held 2"))
-    assert bodies(bench) == [
-        b"held 2",
-        *(b"%s %d" % (what, number) for number in (3, 4, 5) for what in (b"between", b"held")),
-    ]
-
-
-def test_release_while_a_frame_is_half_sent(bench: Bench) -> None:
-    bench.switch.append(bench.slot, push(b"first"))
-    ticket = bench.switch.hold(bench.slot)
-    bench.switch.append(bench.slot, push(b"third"))
-    bench.switch.sent(bench.slot, 20)
-    assert bench.switch.release(bench.slot, ticket, push(b"second"))
-    assert bytes(bench.switch.out(bench.slot)) == push(b"first")[20:] + push(b"second") + push(b"third")
-    assert bench.switch.out_to_boundary(bench.slot) == 29
-
-
-def test_release_asks_no_bound(new_switch: NewSwitch) -> None:
-    bench = Bench(new_switch(outbox_total=50), outbox_limit=50)
-    ticket = bench.switch.hold(bench.slot)
-    bench.switch.append(bench.slot, SMALL)
-    assert bench.switch.release(bench.slot, ticket, push(bytes(100)))
-    assert bench.switch.out_bytes(bench.slot) == 188
-    assert not bench.switch.append(bench.slot, SMALL)
-
-
-def test_ticket_of_a_slot_that_is_closed_and_reused(bench: Bench) -> None:
-    ticket = bench.switch.hold(bench.slot)
-    bench.switch.close_slot(bench.slot)
-    assert bench.open() == bench.slot
-    assert bench.switch.hold(bench.slot) != ticket
-    assert not bench.switch.release(bench.slot, ticket, SMALL)
-    assert not bench.switch.release(bench.slot, -1, SMALL)
-    assert not bench.switch.release(bench.slot, 0, SMALL)
-
-
-def test_ticket_of_another_slot(bench: Bench) -> None:
-    other = bench.open()
-    ticket = bench.switch.hold(bench.slot)
-    assert not bench.switch.release(other, ticket, SMALL)
-    assert bench.switch.release(bench.slot, ticket, SMALL)
-
-
 # -- fan-out and the conflating lane
 
 
@@ -329,13 +246,6 @@ def test_newer_frame_does_not_overtake_the_conflating_lane(bench: Bench) -> None
     assert bench.switch.fan_out([bench.slot], push(b"new"), "key") == ([bench.slot], [])
     assert bodies(bench) == [b"new"]
     assert bodies(bench) == []
-
-
-def test_slot_behind_a_placeholder_has_nothing_to_send(bench: Bench) -> None:
-    bench.switch.hold(bench.slot)
-    assert bench.switch.fan_out([bench.slot], SMALL, None) == ([], [])
-    assert bench.switch.fan_out([bench.slot], SMALL, "key") == ([], [])
-    assert bench.switch.out_bytes(bench.slot) == 88
 
 
 def test_fan_out_tells_who_overflowed(bench: Bench) -> None:

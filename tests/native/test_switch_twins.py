@@ -39,7 +39,7 @@ def test_lives_are_worth_living() -> None:
         *("delivered", "strays", "pushes", "joined", "event of a shared request", "released", "overflowed", "expired"),
         *("lost with a link", "told to stop", "told to go on", "take_frames: a frame is half sent"),
         *("submit: the serial does not grow", "join: only a NATIVE reply can be shared"),
-        *(f"client event {kind}" for kind in range(4)),
+        *(f"client event {kind}" for kind in range(5)),
         *(f"link event {kind}" for kind in range(4)),
     }
     assert {what for what in wanted if not seen[what]} == set()

@@ -9,16 +9,18 @@ from contextlib import asynccontextmanager
 import trio
 from trio.testing import MockClock
 
-from opendmux.config import Config, Timeouts
+from opendmux.config import Config, Limits, Timeouts
 from opendmux.runtime.server import Face, Proxy, run_proxy
 from opendmux.runtime.station import Reach
-from opendmux.wire.frame import Frame
+from opendmux.wire.cipher import EncAlgo
+from opendmux.wire.frame import Frame, build_frame
 from opendmux.wire.messages import ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
+from tests.wire.secure_kit import OURS, RSA, frame, hello
 
 from . import bodies
-from .world import OK, Client, MemoryListener, OpenD, world
+from .world import OK, Client, MemoryListener, OpenD, World, world
 
 ORDER = ProtoId.TRD_PLACE_ORDER
 
@@ -153,3 +155,95 @@ async def test_an_account_list_cut_off_by_an_outage_is_told_after_it(autojump_cl
         assert not await client.nothing_comes()
         unions = [set(opend.SubAccPushRequest.FromString(b).c2s.accIDList) for b in w.opend.bodies(2008)]
         assert unions[-1] == {1}
+
+
+# -- memory for requests
+
+KIB = 1024
+BUSY = "busy: the proxy's memory for requests is used up"
+LONG = build_frame(3004, 0, 5, b"\x0a\x00" + bytes(200 * KIB))
+
+
+async def test_before_init_connect_only_little_is_read(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        stranger, guest = await w.connect(), await w.client()
+        await stranger.stream.send_all(build_frame(1001, 0, 1, bytes(64 * KIB + 1))[:44])
+        assert "longer than this proxy accepts before InitConnect" in head(await stranger.receive()).retMsg
+        assert await stranger.read_to_the_end() == 0
+        await guest.stream.send_all(LONG)
+        assert len((await w.opend.requests.receive()).body) == 200 * KIB + 2
+
+
+async def test_a_small_limit_for_all_holds_before_init_connect_too(autojump_clock: MockClock) -> None:
+    async with world(Config(limits=Limits(client_body_bytes=1000))) as w:
+        stranger = await w.connect()
+        await stranger.stream.send_all(build_frame(1001, 0, 1, bytes(1001))[:44])
+        assert head(await stranger.receive()).retType == -1
+
+
+async def test_clients_that_only_announce_long_requests_lock_nobody_out(autojump_clock: MockClock) -> None:
+    async with world(Config(limits=Limits(client_body_total_bytes=KIB * KIB))) as w:
+        for _ in range(300):
+            loris = await w.connect()
+            await loris.init()
+            await loris.stream.send_all(build_frame(3004, 0, 1, bytes(16 * KIB * KIB))[:45])
+        client = await w.client()
+        assert w.proxy.hub.switch.counters().unread_bytes == 300 * 45
+        await client.stream.send_all(LONG[: 150 * KIB])
+        await client.stream.send_all(LONG[150 * KIB :])
+        assert (await w.opend.requests.receive()).proto_id == 3004
+        assert len(w.proxy.hub.clients) == 301
+
+
+async def test_whoever_fills_the_memory_for_requests_is_closed_and_the_others_go_on(autojump_clock: MockClock) -> None:
+    async with world(Config(limits=Limits(client_body_total_bytes=300 * KIB))) as w:
+        first, second, usual = await w.client(), await w.client(), await w.client()
+        await first.stream.send_all(LONG[: 190 * KIB])
+        await trio.sleep(1)
+        await second.stream.send_all(LONG[: 190 * KIB])
+        refused = await second.receive()
+        assert (refused.proto_id, refused.serial_no, head(refused).retMsg) == (3004, 5, BUSY)
+        assert await second.read_to_the_end() == 0
+        assert w.proxy.hub.ended == {BUSY: 1}
+        request = build_frame(3004, 0, 6, b"\x0a\x00")
+        for piece in (request[:20], request[20:]):
+            await usual.stream.send_all(piece)
+            await trio.sleep(0.1)
+        assert (await w.opend.requests.receive()).body == b"\x0a\x00"
+        await first.stream.send_all(LONG[190 * KIB :])
+        assert len((await w.opend.requests.receive()).body) == 200 * KIB + 2
+        assert w.proxy.hub.switch.counters().unread_bytes == 0
+
+
+@asynccontextmanager
+async def encrypted_world(config: Config) -> AsyncIterator[World]:
+    async with trio.open_nursery() as nursery:
+        double, listener = OpenD(nursery), MemoryListener()
+
+        async def run(task_status: trio.TaskStatus[Proxy]) -> None:
+            face = Face(Reach("opend.test:1", double.dial), config, rsa_key=RSA, listeners=[listener])
+            await run_proxy([face], drain_s=1, task_status=task_status)
+
+        proxy = await nursery.start(run)
+        await proxy.listening.wait()
+        yield World(proxy, double, listener)
+        nursery.cancel_scope.cancel(reason="test is over")
+
+
+async def test_encrypted_clients_have_the_same_bounds(autojump_clock: MockClock) -> None:
+    async with encrypted_world(Config(limits=Limits(client_body_total_bytes=300 * KIB))) as w:
+        stranger, first, second = [await w.connect() for _ in range(3)]
+        await stranger.stream.send_all(build_frame(1001, 0, 1, bytes(65 * KIB))[:44])
+        assert await stranger.stream.receive_some() == b""
+        for client in (first, second):
+            await client.stream.send_all(frame(1001, hello(EncAlgo.AES_CBC), OURS.encrypt))
+            assert await client.stream.receive_some()
+        await first.stream.send_all(LONG[: 190 * KIB])
+        await trio.sleep(1)
+        assert w.proxy.hub.switch.counters().unread_bytes == 190 * KIB
+        await second.stream.send_all(LONG[: 190 * KIB])
+        assert await second.stream.receive_some() == b""
+        assert w.proxy.hub.ended[BUSY] == 1
+        await first.stream.send_all(LONG[190 * KIB :])
+        assert len((await w.opend.requests.receive()).body) == 200 * KIB + 2
+        assert w.proxy.hub.switch.counters().unread_bytes == 0

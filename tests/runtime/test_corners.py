@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -248,6 +249,45 @@ async def test_a_drain_waits_for_an_order_that_waits_for_its_window(autojump_clo
         serials = [await client.request(ORDER, bodies.trade_write(client.conn_id, n)) for n in range(3)]
         w.proxy.stop()
         assert [(await client.receive()).serial_no for _ in serials] == serials
+
+
+async def test_a_drain_waits_for_a_reply_that_is_held_back(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        client = await w.client()
+        hub = w.proxy.hub
+        (slot,) = hub.clients
+        ticket = hub.switch.hold(slot)
+        w.proxy.stop()
+        assert await client.nothing_comes()
+        assert hub.switch.release(slot, ticket, build_frame(2202, 0, 7, OK))
+        hub.clients[slot].flush()
+        assert (await client.receive()).serial_no == 7
+        assert await client.read_to_the_end() == 0
+
+
+@pytest.mark.parametrize("released", [True, False])
+async def test_a_goodbye_waits_for_a_reply_that_is_held_back(autojump_clock: MockClock, released: bool) -> None:
+    """Within its deadline: then the client gets what came before it."""
+    async with world() as w:
+        client = await w.client()
+        hub = w.proxy.hub
+        (slot,) = hub.clients
+        hub.switch.reply(slot, 2202, 0, 6, OK)
+        ticket = hub.switch.hold(slot)
+        hub.switch.reply(slot, 2202, 0, 8, OK)
+        await client.stream.send_all(b"oops")
+        await trio.sleep(1)
+        if released:
+            assert hub.switch.release(slot, ticket, build_frame(2202, 0, 7, OK))
+            hub.clients[slot].flush()
+        began = trio.current_time()
+        serials = []
+        with contextlib.suppress(trio.EndOfChannel):
+            while True:
+                serials.append((await client.receive()).serial_no)
+        assert serials == ([6, 7, 8] if released else [6])
+        assert trio.current_time() - began < 0.1 if released else trio.current_time() - began == pytest.approx(1)
+        assert hub.torn == 0
 
 
 async def test_a_drain_waits_for_shared_reads(autojump_clock: MockClock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import trio
@@ -11,7 +12,9 @@ from opendmux.config import Config
 from opendmux.runtime.binding import dial_group
 from opendmux.runtime.server import Face, run_proxy
 from opendmux.runtime.station import Reach
+from opendmux.wire.messages import ret_body
 
+from .bodies import acc_push, order_push
 from .world import Client, MemoryListener, OpenD
 
 
@@ -45,11 +48,40 @@ async def test_every_lane_of_a_group_begins_with_the_first_member(autojump_clock
         client = Client(*await listener.connect())
         await client.init(push_proto_fmt=1)
         await trio.sleep(1)
-        # MAIN, TRADE and JSON.
-        assert (first.connections, second.connections) == (3, 0)
+        # MAIN, TRADE, JSON and JSON_TRADE.
+        assert (first.connections, second.connections) == (4, 0)
         first.up = False
         for peer in first.peers:
             await trio.aclose_forcefully(peer.stream)
         await trio.sleep(5)
-        assert (first.connections, second.connections) == (3, 2), "quotes fail over, trading does not"
+        assert (first.connections, second.connections) == (4, 2), "quotes fail over, trading does not"
+        nursery.cancel_scope.cancel(reason="test is over")
+
+
+async def test_order_pushes_of_a_group_come_in_the_format_of_each_client(autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        first, second = OpenD(nursery), OpenD(nursery)
+        for opend in (first, second):
+            opend.answers[2008] = lambda frame: ret_body(frame.proto_fmt, 0)
+        members = [("first", first.dial), ("second", second.dial)]
+        reach = Reach("first or second", first.dial, trade_name="first", members=members)
+        listener = MemoryListener()
+        proxy = await nursery.start(partial(run_proxy, [Face(reach, Config(), listeners=[listener])], drain_s=1.0))
+        await proxy.listening.wait()
+        plain, in_json = Client(*await listener.connect()), Client(*await listener.connect())
+        await plain.init()
+        await in_json.init(push_proto_fmt=1)
+        await trio.sleep(1)
+        for client in (plain, in_json):
+            await client.call(2008, acc_push(7))
+        told = {id(first.origins[id(frame)]) for frame in first.log if frame.proto_id == 2008}
+        assert len(told) == 2
+        for peer, c2s in zip(first.peers, first.inits, strict=True):
+            if id(peer) in told:
+                text = json.dumps({"retType": 0, "s2c": {"header": {"accID": "7"}, "order": {}}}).encode()
+                await peer.send(2208, 0, text if c2s.pushProtoFmt else order_push(7), proto_fmt=c2s.pushProtoFmt)
+        for client, proto_fmt in ((plain, 0), (in_json, 1)):
+            push = await client.receive()
+            assert (push.proto_id, push.proto_fmt) == (2208, proto_fmt)
+            assert await client.nothing_comes(), "once"
         nursery.cancel_scope.cancel(reason="test is over")

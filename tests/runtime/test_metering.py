@@ -13,7 +13,7 @@ from opendmux.wire.pb import opend
 from . import bodies
 from .world import OK, world
 
-SNAPSHOT, PLATE_SET, PLACE, MODIFY = 3203, 3204, 2202, 2205
+BASIC_QOT, SNAPSHOT, PLATE_SET, PLACE, MODIFY = 3004, 3203, 3204, 2202, 2205
 ALLOWED = 10
 """Of Qot_GetPlateSet per 30 s."""
 
@@ -134,3 +134,28 @@ async def test_a_crash_in_core_ends_one_client_or_one_connection_alone(autojump_
         await victim.request(9999, b"")
         assert await victim.read_to_the_end() in (0, 1)
         assert head(await other.call(3004, b"\x0a\x00")).retType == 0
+
+
+async def test_a_read_that_was_cut_off_is_sent_again_where_the_policy_says_so(autojump_clock: MockClock) -> None:
+    async with world(Config(retry_reads=True)) as w:
+        client = await w.client()
+        serials = [await client.request(proto_id, b"\x0a\x02\x08\x01") for proto_id in (SNAPSHOT, BASIC_QOT)]
+        for proto_id in (SNAPSHOT, BASIC_QOT):
+            await w.opend.requests.receive()
+            w.opend.answers[proto_id] = lambda _frame: OK
+        await w.opend.drop()
+        frames = [await client.receive() for _ in serials]
+        assert [frame.serial_no for frame in frames] == serials
+        assert [frame.body for frame in frames] == [OK, OK]
+        assert len(w.opend.bodies(SNAPSHOT)) == len(w.opend.bodies(BASIC_QOT)) == 2
+
+
+async def test_a_write_that_was_cut_off_is_never_sent_again(autojump_clock: MockClock) -> None:
+    async with world(Config(retry_reads=True)) as w:
+        client = await w.client()
+        await client.request(PLACE, bodies.trade_write(client.conn_id, 1))
+        await w.opend.requests.receive()
+        await w.opend.drop()
+        assert head(await client.receive()).retType == -400
+        await trio.sleep(60)
+        assert len(w.opend.bodies(PLACE)) == 1

@@ -73,6 +73,32 @@ async def test_the_drain_has_a_deadline(autojump_clock: MockClock) -> None:
         assert trio.current_time() - started == pytest.approx(3, abs=0.2)
 
 
+@pytest.mark.parametrize("steps", range(8))
+@pytest.mark.parametrize("connects_first", [True, False])
+async def test_who_is_accepted_in_the_moment_of_the_drain_is_closed_too(
+    connects_first: bool, steps: int, autojump_clock: MockClock
+) -> None:
+    async with world(Config(timeouts=Timeouts(drain_s=3))) as w:
+        started = trio.current_time()
+        if not connects_first:
+            w.proxy.stop()
+        for _ in range(0 if connects_first else steps):
+            await trio.lowlevel.checkpoint()
+        try:
+            client, far_end = await w.listener.connect()
+        except trio.ClosedResourceError:
+            return  # nobody listens any more
+        if connects_first:
+            for _ in range(steps):
+                await trio.lowlevel.checkpoint()
+            w.proxy.stop()
+        await trio.testing.wait_all_tasks_blocked()
+        if not w.proxy.hub.ended:  # nobody has taken it; a kernel would reset it
+            await far_end.aclose()
+        assert await client.receive_some() == b""
+        assert trio.current_time() - started < 1
+
+
 async def test_a_crash_stays_in_its_session(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
     async with world() as w:
         victim, other = await w.client(), await w.client()
@@ -108,6 +134,8 @@ async def test_a_cancelled_proxy_leaves_no_socket_open(caplog: pytest.LogCapture
             proxy = await nursery.start(partial(run_proxy, [face], drain_s=1.0))
             await proxy.listening.wait()
             clients = [await trio.open_tcp_stream("127.0.0.1", proxy.addresses[0].port) for _ in range(20)]
+            for client in clients:
+                await client.send_all(b"F")
             while len(proxy.hub.clients) < len(clients):
                 await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel(reason="at once")

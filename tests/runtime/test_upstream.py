@@ -11,10 +11,12 @@ from trio.testing import MockClock
 from opendmux.config import Config
 from opendmux.native import packet_id_untrusted
 from opendmux.runtime.upstream import LinkState
+from opendmux.wire.cipher import RsaKey
 from opendmux.wire.frame import Frame, build_frame
 from opendmux.wire.messages import ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
+from tests.wire.secure_kit import RSA
 
 from . import bodies
 from .world import OK, UPSTREAM_CONN_ID, world
@@ -299,3 +301,31 @@ async def test_init_connect_refused_by_upstream_is_retried(autojump_clock: MockC
         w.opend.up = True
         await w.proxy.listening.wait()
         assert w.opend.connections == 3
+
+
+@pytest.mark.parametrize(
+    ("rsa_key", "hint"),
+    [(None, "OpenD may want encryption"), (RSA, "the configured RSA key may not be")],
+)
+async def test_an_end_before_the_first_answer_names_the_key(
+    rsa_key: RsaKey | None, hint: str, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(up=False) as w:
+
+        async def dial() -> trio.abc.Stream:
+            ours, theirs = trio.testing.memory_stream_pair()
+            await theirs.aclose()
+            return ours
+
+        w.proxy.link._dial = dial
+        w.proxy.link._rsa_key = rsa_key
+        await trio.sleep(60)
+    assert hint in caplog.text
+
+
+async def test_a_later_end_says_nothing_about_keys(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    async with world() as w:
+        await w.opend.drop()
+        await trio.sleep(1)
+    assert "link lost" in caplog.text
+    assert "RSA" not in caplog.text

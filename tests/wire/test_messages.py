@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import ProtoFmt, RetType
-from opendmux.wire.messages import canonical_json, decode_untrusted, encode, ret_body, to_client
+from opendmux.wire.messages import canonical_json, decode_untrusted, encode, numbered_untrusted, ret_body, to_client
 from opendmux.wire.pb import opend
 from tests.native.wire_format import anything, field, group, nested, scalar
 from tests.wire.message_kit import CLASSES, messages
@@ -315,3 +315,22 @@ def test_ret_msg() -> None:
     assert ret_body(PB, -1, "no") == scalar(1, -1) + field(2, b"no")
     assert ret_body(JSON, -1, "no") == b'{"retType":-1,"retMsg":"no"}'
     assert opend.ResponseHead.FromString(b"").retType == RetType.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "3", '{"a": 1}', '{"a": {}}', '{"a": {"b": "X"}}', '{"a": {"b": [1]}}', '{"a": 1, "a": {"b": ["X"]}}'],
+)
+def test_what_has_no_enum_names_stays_as_it_is(text: str) -> None:
+    assert numbered_untrusted(text.encode(), ("a", "b"), {"X": 9}) == text.encode()
+
+
+def test_enum_names_become_numbers() -> None:
+    body = numbered_untrusted(b'{"a": {"b": ["X", 1, "Y"], "c": "X"}}', ("a", "b"), {"X": 9})
+    assert json.loads(body) == {"a": {"b": [9, 1, "Y"], "c": "X"}}
+
+
+@DETERMINISTIC
+@given(st.binary())
+def test_no_bytes_crash_the_reader_of_enum_names(body: bytes) -> None:
+    assert numbered_untrusted(body, ("a", "b"), {"X": 9}) == body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tracemalloc
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.wire.cipher import EncAlgo
+from opendmux.wire.cipher import RSA_PIECES_MAX, EncAlgo
 from opendmux.wire.secure import ServerSide
 
 from .secure_kit import (
@@ -83,6 +84,28 @@ def test_a_length_over_the_limit_is_refused_before_its_body_comes() -> None:
 def test_a_small_limit_leaves_room_for_init_connect() -> None:
     server = ServerSide(RSA, 60)
     assert server.receive_untrusted(frame(INIT, hello(2), OURS.encrypt)) == frame(INIT, hello(2))
+
+
+def test_a_limit_of_its_own_until_the_key_is_set() -> None:
+    server = ServerSide(RSA, MAX_BODY, 60)
+    large = frame(3004, bytes(MAX_BODY), by(EncAlgo.FTAES_ECB))
+    assert server.receive_untrusted(frame(INIT, hello(0), OURS.encrypt)) == frame(INIT, hello(0))
+    server.use(EncAlgo.FTAES_ECB, KEY, None)
+    assert server.receive_untrusted(large) == frame(3004, bytes(MAX_BODY))
+
+
+@pytest.mark.parametrize("start", [b"", frame(INIT, hello(0), OURS.encrypt)], ids=["nobody", "waits for its key"])
+def test_what_comes_before_the_key_is_set_is_bounded(start: bytes) -> None:
+    server = ServerSide(RSA, MAX_BODY, 60)
+    server.receive_untrusted(start)
+    waited = []
+    for byte in frame(3004, bytes(MAX_BODY), by(EncAlgo.FTAES_ECB)):
+        with contextlib.suppress(RemoteProtocolError):
+            server.receive_untrusted(bytes([byte]))
+        waited.append(server.pending)
+    assert max(waited) <= HEADER_LEN + RSA_PIECES_MAX * 128
+    assert server.failure is not None
+    assert server.pending == 0
 
 
 def test_any_buffer_will_do() -> None:

@@ -6,17 +6,15 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from opendmux.config import SIM, Config, Listener, UpstreamConfig, parse_address
+from opendmux.config import SIM, SIMULATED, Config, Listener, UpstreamConfig, parse_address
 from opendmux.errors import ConfigError
-from opendmux.runtime.binding import bind, dial_tcp
+from opendmux.runtime.binding import address_of, bind, dial_tcp, meets
 from opendmux.runtime.server import Face
 from opendmux.runtime.station import Reach
 from opendmux.runtime.upstream import Dial
 from opendmux.wire.cipher import RsaKey
 
 __all__ = ["faces_of", "name_of"]
-
-SIMULATED = "SIMULATED"
 
 
 def name_of(address: str) -> str:
@@ -56,12 +54,27 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                 if key not in reaches:
                     reaches[key] = _reach([(upstreams[name], dials[name]) for name in key])
                 on_outage = listener.on_outage or config.on_outage
-                faces.append(Face(reaches[key], config, on_outage, client_key, bind(listener.listen)))
+                faces.append(Face(reaches[key], config, on_outage, client_key, bound=bind(listener.listen)))
+            _check_no_loop([upstreams[name] for name in dials], faces)
             yield faces
         finally:
             for face in faces:
                 for sock in face.bound:
                     sock.close()
+
+
+def _check_no_loop(used: list[UpstreamConfig], faces: list[Face]) -> None:
+    """A proxy that is its own upstream would wait for itself for ever."""
+    for upstream in used:
+        if upstream.address == SIM:
+            continue
+        dialled = parse_address(upstream.address, what="--upstream")
+        for bound in [address_of(sock) for face in faces for sock in face.bound]:
+            if meets(dialled, bound):
+                raise ConfigError(
+                    f"the upstream {dialled} is this proxy itself, which listens on {bound}: "
+                    "give the address of OpenD, or listen on another port"
+                )
 
 
 async def _dial_of(address: str, config: Config, stack: AsyncExitStack) -> Dial:

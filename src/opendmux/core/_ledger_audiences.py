@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from ._ledger_records import Stream
 from .streams import KL_TYPE_OF_SUB_TYPE, Space, StreamKey, is_kline
 
-AudienceKey = tuple[Space, int, str, int, int, int]
-"""space, market, code, sub_type, rehab_type, lane."""
+AudienceKey = tuple[Space, int, str, int, int]
+"""space, market, code, sub_type, rehab_type."""
 
 
 class Audiences:
@@ -17,23 +17,23 @@ class Audiences:
     def __init__(self, streams: Mapping[StreamKey, Stream]) -> None:
         self._streams = streams
         self.ready: dict[AudienceKey, tuple[int, ...]] = {}
-        self.ready_klines: dict[tuple[int, str, int], tuple[int, ...]] = {}
+        self.ready_klines: dict[tuple[int, str], tuple[int, ...]] = {}
 
     def find(self, key: AudienceKey) -> tuple[int, ...]:
-        space, market, code, sub_type, rehab_type, lane = key
+        space, market, code, sub_type, rehab_type = key
         stream = self._streams.get(StreamKey(space, market, code, sub_type))
-        if stream is None or stream.lane != lane or rehab_type not in stream.registered:
+        if stream is None or rehab_type not in stream.registered:
             return ()
         found = self.ready[key] = tuple(stream.registered[rehab_type])
         return found
 
-    def find_klines(self, market: int, code: str, lane: int) -> tuple[int, ...]:
+    def find_klines(self, market: int, code: str) -> tuple[int, ...]:
         owners: dict[int, None] = {}
         for sub_type in KL_TYPE_OF_SUB_TYPE:
-            owners.update(dict.fromkeys(self.find((Space.EVENT_CONTRACT, market, code, sub_type, 0, lane))))
+            owners.update(dict.fromkeys(self.find((Space.EVENT_CONTRACT, market, code, sub_type, 0))))
         found = tuple(owners)
         if found:
-            self.ready_klines[market, code, lane] = found
+            self.ready_klines[market, code] = found
         return found
 
     def enrol(self, stream: Stream, rehab_type: int, ident: int) -> bool:
@@ -56,14 +56,14 @@ class Audiences:
 
     def _forget(self, stream: Stream, rehab_type: int) -> None:
         space, market, code, sub_type = stream.key
-        self.ready.pop((space, market, code, sub_type, rehab_type, stream.lane), None)
+        self.ready.pop((space, market, code, sub_type, rehab_type), None)
         if space is Space.EVENT_CONTRACT and is_kline(sub_type):
-            self.ready_klines.pop((market, code, stream.lane), None)
+            self.ready_klines.pop((market, code), None)
 
     def check(self) -> None:
         """Raises AssertionError when an answer kept ready is out of date."""
         for key, owners in self.ready.items():
             assert owners, key
             assert owners == tuple(self._streams[StreamKey(*key[:4])].registered[key[4]]), key
-        for (market, code, lane), owners in list(self.ready_klines.items()):
-            assert owners == self.find_klines(market, code, lane), code
+        for (market, code), owners in list(self.ready_klines.items()):
+            assert owners == self.find_klines(market, code), code

@@ -6,6 +6,7 @@ The theory is at the head of `opendmux.core.ledger`.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from opendmux.wire.frame import RetType
 
@@ -13,7 +14,7 @@ from ._ledger_audiences import Audiences
 from ._ledger_records import PRESENT, Call, Operation, Owner, Stream
 from ._ledger_rules import Move, blames, look
 from ._ledger_upstream import Upstream, broker_only
-from .streams import Actions, Done, Kind, PushKey, StreamKey
+from .streams import Actions, Done, Dropped, Kind, PushKey, StreamKey
 
 
 class Operations:
@@ -78,6 +79,18 @@ class Operations:
             self._let_go(owner, key)
         self.owners.pop(owner.ident, None)
         self._run(now, out)
+
+    def give_up(self, keys: Iterable[StreamKey], out: Actions) -> None:
+        """Take these streams from whoever holds them; what an operation or a call is about stays for now."""
+        for key in keys:
+            stream = self._upstream.streams[key]
+            if stream.pins or stream.call is not None:
+                continue
+            for owner in [self.owners[ident] for ident in stream.holders]:
+                self._let_go(owner, key)
+                out.dropped.append(Dropped(owner.ident, key, stream.refusal))
+                if not owner.operations and not owner.held:
+                    del self.owners[owner.ident]
 
     def _run(self, now: float, out: Actions) -> None:
         while self._ready:

@@ -18,6 +18,10 @@ BACKOFF_LAST_S: Final = 60.0
 """What OpenD refused and we still want is asked again after 10, 20, 40, then every 60 seconds: soon enough for an
 OpenD that is still logging in, slow enough for one that will never agree."""
 
+HOPELESS_TRIES: Final = 2
+"""Refusals in a row, the latest about the stream alone, after which it may be given up. OpenD can need some seconds
+after a login before it takes a subscription, and the next attempt is 10 s after the first."""
+
 NO_REHAB: Final = frozenset({0})
 """The "rehab types" of a stream that has none: its PushKeys carry 0."""
 
@@ -52,8 +56,8 @@ class Stream:
         "changer",
         "former",
         "holders",
+        "hopeless",
         "key",
-        "lane",
         "leave_tries",
         "limit",
         "not_before",
@@ -71,7 +75,6 @@ class Stream:
         self.key = key
         self.options = options
         """In use upstream; what the holders want while it is not there."""
-        self.lane = 0
         self.state = ABSENT
         self.call: Call | None = None
         """The one call in flight about this stream; there are never two."""
@@ -99,6 +102,8 @@ class Stream:
         self.limit: int | None = None
         """Streams in the next attempt of our own, after a refusal."""
         self.refusal = ""
+        self.hopeless = False
+        """It is held, and OpenD has refused it alone and often enough."""
         self.alarm: float | None = None
         """The time of its valid entry in the heap of alarms."""
 

@@ -14,7 +14,7 @@ from typing import Final
 from opendmux.wire.frame import RetType
 
 from ._ledger_products import cut, products
-from ._ledger_records import ABSENT, NO_REHAB, PRESENT, UNSURE, Call, Stream, backoff
+from ._ledger_records import ABSENT, HOPELESS_TRIES, NO_REHAB, PRESENT, UNSURE, Call, Stream, backoff
 from .streams import (
     REHAB_FORWARD,
     TICKER,
@@ -152,6 +152,7 @@ class Upstream:
             stream.not_before = 0.0
             stream.limit = None
             stream.refusal = ""
+            stream.hopeless = False
             if stream.changer is not None:
                 stream.former = stream.options
             elif stream.holders and call.options != stream.options:
@@ -170,6 +171,8 @@ class Upstream:
             if stream.holders and stream.state is not PRESENT:
                 stream.tries += 1
                 stream.refusal = ret_msg
+                alone = len(call.streams) == 1
+                stream.hopeless = not undecided and alone and stream.tries >= HOPELESS_TRIES
                 self._wait(stream, call, now, stream.tries)
         elif call.kind is Kind.UNSUBSCRIBE:
             stream.leave_tries += 1
@@ -270,6 +273,7 @@ class Upstream:
             stream.not_before = 0.0
             stream.limit = None
             stream.refusal = ""
+            stream.hopeless = False
             stream.alarm = None
             self._touched[stream] = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
@@ -12,7 +13,20 @@ from opendmux.wire.protocols import PROTOCOLS, WRITE_IDS
 from .commands import Failure, Outcome, Reply, Request
 from .denial import Denial, DenialKind
 
-__all__ = ["denied", "failed", "failure_body", "name_of", "refused", "reply", "succeeded", "unavailable", "verdict"]
+__all__ = [
+    "NO_ROOM_TEXT",
+    "denied",
+    "failed",
+    "failure_body",
+    "name_of",
+    "refused",
+    "reply",
+    "succeeded",
+    "unavailable",
+    "verdict",
+]
+
+NO_ROOM_TEXT: Final = "busy: the proxy's memory for requests is used up"
 
 
 def name_of(proto_id: int) -> str:
@@ -44,7 +58,7 @@ def refused(request: Request, ret_msg: str, ret_type: int = RetType.FAILED) -> R
 
 def denied(request: Request, denial: Denial, ret_type: int = RetType.FAILED) -> Reply:
     """The gate or the gateway turns the request away; nothing was sent."""
-    return replace(refused(request, denial.text, ret_type), denial=denial)
+    return replace(refused(request, denial.text, ret_type), denial=denial, request=request)
 
 
 def unavailable(request: Request, absence: str) -> Reply:

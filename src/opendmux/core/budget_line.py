@@ -185,17 +185,6 @@ class Line:
         self._tidy()
         return gone
 
-    def remove(self, owner: int, ticket: object) -> bool:
-        """Take one ticket out; False when it does not wait here."""
-        for shares in self._waiting.values():
-            share = shares.get(owner)
-            for waiter in share.waiters if share else ():
-                if share and waiter.ticket is ticket:
-                    share.waiters.remove(waiter)
-                    self._tidy()
-                    return True
-        return False
-
     def clear(self) -> list[object]:
         """All waiting tickets, taken out."""
         owners = {owner for shares in self._waiting.values() for owner in shares}

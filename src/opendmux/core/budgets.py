@@ -176,15 +176,6 @@ class Budgets:
         self._queued.pop(owner, None)
         return gone
 
-    def withdraw(self, owner: int, ticket: object) -> bool:
-        """The owner does not want this one any more. False: it is not waiting, `due` has told or will tell about it."""
-        for charge, line in list(self._busy.items()):
-            if line.remove(owner, ticket):
-                self._unqueue(owner)
-                self._note(charge, line)
-                return True
-        return False
-
     def drop_waiting(self) -> list[object]:
         """The link is lost: returns all tickets, which will not come back. The windows stay, OpenD keeps them too."""
         gone: list[object] = [one.waiter.ticket for one in self._decided]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from .denial import Denial
 from .identity import Session
@@ -25,6 +25,7 @@ __all__ = [
     "Then",
     "UseRow",
     "Witness",
+    "in_time",
 ]
 
 
@@ -39,6 +40,10 @@ class Request:
     body: bytes
     until: float | None = None
     """When its owner must have an answer, where the client said so; None: the usual time."""
+    peer: str = ""
+    """Which of a caller's connections it came by; empty where the session has only one."""
+    repeated: bool = False
+    """It has been sent once already, on a connection that was lost before the answer."""
 
 
 class Failure(enum.Enum):
@@ -58,6 +63,8 @@ class Outcome:
     body: bytes
     proto_fmt: int
     failure: Failure | None = None
+    upstream_serial: int = 0
+    """Of the request on its link; 0 where nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,8 @@ class Reply:
     denial: Denial | None = None
     """Why it was turned away, for transports that say it in other words than ``body`` does. None: OpenD's answer, or
     one in its place."""
+    request: Request | None = None
+    """What was turned away, for the audit; only with a ``denial``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +105,8 @@ class Ask:
     proto_id: int
     body: bytes
     then: Then
+    until: float | None = None
+    """When the client it is made for must have an answer; None: the usual time from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +121,20 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """How a trade write ended, for the audit: retType -400 when nobody knows."""
+    """Something for the audit: a decision about a request, or how a trade write ended."""
 
     request: Request
-    ret_type: int
-    note: str
+    outcome: Literal["allow", "reject", "success", "failure", "unknown"]
+    """``unknown``: nobody knows whether OpenD executed it."""
+    reason: str = ""
+    """Of a refusal: a short name."""
+    scope: str = ""
+    """What was needed."""
+    note: str = ""
+    """OpenD's text, or ours."""
+    upstream_serial: int = 0
+    reply: Reply | None = None
+    """The answer, which must not leave before the record is on disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +169,10 @@ class Close:
 Command: TypeAlias = Reply | Forward | Ask | Push | Witness | UseRow | OpenLane | CloseLane | Close
 Then: TypeAlias = Callable[[Outcome, float], "list[Command]"]
 """Called once with the outcome and the time; returns what is to be done next."""
+
+
+def in_time(commands: Iterable[Command], until: float | None) -> list[Command]:
+    """The commands with this as the time by which what is sent upstream must be answered; None changes nothing."""
+    if until is None:
+        return list(commands)
+    return [replace(one, until=until) if isinstance(one, Forward | Ask) else one for one in commands]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["PushEvent"]
+from opendmux.errors import RemoteProtocolError
+from opendmux.native import Push as NativePush
+from opendmux.wire.frame import HEADER_LEN
+from opendmux.wire.protocols import PROTOCOLS, ProtoId
+
+from . import streams
+from .pushbody import open_untrusted
+from .pushes import ACC_ID, BOOK_TYPE, KL_SECURITY, KL_TYPE, LISTS, PROTO_FMT_AT, SECURITY, SINGLE, proto_id_of
+
+__all__ = ["PushEvent", "event_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +31,47 @@ class PushEvent:
     """``quote``, ``notify`` or ``trade``."""
     acc_id: int
     """Of a trade push; 0 otherwise."""
+
+
+def event_of(frame: bytes) -> PushEvent:
+    """The event of a whole push frame that has been routed, so that its body is known to be readable."""
+    proto_id = proto_id_of(frame)
+    security, sub_type, acc_id = None, 0, 0
+    event_type = _type_of(proto_id)
+    push = NativePush(proto_id, frame[PROTO_FMT_AT], frame)
+    try:
+        if event_type == "trade":
+            acc_id = open_untrusted(push).uint64_untrusted(ACC_ID) or 0
+        elif event_type == "quote":
+            security, sub_type = _quoted_untrusted(push)
+    except RemoteProtocolError:  # a push that goes to everybody is not looked into before
+        security = None
+    sec_key = "" if security is None else f"{security[0]}_{security[1]}"
+    return PushEvent(proto_id, sec_key, sub_type, frame[HEADER_LEN:], event_type, acc_id)
+
+
+def _type_of(proto_id: int) -> str:
+    if proto_id == ProtoId.NOTIFY:
+        return "notify"
+    protocol = PROTOCOLS.get(proto_id)
+    return "trade" if protocol is not None and protocol.area == "trade-sub" else "quote"
+
+
+def _quoted_untrusted(push: NativePush) -> tuple[tuple[int, str] | None, int]:
+    """((market, code), sub_type) of a quote push."""
+    body, proto_id = open_untrusted(push), push.proto_id
+    if proto_id in SINGLE:
+        return body.security_untrusted(SECURITY), SINGLE[proto_id]
+    if proto_id == ProtoId.QOT_UPDATE_ORDER_BOOK:
+        odd = body.int32_untrusted(BOOK_TYPE) == 1
+        return body.security_untrusted(SECURITY), streams.ORDER_BOOK_ODD if odd else streams.ORDER_BOOK
+    if proto_id == ProtoId.QOT_UPDATE_KL:
+        kl_type = body.int32_untrusted(KL_TYPE)
+        return body.security_untrusted(KL_SECURITY), streams.SUB_TYPE_OF_KL_TYPE.get(kl_type, 0)
+    if proto_id in LISTS:
+        _space, sub_type, place, security = LISTS[proto_id]
+        items = body.items_untrusted(place, security)
+        return (items[0].market, items[0].code) if items else None, sub_type
+    if proto_id == ProtoId.QOT_UPDATE_PRICE_REMINDER:
+        return body.security_untrusted(SECURITY), 0
+    return None, 0

@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from opendmux.wire.protocols import BASE_ROW, N_PROTOCOLS, PROTOCOLS, RequestAction, index_of
+from opendmux.wire.protocols import (
+    BASE_ROW,
+    N_PROTOCOLS,
+    PROTOCOLS,
+    PUSH_IDS,
+    RequestAction,
+    index_of,
+)
+
+from .answers import name_of
+from .denial import Denial, DenialKind
+from .keys import Key, Scopes
 
 __all__ = [
     "HANDSHAKE_ROW",
     "TRADE_AREAS",
     "TRADE_LINK",
     "action_of",
+    "denial_of",
     "inspecting",
     "is_trade",
+    "key_row",
+    "missing_scope",
     "open_row",
     "with_trade_link",
 ]
@@ -35,6 +49,51 @@ def open_row(*, allow_unknown: bool) -> bytes:
     """
     unknown = RequestAction.PASS if allow_unknown else RequestAction.DENY
     return bytes([unknown]) + BASE_ROW[1:]
+
+
+def missing_scope(key: Key, proto_id: int) -> str:
+    """The scope that the key needs for this request and lacks; empty when it may ask.
+
+    A trade write passes with either trade scope here: which one it needs stands in its body.
+    """
+    protocol = PROTOCOLS.get(proto_id)
+    if protocol is None:
+        return "" if key.allow_unknown and Scopes.TRADE_REAL in key.scopes else Scopes.TRADE_REAL
+    if protocol.scope == "none":
+        return ""
+    if protocol.scope == "trade":
+        return "" if key.scopes & {Scopes.TRADE_SIMULATE, Scopes.TRADE_REAL} else Scopes.TRADE_SIMULATE
+    if protocol.scope == Scopes.TRADE_UNLOCK and Scopes.TRADE_REAL in key.scopes and not key.strict_unlock:
+        return ""
+    return "" if protocol.scope in key.scopes else protocol.scope
+
+
+def key_row(row: bytes, key: Key) -> bytes:
+    """The row, narrowed to what the key may ask. A key that names accounts has every trade read shown to core."""
+    cells = bytearray(row)
+    cells[0] = cells[0] & ~3 | (RequestAction.DENY if missing_scope(key, 0) else RequestAction.INSPECT)
+    for protocol in PROTOCOLS.values():
+        if missing_scope(key, protocol.proto_id):
+            cells[protocol.index] |= RequestAction.DENY
+        elif key.names_accounts and protocol.area == "trade-read":
+            cells[protocol.index] = cells[protocol.index] & ~3 | RequestAction.INSPECT
+    return bytes(cells)
+
+
+def denial_of(key: Key | None, proto_id: int) -> Denial:
+    """Why the row of this key says DENY."""
+    if proto_id in PUSH_IDS:
+        return Denial(DenialKind.INVALID, "push_id", f"{name_of(proto_id)} is a push, it can't be requested")
+    scope = "" if key is None else missing_scope(key, proto_id)
+    if proto_id not in PROTOCOLS:
+        text = f"proto_id {proto_id} is not known here and was not sent"
+        return Denial(DenialKind.PERMISSION, "unknown", text, scope)
+    return Denial(
+        DenialKind.PERMISSION,
+        "scope",
+        f"{name_of(proto_id)} was not sent: it needs a key with the scope {scope}",
+        scope,
+    )
 
 
 def with_trade_link(row: bytes) -> bytes:

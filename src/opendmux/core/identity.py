@@ -5,12 +5,14 @@ Everything that belongs to somebody hangs on the owner number, never on a socket
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from opendmux.wire.handshake import Identity, State
 from opendmux.wire.secure import ServerSide
 
 from .keys import Key
+from .logins import Logins
 
 __all__ = ["Session", "Upstream"]
 
@@ -35,8 +37,16 @@ class Session:
     on_outage: str = "hold"
     """``hold`` or ``close``: what this client sees when OpenD goes away."""
     state: State = State.NEW
+    local: bool = False
+    """The client is on this machine."""
+    bound_to: str | None = None
+    """The key id of its listener, for clients that show no key."""
     key: Key | None = None
     """Whose it is; None where no keys are configured: it may do what OpenD lets it do."""
+    digest: bytes = field(default=b"", repr=False)
+    """Of the key that it showed; empty when its listener is bound to one."""
+    streams: list[int] | None = None
+    """The slots of a caller's open push streams; None for a client that gets its pushes in its own slot."""
     client_id: str = ""
     recv_notify: bool = False
     lane: int = 0
@@ -47,12 +57,19 @@ class Session:
     """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
 
     @property
+    def push_slots(self) -> Sequence[int]:
+        """Where its pushes go."""
+        return (self.slot,) if self.streams is None else self.streams
+
+    @property
     def ready(self) -> bool:
         """InitConnect has been answered."""
         return self.state is State.READY
 
     def __str__(self) -> str:
         name = f" {self.client_id!r}" if self.client_id else ""
+        if self.key is not None:
+            name += f" key {self.key.id}"
         return f"#{self.owner} {self.transport} {self.peer}{name}"
 
 
@@ -65,6 +82,11 @@ class Upstream:
     identity: Identity | None = None
     """Of the last successful InitConnect; remembered over outages."""
     down_since: float = 0.0
+    ready_since: float = 0.0
+    reconnects: int = 0
+    """How often it became ready again after it was lost."""
+    logins: Logins | None = None
+    """OpenD's own; None: it has not said so on this connection."""
 
     def absence(self, now: float) -> str:
         """Why a request can't be served now, in one sentence for the user."""

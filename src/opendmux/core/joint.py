@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from opendmux.wire.frame import RetType
 
+from ._ledger_products import products
 from .answers import refused, succeeded
 from .commands import Command, Push, Request
 from .lanes import Lane
-from .streams import RegRequest, Security, Space, StreamKey, SubRequest
+from .streams import RegRequest, Space, StreamKey, SubRequest
 
-__all__ = ["NOBODY", "Joint", "Part", "products"]
+__all__ = ["NOBODY", "Joint", "Part"]
 
 
 @dataclass(slots=True, eq=False)
@@ -102,15 +103,3 @@ class _Nobody:
 
 
 NOBODY = _Nobody()
-
-
-def products(keys: Sequence[StreamKey]) -> Iterator[tuple[tuple[Security, ...], tuple[int, ...]]]:
-    """The keys as few cross products of securities and sub types."""
-    sub_types: dict[Security, list[int]] = {}
-    for key in keys:
-        sub_types.setdefault((key.market, key.code), []).append(key.sub_type)
-    shapes: dict[tuple[int, ...], list[Security]] = {}
-    for security, types in sub_types.items():
-        shapes.setdefault(tuple(types), []).append(security)
-    for shape, securities in shapes.items():
-        yield tuple(securities), shape

@@ -53,7 +53,7 @@ class KeyLimits:
     """None: no limit. An empty set: nothing is allowed."""
 
     allowed_markets: frozenset[str] | None = None
-    """Such as ``HK`` and ``US``."""
+    """Such as ``HK`` and ``US``: names of core/markets.py, with those that they stand for."""
     allowed_symbols: frozenset[str] | None = None
     """Such as ``HK.00700``."""
     allowed_trd_sides: frozenset[str] | None = None
@@ -78,6 +78,9 @@ class Key:
     """Machine ids from which the key may be used; None: any; empty: none, the key is frozen."""
     allowed_acc_ids: frozenset[int] | None = None
     """None: all accounts of OpenD; empty: none."""
+    allowed_card_nums: frozenset[str] | None = None
+    """A second limit on accounts, by cardNum or uniCardNum of Trd_GetAccList: both must allow an account. A number
+    can't be turned into an account without that list, so an account that is in no known list is refused."""
     created_at: float | None = None
     """UTC seconds, like ``expires_at``."""
     expires_at: float | None = None
@@ -88,6 +91,11 @@ class Key:
     """Proto ids that opendmux does not know may be sent, together with trade:real."""
     strict_unlock: bool = False
     """trade:real alone does not unlock; trade:unlock must be there."""
+
+    @property
+    def names_accounts(self) -> bool:
+        """It may use some accounts only."""
+        return self.allowed_acc_ids is not None or self.allowed_card_nums is not None
 
 
 def digest_of(plaintext: str) -> bytes:
@@ -115,7 +123,10 @@ class Keyring:
 
     def find(self, plaintext: str, wall: float) -> Key | None:
         """The key of this plaintext, unless it is unknown or has expired at ``wall`` (UTC seconds)."""
-        digest = digest_of(plaintext)
+        return self.find_digest(digest_of(plaintext), wall)
+
+    def find_digest(self, digest: bytes, wall: float) -> Key | None:
+        """`find` for a plaintext of which only the digest is known."""
         # The lookup goes by a digest that nobody can steer byte by byte; the comparison is constant-time all the same.
         known, key_id, until = self._by_digest.get(digest, (b"", "", None))
         if not hmac.compare_digest(digest, known) or (until is not None and wall >= until):

@@ -6,7 +6,9 @@ Clients that need another of these get it from another connection, a lane of its
 - MAIN: protobuf pushes; nearly everything. Always wanted.
 - JSON: pushes as JSON, for clients whose InitConnect asks for them; made when the first such client comes.
 - EXTRA: streams whose options conflict with those in use elsewhere; a small pool, made on demand, given up when empty.
+  Each is made with the push format of the client that needs it, and serves clients of that format.
 - TRADE: the trade calls of a group of OpenDs, whose quotes may fail over while trading never does.
+- JSON_TRADE: the same for the clients of JSON.
 
 A lane has its own ledger, account list, push cache and link. Lane number = the switch's link number.
 """
@@ -18,6 +20,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from opendmux.wire.frame import ProtoFmt
+
 from .accounts import Accounts
 from .commands import CloseLane, Command, OpenLane
 from .identity import Session, Upstream
@@ -26,6 +30,7 @@ from .pushes import Pushes
 from .quotes import Quotes
 from .trading import Trading
 from .unlock import Unlock
+from .visibility import Visibility
 
 __all__ = ["Lane", "LaneKind", "Lanes", "Waiting"]
 
@@ -41,6 +46,7 @@ class LaneKind(enum.Enum):
     JSON = "json"
     EXTRA = "extra"
     TRADE = "trade"
+    JSON_TRADE = "json trade"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,13 @@ class Lane:
     """One upstream connection and what hangs on it."""
 
     def __init__(
-        self, index: int, kind: LaneKind, address: str, sessions: Mapping[int, Session], unlock: Unlock
+        self,
+        index: int,
+        kind: LaneKind,
+        address: str,
+        sessions: Mapping[int, Session],
+        unlock: Unlock,
+        visibility: Visibility,
     ) -> None:
         self.index = index
         self.kind = kind
@@ -72,9 +84,21 @@ class Lane:
         self.waiting: deque[Waiting] = deque()
         self.ledger = Ledger()
         self.accounts = Accounts()
-        self.pushes = Pushes(index, self.accounts, sessions, self.ledger)
+        self.pushes = Pushes(index, self.accounts, sessions, self.ledger, visibility)
+        if kind in (LaneKind.JSON, LaneKind.JSON_TRADE):
+            self.pushes.push_fmt = ProtoFmt.JSON
         self.quotes = Quotes(index, self.ledger, self.pushes)
         self.trading = Trading(index, self.accounts, unlock)
+
+    @property
+    def push_fmt(self) -> ProtoFmt:
+        """Of its pushes; an EXTRA lane's is set anew whenever it is made."""
+        return self.pushes.push_fmt
+
+    @property
+    def trades(self) -> bool:
+        """It is there for a group's trade calls."""
+        return self.kind in (LaneKind.TRADE, LaneKind.JSON_TRADE)
 
     def __str__(self) -> str:
         return self.kind.value if self.kind is not LaneKind.EXTRA else f"extra {self.index}"
@@ -83,7 +107,8 @@ class Lane:
 class Lanes:
     """All lanes of one OpenD, or of one group of OpenDs; made once, used when wanted.
 
-    ``extra``: how many EXTRA lanes there may be. ``trade_address``: of the TRADE lane, None where MAIN trades.
+    ``extra``: how many EXTRA lanes there may be. ``trade_address``: of the TRADE lanes, None where MAIN and JSON
+    trade.
     """
 
     def __init__(
@@ -91,29 +116,44 @@ class Lanes:
         address: str,
         sessions: Mapping[int, Session],
         unlock: Unlock,
+        visibility: Visibility,
         *,
         extra: int,
         trade_address: str | None = None,
     ) -> None:
         self._sessions = sessions
-        self.main = Lane(0, LaneKind.MAIN, address, sessions, unlock)
-        self.json = Lane(1, LaneKind.JSON, address, sessions, unlock)
+        self.main = Lane(0, LaneKind.MAIN, address, sessions, unlock, visibility)
+        self.json = Lane(1, LaneKind.JSON, address, sessions, unlock, visibility)
         self.all = [self.main, self.json]
-        self.trade = self.main
+        self.trade, self._json_trade = self.main, self.json
         if trade_address is not None:
-            self.trade = Lane(2, LaneKind.TRADE, trade_address, sessions, unlock)
-            self.all.append(self.trade)
+            self.trade = Lane(2, LaneKind.TRADE, trade_address, sessions, unlock, visibility)
+            self._json_trade = Lane(3, LaneKind.JSON_TRADE, trade_address, sessions, unlock, visibility)
+            self.all += [self.trade, self._json_trade]
         first = len(self.all)
-        self.extras = [Lane(first + number, LaneKind.EXTRA, address, sessions, unlock) for number in range(extra)]
+        self.extras = [
+            Lane(first + number, LaneKind.EXTRA, address, sessions, unlock, visibility) for number in range(extra)
+        ]
         self.all += self.extras
 
     def __getitem__(self, index: int) -> Lane:
         return self.all[index]
 
-    def open(self, lane: Lane, now: float) -> list[Command]:
-        """Make a link for this lane, unless there is one."""
+    def trade_of(self, session: Session) -> Lane:
+        """Where the trade calls of this client go, and its order pushes come from."""
+        return self._json_trade if session.lane == self.json.index else self.trade
+
+    def home_json(self, session: Session, now: float) -> list[Command]:
+        """The client wants its pushes as JSON."""
+        session.lane = self.json.index
+        return [command for lane in dict.fromkeys((self.json, self._json_trade)) for command in self.open(lane, now)]
+
+    def open(self, lane: Lane, now: float, push_fmt: ProtoFmt | None = None) -> list[Command]:
+        """Make a link for this lane, unless there is one; ``push_fmt``: of an EXTRA lane."""
         if lane.wanted:
             return []
+        if push_fmt is not None:
+            lane.pushes.push_fmt = push_fmt
         lane.wanted = lane.opening = True
         lane.ever_ready = False
         lane.upstream.down_since = now
@@ -123,9 +163,10 @@ class Lanes:
         """Give up lanes that were made on demand and that nobody needs any more."""
         commands: list[Command] = []
         for lane in self.all:
-            if lane.kind not in (LaneKind.JSON, LaneKind.EXTRA) or not lane.wanted:
+            if lane.kind in (LaneKind.MAIN, LaneKind.TRADE) or not lane.wanted:
                 continue
-            if lane.waiting or not lane.ledger.empty() or any(s.lane == lane.index for s in self._sessions.values()):
+            home = self.json if lane.kind is LaneKind.JSON_TRADE else lane
+            if lane.waiting or not lane.ledger.empty() or any(s.lane == home.index for s in self._sessions.values()):
                 lane.idle_since = None
             elif lane.idle_since is None:
                 lane.idle_since = now

@@ -33,9 +33,11 @@ pushes that never come; believing it absent could cost quota for ever.
 
 *The link.* `link_lost` ends what waits (-200); owners keep what they hold. Until `replay`, subscribing is refused
 (-200), unsubscribing and registering are local. `replay` asks for the union again. What OpenD refuses then is still
-held, is listed by `refused` and asked for again by `due`, in ever smaller messages.
+held, is listed by `refused` and asked for again by `due`, in ever smaller messages. A stream that was refused alone
+and repeatedly is `hopeless`: the caller, who can find out whether OpenD is logged in at all, may `give_up`.
 
-Not handled here: limits per owner or in total, requests while two connections ("lanes") exist, rights.
+Not handled here: limits per owner or in total, rights; which connection a stream
+belongs to, for there is a ledger for each.
 """
 
 from __future__ import annotations
@@ -195,23 +197,31 @@ class Ledger:
         """When to call `due`. Changes with every other call."""
         return self._upstream.next_due()
 
+    def hopeless(self) -> list[StreamKey]:
+        """Of the `refused`, what OpenD has refused alone and more than once."""
+        return [key for key in self.refused() if self._upstream.streams[key].hopeless]
+
+    def give_up(self, now: float) -> Actions:
+        """Nobody holds the hopeless streams any more; `Actions.dropped` says who did. The next subscriber asks anew."""
+        out = Actions()
+        self._operations.give_up(self.hopeless(), out)
+        return self._swept(now, out)
+
     # -- who gets what ----------------------------------------------------------------------------------------------
 
-    def audience(
-        self, space: Space, market: int, code: str, sub_type: int, rehab_type: int, lane: int = 0
-    ) -> Sequence[int]:
+    def audience(self, space: Space, market: int, code: str, sub_type: int, rehab_type: int) -> Sequence[int]:
         """Owners registered for that push, longest registered first. One dict lookup once it is known.
 
         ``rehab_type`` is that of a K-line push of `Space.QOT`; 0 for everything else.
         """
-        key = (space, market, code, sub_type, rehab_type, lane)
+        key = (space, market, code, sub_type, rehab_type)
         ready = self._ready.get(key)
         return self._audiences.find(key) if ready is None else ready
 
-    def audience_any_kline(self, market: int, code: str, lane: int = 0) -> Sequence[int]:
+    def audience_any_kline(self, market: int, code: str) -> Sequence[int]:
         """Owners registered for any K line of an event contract: push 3451 does not say of which period it is."""
-        ready = self._audiences.ready_klines.get((market, code, lane))
-        return self._audiences.find_klines(market, code, lane) if ready is None else ready
+        ready = self._audiences.ready_klines.get((market, code))
+        return self._audiences.find_klines(market, code) if ready is None else ready
 
     def holds(self, owner: int, key: StreamKey) -> bool:
         """True when the owner has subscribed the stream."""

@@ -7,8 +7,9 @@ never come here: the switch passes them on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
 
 from opendmux.wire.frame import body_sha1
 from opendmux.wire.protocols import RequestAction
@@ -16,18 +17,32 @@ from opendmux.wire.protocols import RequestAction
 from .answers import failed, refused, reply, unavailable
 from .budget_table import ROWS, Charge, charge_untrusted, priority_untrusted, refusal_text
 from .budgets import Action, Budgets, Waits
-from .commands import Command, Forward, Outcome, Request
+from .commands import Command, Failure, Forward, Outcome, Request
 from .gate import action_of
 from .lanes import Lanes
-from .shareable import OUTDATES, InFlight, Key
+from .shareable import OUTDATES, REPEATABLE, InFlight, Key
 
-__all__ = ["METERED_IDS", "Metering"]
+__all__ = ["JOIN_S", "METERED_IDS", "Again", "Metering"]
 
 ANSWER_S = 0.5
 """Nothing is sent later than this before its owner must have an answer: OpenD needs some time for one."""
 
+JOIN_S = 2.0
+"""A shared read ends for all who joined it by the deadline of the first. So nobody joins one that may end later than
+his own, nor one that has less than this left: he would be told of a time-out after a moment's wait."""
+
 METERED_IDS = frozenset(ROWS)
 """What the switch must show to core for this."""
+
+Again: TypeAlias = Callable[[Request, int, float], "list[Command]"]
+"""What to do about a read that was cut off: request, lane, when its owner must have an answer."""
+
+
+class _Asker(NamedTuple):
+    """Who waits for a read, and until when."""
+
+    request: Request
+    until: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,10 +56,13 @@ class _Ticket:
 class Metering:
     """The windows and the shared reads of one OpenD, over all its lanes.
 
-    ``reply_s``: how long a client's request may take in all, waiting included.
+    ``reply_s``: how long a client's request may take in all, waiting included. ``again``: what becomes of a read that
+    was cut off, the first time; None: it is answered so.
     """
 
-    def __init__(self, lanes: Lanes, *, budgets: bool, coalesce: bool, reply_s: float, waits: Waits) -> None:
+    def __init__(
+        self, lanes: Lanes, *, budgets: bool, coalesce: bool, reply_s: float, waits: Waits, again: Again | None = None
+    ) -> None:
         self.budgets = Budgets()
         self.in_flight = InFlight()
         self._lanes = lanes
@@ -52,14 +70,15 @@ class Metering:
         self._coalesce_on = coalesce
         self._reply_s = reply_s
         self._waits = waits
-        self._groups: dict[int, list[Request]] = {}
-        """By number of a shared read: those who joined it, the first asker aside."""
+        self._again = again
+        self._groups: dict[int, list[_Asker]] = {}
+        """By number of a shared read: who waits for it, the first asker in front."""
         self._next_group = 1
 
     @property
     def on(self) -> bool:
         """Anything to do at all."""
-        return self._budgets_on or self._coalesce_on
+        return self._budgets_on or self._coalesce_on or self._again is not None
 
     # -- on the way up
 
@@ -67,13 +86,13 @@ class Metering:
         """Send it, let it wait, join it to another, or refuse it."""
         request = forward.request
         forward = self._fencing(forward)
-        joined = self._join(forward)
+        joined = self._join(forward, now)
         if joined is not None:
             return joined
         charge = charge_untrusted(request.proto_id, request.proto_fmt, request.body) if self._budgets_on else None
         if charge is None:
-            return [self._shared(forward)]
-        until = now + self._reply_s if forward.until is None else forward.until
+            return [self._watched(forward, now)]
+        until = self._until(forward, now)
         ticket = _Ticket(replace(forward, until=until), charge)
         verdict = self.budgets.admit(
             charge,
@@ -84,7 +103,7 @@ class Metering:
             now,
         )
         if verdict.action is Action.GO:
-            return [self._shared(forward)]
+            return [self._watched(forward, now)]
         if verdict.action is Action.REFUSE:
             return [refused(request, refusal_text(request.proto_id, verdict.retry_after_s))]
         return []
@@ -122,21 +141,28 @@ class Metering:
         if refusal is not None:
             self.budgets.refund(ticket.charge, now)
             return [refusal]
-        joined = self._join(ticket.forward)
+        joined = self._join(ticket.forward, now)
         if joined is not None:
             self.budgets.refund(ticket.charge, now)
             return joined
-        return [self._shared(ticket.forward)]
+        return [self._watched(ticket.forward, now)]
 
     # -- reads on their way
 
-    def _join(self, forward: Forward) -> list[Command] | None:
-        """None: nobody has asked this; it goes by itself."""
+    def _until(self, forward: Forward, now: float) -> float:
+        return now + self._reply_s if forward.until is None else forward.until
+
+    def _join(self, forward: Forward, now: float) -> list[Command] | None:
+        """None: nobody has asked this, or too long ago, or may be answered too late; it goes by itself."""
         key = self._key(forward)
         group = self.in_flight.find(key) if key is not None else None
         if group is None:
             return None
-        self._groups[group].append(forward.request)
+        askers, until = self._groups[group], self._until(forward, now)
+        if not now + JOIN_S <= askers[0].until <= until:
+            return None
+        self.in_flight.shared += 1
+        askers.append(_Asker(forward.request, until))
         return []
 
     def _key(self, forward: Forward) -> Key | None:
@@ -146,23 +172,31 @@ class Metering:
         digest = body_sha1(request.body)
         return self.in_flight.key(forward.lane, request.proto_id, request.proto_fmt, None, digest)
 
-    def _shared(self, forward: Forward) -> Forward:
-        """The forward with the continuation that serves whoever joins it; itself when it can't be shared."""
-        key = self._key(forward)
-        if key is None:
+    def _watched(self, forward: Forward, now: float) -> Forward:
+        """The forward with the continuation that serves whoever joins it, and that asks again when it is cut off;
+        itself when neither may be."""
+        request, key = forward.request, self._key(forward)
+        again = self._again if forward.then is None and request.proto_id in REPEATABLE else None
+        if key is None and again is None:
             return forward
+        askers = [_Asker(request, self._until(forward, now))]
         group, self._next_group = self._next_group, self._next_group + 1
-        self.in_flight.add(key, group)
-        joined: list[Request] = []
-        self._groups[group] = joined
+        if key is not None:
+            self.in_flight.add(key, group)
+            self._groups[group] = askers
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
             self.in_flight.done(forward.lane, group)
-            del self._groups[group]
-            askers = [forward.request, *joined]
-            if outcome.failure is not None:
-                return [failed(asker, outcome.failure) for asker in askers]
-            return [reply(asker, outcome.body, outcome.proto_fmt) for asker in askers]
+            self._groups.pop(group, None)
+            commands: list[Command] = []
+            for asker, until in askers:
+                if outcome.failure is None:
+                    commands.append(reply(asker, outcome.body, outcome.proto_fmt))
+                elif outcome.failure is Failure.LOST and again is not None and not asker.repeated:
+                    commands += again(asker, forward.lane, until)
+                else:
+                    commands.append(failed(asker, outcome.failure))
+            return commands
 
         return replace(forward, then=then)
 

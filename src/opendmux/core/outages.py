@@ -11,16 +11,15 @@ import logging
 from collections.abc import Mapping
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import build_frame
-from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.frame import RetType
 from opendmux.wire.handshake import State
-from opendmux.wire.messages import decode_untrusted, encode, to_client
+from opendmux.wire.messages import decode_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .commands import Ask, Close, Command, Outcome
 from .identity import Session
-from .lanes import Lane, LaneKind
+from .lanes import Lane, LaneKind, Lanes
 
 __all__ = ["Outages"]
 
@@ -33,8 +32,9 @@ CONN_STATUS = 3
 class Outages:
     """Tells the sessions of a lane about its link."""
 
-    def __init__(self, sessions: Mapping[int, Session]) -> None:
+    def __init__(self, sessions: Mapping[int, Session], lanes: Lanes) -> None:
         self._sessions = sessions
+        self._lanes = lanes
 
     def begun(self, lane: Lane, now: float) -> list[Command]:
         """The lane's link, which was ready, is gone."""
@@ -70,15 +70,12 @@ class Outages:
 
     def _status(self, lane: Lane, *, qot_logined: bool, trd_logined: bool, now: float) -> list[Command]:
         status = opend.NotifyConnectStatus(qotLogined=qot_logined, trdLogined=trd_logined)
-        message = opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=CONN_STATUS, connectStatus=status))
-        proto_fmt = ProtoFmt.JSON if lane.kind is LaneKind.JSON else ProtoFmt.PROTOBUF
-        frame = build_frame(ProtoId.NOTIFY, proto_fmt, 0, to_client(message, proto_fmt))
-        return list(lane.pushes.to_owners(self._listeners(lane), frame, now))
+        s2c = opend.NotifyS2C(type=CONN_STATUS, connectStatus=status)
+        return list(lane.pushes.notify(self._listeners(lane), s2c, now))
 
     def _listeners(self, lane: Lane) -> list[int]:
         return [s.owner for s in self._sessions.values() if s.recv_notify and self._uses(s, lane)]
 
-    @staticmethod
-    def _uses(session: Session, lane: Lane) -> bool:
-        # The TRADE lane belongs to the sessions of MAIN.
-        return session.lane == lane.index or (lane.kind is LaneKind.TRADE and session.lane == 0)
+    def _uses(self, session: Session, lane: Lane) -> bool:
+        # Of a group, the TRADE lanes belong to the sessions of MAIN and of JSON.
+        return lane.index in (session.lane, self._lanes.trade_of(session).index)

@@ -13,10 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import Push as NativePush
+from opendmux.native import build_frame
+from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.messages import to_client
+from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from . import streams
@@ -26,6 +30,7 @@ from .identity import Session
 from .ledger import Ledger
 from .pushbody import Body, Item, Place, open_untrusted
 from .streams import PushKey, Space
+from .visibility import Visibility
 
 __all__ = ["Pushes"]
 
@@ -90,13 +95,25 @@ EVENT_CONTRACT_KLINE = ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE
 class Pushes:
     """Routes the pushes of one lane."""
 
-    def __init__(self, lane: int, accounts: Accounts, sessions: Mapping[int, Session], ledger: Ledger) -> None:
+    def __init__(
+        self,
+        lane: int,
+        accounts: Accounts,
+        sessions: Mapping[int, Session],
+        ledger: Ledger,
+        visibility: Visibility | None = None,
+    ) -> None:
+        self.taken = 0
+        """Pushes that came from upstream."""
         self.unroutable = 0
         """Pushes that could not be read or that nobody can be told from."""
+        self.push_fmt = ProtoFmt.PROTOBUF
+        """In which they come, and in which the proxy's own are made."""
         self._lane = lane
         self._accounts = accounts
         self._sessions = sessions
         self._ledger = ledger
+        self._visibility = visibility or Visibility(lambda _scope, _key_id, _streams: None)
         self._latest: dict[PushKey, bytes] = {}
         self._calculations: dict[str, int] = {}
         self._seen: dict[PushKey, set[int]] = {}
@@ -119,6 +136,7 @@ class Pushes:
 
     def route_untrusted(self, push: NativePush, now: float) -> list[Push]:
         """Who gets this push of upstream. One that can't be read is dropped and counted, never guessed."""
+        self.taken += 1
         route = self._routes.get(push.proto_id)
         if route is None:
             self.unroutable += 1
@@ -138,7 +156,7 @@ class Pushes:
             seen = self._seen.pop(PushKey(Space.QOT, *security, sub_type, 0), None)
             if seen is not None and body.numbers_untrusted(TICKS, TICK_SEQUENCE) <= seen:
                 return []
-        return self._stream(push.frame, Space.QOT, security, sub_type)
+        return self._stream(push.proto_id, push.frame, Space.QOT, security, sub_type)
 
     def _kline(self, push: NativePush, body: Body, _now: float) -> list[Push]:
         sub_type = streams.SUB_TYPE_OF_KL_TYPE.get(body.int32_untrusted(KL_TYPE))
@@ -149,15 +167,22 @@ class Pushes:
         if rehab_type not in streams.REHAB_TYPES:
             self.unroutable += 1
             return []
-        return self._stream(push.frame, Space.QOT, body.security_untrusted(KL_SECURITY), sub_type, rehab_type)
+        security = body.security_untrusted(KL_SECURITY)
+        return self._stream(push.proto_id, push.frame, Space.QOT, security, sub_type, rehab_type)
 
     def _order_book(self, push: NativePush, body: Body, _now: float) -> list[Push]:
         odd = body.int32_untrusted(BOOK_TYPE) == 1
         sub_type = streams.ORDER_BOOK_ODD if odd else streams.ORDER_BOOK
-        return self._stream(push.frame, Space.QOT, body.security_untrusted(SECURITY), sub_type)
+        return self._stream(push.proto_id, push.frame, Space.QOT, body.security_untrusted(SECURITY), sub_type)
 
     def _stream(
-        self, frame: bytes, space: Space, security: tuple[int, str], sub_type: int, rehab_type: int = 0
+        self,
+        proto_id: int,
+        frame: bytes,
+        space: Space,
+        security: tuple[int, str],
+        sub_type: int,
+        rehab_type: int = 0,
     ) -> list[Push]:
         market, code = security
         if not self._ledger.knows(space, market, code, sub_type):
@@ -167,7 +192,8 @@ class Pushes:
         audience = self._ledger.audience(space, market, code, sub_type, rehab_type)
         if not audience:
             return []
-        return [Push(self._slots(audience), frame, None if sub_type == streams.TICKER else key)]
+        slots = self._slots(audience, proto_id, security)
+        return [Push(slots, frame, None if sub_type == streams.TICKER else key)]
 
     def _list(self, push: NativePush, body: Body, _now: float) -> list[Push]:
         """Several securities may share the push: each client gets those it asked for and no others."""
@@ -183,9 +209,11 @@ class Pushes:
 
     def _item(self, push: NativePush, frame: bytes, item: Item, space: Space, sub_type: int) -> list[Push]:
         if push.proto_id != EVENT_CONTRACT_KLINE:
-            return self._stream(frame, space, (item.market, item.code), sub_type)
+            return self._stream(push.proto_id, frame, space, (item.market, item.code), sub_type)
         audience = self._ledger.audience_any_kline(item.market, item.code)
-        return [Push(self._slots(audience), frame, None)] if audience else []
+        if not audience:
+            return []
+        return [Push(self._slots(audience, push.proto_id, (item.market, item.code)), frame, None)]
 
     # -- by account, by asker, to all
 
@@ -194,6 +222,7 @@ class Pushes:
         if acc_id is None:
             self.unroutable += 1
             return []
+        self._visibility.missed(self._sessions.values(), push.proto_id)
         return self.to_owners(self._accounts.audience(acc_id), push.frame, now)
 
     def _calculation(self, push: NativePush, body: Body, now: float) -> list[Push]:
@@ -201,12 +230,15 @@ class Pushes:
         return self.to_owners([] if owner is None else [owner], push.frame, now)
 
     def _notify(self, push: NativePush, _body: Body, now: float) -> list[Push]:
-        return self.to_owners(
-            [s.owner for s in self._sessions.values() if s.recv_notify and s.lane == self._lane], push.frame, now
-        )
+        return self._to_all(push, [s for s in self._sessions.values() if s.recv_notify], now)
 
     def _everybody(self, push: NativePush, _body: Body, now: float) -> list[Push]:
-        return self.to_owners([s.owner for s in self._sessions.values() if s.lane == self._lane], push.frame, now)
+        return self._to_all(push, self._sessions.values(), now)
+
+    def _to_all(self, push: NativePush, sessions: Iterable[Session], now: float) -> list[Push]:
+        mine = (session for session in sessions if session.lane == self._lane)
+        owners = [session.owner for session in self._visibility.of(mine, push.proto_id)]
+        return self.to_owners(owners, push.frame, now)
 
     def to_owners(self, owners: Sequence[int], frame: bytes, now: float) -> list[Push]:
         """Ordered delivery to the ready ones; for those that only just became ready the frame is held, and so is what
@@ -219,8 +251,15 @@ class Pushes:
             if session.settled_at > now or owner in self._held:
                 self._held.setdefault(owner, []).append(frame)
             else:
-                slots.append(session.slot)
+                slots.extend(session.push_slots)
         return [Push(slots, frame, None)] if slots else []
+
+    def notify(self, owners: Iterable[int], s2c: opend.NotifyS2C, now: float) -> list[Push]:
+        """A notification of our own, for those among the owners that take any."""
+        takers = [owner for owner in owners if owner in self._sessions and self._sessions[owner].recv_notify]
+        message = opend.NotifyResponse(retType=RetType.SUCCEED, s2c=s2c)
+        frame = build_frame(ProtoId.NOTIFY, self.push_fmt, 0, to_client(message, self.push_fmt))
+        return self.to_owners(takers, frame, now)
 
     def due(self, now: float) -> list[Push]:
         """Held pushes whose clients are settled now."""
@@ -232,8 +271,22 @@ class Pushes:
 
     def first_pushes(self, owner: int, keys: Sequence[PushKey]) -> list[Push]:
         """The newest known frames of streams that were flowing before this owner joined."""
-        slots = self._slots([owner])
-        return [Push(slots, self._latest[key], None) for key in keys if slots and key in self._latest]
+        pushes: list[Push] = []
+        for key in keys:
+            frame = self._latest.get(key)
+            slots = [] if frame is None else self._slots([owner], proto_id_of(frame), (key.market, key.code))
+            if frame is not None and slots:
+                pushes.append(Push(slots, frame, None))
+        return pushes
+
+    def greeting(self, session: Session, slot: int) -> list[Push]:
+        """The newest known frames of all that the session gets, for a stream of it that begins."""
+        return [
+            Push([slot], frame, key)
+            for key, frame in self._latest.items()
+            if session.owner in self._ledger.audience(*key)
+            and self._visibility.of([session], proto_id_of(frame), (key.market, key.code))
+        ]
 
     def drop(self, keys: Sequence[PushKey]) -> None:
         """These streams are over; what was kept of them is old."""
@@ -272,9 +325,15 @@ class Pushes:
         self._calculations = {calc: who for calc, who in self._calculations.items() if who != owner}
         self._held.pop(owner, None)
 
-    def _slots(self, owners: Sequence[int]) -> list[int]:
+    def _slots(self, owners: Sequence[int], proto_id: int, security: tuple[int, str]) -> list[int]:
         sessions = self._sessions
-        return [sessions[owner].slot for owner in owners if owner in sessions]
+        may_see = self._visibility.of((sessions[owner] for owner in owners if owner in sessions), proto_id, security)
+        return [slot for session in may_see for slot in session.push_slots]
+
+
+def proto_id_of(frame: bytes) -> int:
+    """Of a whole frame."""
+    return int.from_bytes(frame[2:6], "little")
 
 
 def _ticks_of(frame: bytes) -> set[int]:

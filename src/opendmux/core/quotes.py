@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
-from opendmux.wire.messages import encode
+from opendmux.wire.messages import decode_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
@@ -20,7 +21,7 @@ from .answers import verdict
 from .commands import Ask, Command, Failure, Outcome, Push
 from .ledger import Ledger
 from .pushes import Pushes
-from .streams import Actions, Kind, RegRequest, Space, SubRequest, UpstreamSub
+from .streams import Actions, Dropped, Kind, RegRequest, Space, SubRequest, UpstreamSub
 
 __all__ = ["Quotes", "Ticket"]
 
@@ -46,6 +47,8 @@ class Quotes:
     def __init__(self, lane: int, ledger: Ledger, pushes: Pushes) -> None:
         self._lane = lane
         self._ledger = ledger
+        self._doubting = False
+        """OpenD is being asked whether it is logged in."""
         self._pushes = pushes
 
     def subscribe(self, owner: int, wanted: SubRequest, ticket: Ticket, now: float) -> list[Command]:
@@ -57,7 +60,8 @@ class Quotes:
         return self._commands(self._ledger.register(owner, wanted, _Asker(owner, ticket), now), now)
 
     def close_owner(self, owner: int, now: float) -> list[Command]:
-        """The owner is gone."""
+        """The owner is gone. What that sets off is sent whatever the link is: the ledger asks nothing while there is no
+        connection, and during a restore it counts on the answer to what it has asked."""
         return self._commands(self._ledger.close_owner(owner, now), now)
 
     # -- the link and time
@@ -98,9 +102,67 @@ class Quotes:
             ret_type, ret_msg = _NO_ANSWER[outcome.failure] if outcome.failure else verdict(outcome)
             if ret_type != RetType.SUCCEED:
                 log.warning("OpenD refused to %s: %d %s", sub.kind.value, ret_type, ret_msg)
-            return self._commands(self._ledger.upstream_reply(sub.call_id, ret_type, ret_msg, now), now)
+            return self._commands(self._ledger.upstream_reply(sub.call_id, ret_type, ret_msg, now), now) + self._doubt()
 
         return Ask(self._lane, *_message(sub), then)
+
+    # -- what OpenD does not take any more
+
+    def _doubt(self) -> list[Command]:
+        """OpenD refuses what clients hold. It does so too while it is not logged in: that is asked first."""
+        if self._doubting or not self._ledger.hopeless():
+            return []
+        self._doubting = True
+
+        def then(outcome: Outcome, now: float) -> list[Command]:
+            self._doubting = False
+            return self._give_up(now) if _is_logged_in(outcome) else []
+
+        ask = opend.GetGlobalStateRequest(c2s=opend.GetGlobalStateC2S(userID=0))
+        return [Ask(self._lane, ProtoId.GET_GLOBAL_STATE, encode(ask), then)]
+
+    def _give_up(self, now: float) -> list[Command]:
+        """Who believes to be subscribed is told that he is not."""
+        actions = self._ledger.give_up(now)
+        lost: dict[int, list[Dropped]] = {}
+        for dropped in actions.dropped:
+            lost.setdefault(dropped.owner, []).append(dropped)
+        commands = self._commands(actions, now)
+        for owner, what in lost.items():
+            text = _loss(what)
+            log.warning("client #%d: %s", owner, text)
+            event = opend.NotifyGtwEvent(eventType=GTW_EVENT_NONE, desc=text)
+            commands += self._pushes.notify([owner], opend.NotifyS2C(type=GTW_EVENT, event=event), now)
+        return commands
+
+
+GTW_EVENT, GTW_EVENT_NONE = 1, 0
+"""Notify.NotifyType GtwEvent with Notify.GtwEventType None: the one notification with a free text. The SDKs hand the
+text to the program's handler and do nothing by themselves."""
+
+NAMED = 20
+"""Streams that a notification names; of more it tells the number."""
+
+
+def _loss(what: Sequence[Dropped]) -> str:
+    names = ", ".join(str(dropped.key) for dropped in what[:NAMED])
+    more = f" and {len(what) - NAMED} more" if len(what) > NAMED else ""
+    reasons = "; ".join(dict.fromkeys(dropped.ret_msg or "without a reason" for dropped in what[:NAMED]))
+    return (
+        f"these subscriptions are over, OpenD refused to restore them after a reconnect: {names}{more} ({reasons}). "
+        "Subscribe again to have them"
+    )
+
+
+def _is_logged_in(outcome: Outcome) -> bool:
+    if outcome.failure is not None:
+        return False
+    try:
+        response = decode_untrusted(opend.GetGlobalStateResponse, outcome.body, outcome.proto_fmt)
+    except RemoteProtocolError as error:
+        log.warning("whether OpenD is logged in can't be read: %s", error)
+        return False
+    return response.retType == RetType.SUCCEED and response.s2c.qotLogined
 
 
 _NO_ANSWER = {

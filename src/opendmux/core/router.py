@@ -20,27 +20,34 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import BAD_MAGIC, BAD_SHA1, TOO_LARGE, ClientEvent
+from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
-from opendmux.wire.cipher import EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
-from opendmux.wire.protocols import PUSH_IDS, ProtoId, RequestAction
+from opendmux.wire.protocols import ProtoId, RequestAction
 
-from .answers import failed, name_of, refused, reply, unavailable
+from . import logins
+from .access import Access
+from .accountgate import AccountGate
+from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits, is_trade_write
-from .commands import Close, Command, Failure, Forward, Outcome, Push, Request, Then, UseRow
-from .gate import HANDSHAKE_ROW, action_of, is_trade
+from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
+from .denial import Denial, DenialKind
+from .entry import SETTLE_S, Entry, end
+from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
 from .identity import Session
-from .lanes import Lane, LaneKind, Lanes, Waiting
+from .keys import Scopes
+from .lanes import Lane, Lanes, Waiting
 from .metering import Metering
 from .outages import Outages
 from .replies import EDITORS
+from .roster import Roster
 from .subscriptions import Subscriptions
 from .unlock import Mode, Unlock
+from .visibility import Visibility
 
-__all__ = ["PARKED_IDS", "SETTLE_S", "Policy", "Router"]
+__all__ = ["PARKED_IDS", "Policy", "Router"]
 
 log = logging.getLogger("opendmux.router")
 
@@ -55,8 +62,8 @@ PARKED_IDS = frozenset(
 )
 """What the Python SDK sends by itself, once, after a reconnect."""
 
-SETTLE_S = 0.05
-"""No push goes to a client before this long after its InitConnect reply: the SDK drops one in the same segment."""
+REVIEW_S = 1.0
+"""How often sessions are looked at for keys that have expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,7 @@ class Policy:
     extra_lanes: int = 4
     budgets: bool = True
     coalesce: bool = True
+    retry_reads: bool = False
     reply_s: float = 11.0
     waits: Waits = field(default_factory=Waits)
 
@@ -76,23 +84,46 @@ class Policy:
 class Router:
     """All decisions about requests and replies of one OpenD (or group of OpenDs)."""
 
-    def __init__(self, address: str, policy: Policy, *, trade_address: str | None = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        policy: Policy,
+        *,
+        trade_address: str | None = None,
+        access: Access | None = None,
+    ) -> None:
+        """``access``: who may come in; None: everybody, as with OpenD."""
         self.policy = policy
+        self.access = access or Access()
         self.sessions: dict[int, Session] = {}
         """By owner."""
         self.wall_offset = 0.0
         """Add to ``now`` for UTC seconds; kept right by runtime."""
         self.unlock = Unlock(policy.unlock)
-        self.lanes = Lanes(address, self.sessions, self.unlock, extra=policy.extra_lanes, trade_address=trade_address)
-        self.subscriptions = Subscriptions(self.lanes, open_s=policy.park_s)
+        self.lanes = Lanes(
+            address,
+            self.sessions,
+            self.unlock,
+            Visibility(self.access.tally.filtered_push),
+            extra=policy.extra_lanes,
+            trade_address=trade_address,
+        )
+        self.entry = Entry(policy.open_row, self.access, self.lanes)
+        self.roster = Roster(self.lanes.trade.index)
+        self.accounts = AccountGate(self.roster)
         self.metering = Metering(
             self.lanes,
             budgets=policy.budgets,
             coalesce=policy.coalesce,
             reply_s=policy.reply_s,
             waits=policy.waits,
+            again=self._again if policy.retry_reads else None,
         )
-        self._outages = Outages(self.sessions)
+        self.subscriptions = Subscriptions(
+            self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
+        )
+        self._outages = Outages(self.sessions, self.lanes)
+        self._reviewed_at = 0.0
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
             ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
@@ -130,6 +161,52 @@ class Router:
             commands += lane.trading.close_owner(owner, link_ready=lane.upstream.ready)
         return commands
 
+    def open_caller(self, session: Session) -> None:
+        """A key's session on a face of its own begins; it needs no InitConnect."""
+        session.state = State.READY
+        session.row = self.entry.row_of(session.key)
+        session.recv_notify = True
+        session.streams = []
+        self.sessions[session.owner] = session
+
+    def stream_opened(self, session: Session, slot: int, now: float) -> list[Command]:
+        """A caller's stream begins: it gets the newest of what the session holds, and the session's accounts join the
+        account pushes."""
+        greetings = [push for lane in self.lanes.wanted() for push in lane.pushes.greeting(session, slot)]
+        return [*greetings, *self._watch_accounts(session, now)]
+
+    def _watch_accounts(self, session: Session, now: float) -> list[Command]:
+        lane = self.lanes.trade
+        if session.key is None or Scopes.ACC_READ not in session.key.scopes or not lane.upstream.ready:
+            return []  # when the lane is back, `link_up` asks again
+
+        def told(_later: float) -> list[Command]:
+            if not session.ready or not session.streams or session.key is None:
+                return []
+            return lane.trading.watch(session.owner, self.roster.visible(session.key))
+
+        return self.roster.when_known(told, now)
+
+    def streams_closed(self, session: Session) -> list[Command]:
+        """The last stream of a caller has ended: nobody reads its account pushes."""
+        return [command for lane in self.lanes.wanted() for command in lane.trading.narrow(session.owner, frozenset())]
+
+    def review(self, now: float) -> list[Command]:
+        """Look at the keys of all sessions again: some may have ended, or have been changed by a reload."""
+        self._reviewed_at = now
+        commands: list[Command] = []
+        for session in [session for session in self.sessions.values() if session.key and session.ready]:
+            key = self.access.still(session, now + self.wall_offset)
+            if key is None:
+                commands.append(end(session, "its key has expired or was revoked"))
+            elif key is not session.key:
+                session.key, session.row = key, self.entry.row_of(key)
+                commands.append(UseRow(session))
+                allowed = self.roster.allowed(key) if Scopes.ACC_READ in key.scopes else frozenset()
+                for lane in self.lanes.wanted():
+                    commands += lane.trading.narrow(session.owner, allowed)
+        return commands
+
     # -- requests
 
     def client_event(self, session: Session, event: ClientEvent, now: float) -> list[Command]:
@@ -137,92 +214,82 @@ class Router:
         if session.state is State.CLOSED:
             return []
         if event.kind == BAD_MAGIC:
-            return [_end(session, "not the OpenD protocol: the frame does not start with FT")]
+            return [end(session, "not the OpenD protocol: the frame does not start with FT")]
         known_fmt = event.proto_fmt in (ProtoFmt.PROTOBUF, ProtoFmt.JSON)
         # An answer in a format that the SDK does not know would block its connection.
         answer_fmt = event.proto_fmt if known_fmt else ProtoFmt.PROTOBUF
         request = Request(session, event.proto_id, answer_fmt, event.serial_no, event.body)
         if event.kind == TOO_LARGE:
-            return [refused(request, "the body is longer than this proxy accepts"), _end(session, "frame too large")]
+            when = "" if session.ready else " before InitConnect"
+            text = f"the body is longer than this proxy accepts{when}"
+            return [refused(request, text), end(session, "frame too large")]
+        if event.kind == NO_ROOM:
+            busy = Denial(DenialKind.LIMIT, "memory", NO_ROOM_TEXT)
+            return [*([denied(request, busy)] if event.proto_id else []), end(session, NO_ROOM_TEXT)]
         if event.kind == BAD_SHA1:
             if not session.ready:
                 # Most likely RSA: an error reply could not be read by such a client, and would end it for good.
-                return [_end(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
+                return [end(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
             log.warning("%s: SHA-1 mismatch in %s, refused", session, name_of(event.proto_id))
             return [refused(request, f"{name_of(event.proto_id)} was not sent: the SHA-1 of its body is wrong")]
         if not known_fmt:
             if not session.ready:
-                return [_end(session, f"unknown proto_fmt {event.proto_fmt} before InitConnect")]
+                return [end(session, f"unknown proto_fmt {event.proto_fmt} before InitConnect")]
             return [refused(request, f"unknown proto_fmt {event.proto_fmt}")]
         return self._frame(request, now)
+
+    def call(self, request: Request, now: float) -> list[Command]:
+        """A request of a caller, whose face has checked its frame."""
+        return [] if request.session.state is State.CLOSED else self._frame(request, now)
 
     def _frame(self, request: Request, now: float) -> list[Command]:
         session = request.session
         session.state, act = handshake.step(session.state, request.proto_id)
         if act is Act.HANDLE:
-            return self._handle(request, now)
+            return self._handle(request, now, request.until)
         if act is Act.ANSWER_INIT:
-            return self._init(request, now)
+            return self.entry.init(request, now, now + self.wall_offset)
         if act is Act.ANSWER_KEEP_ALIVE:
             wall = int(now + self.wall_offset)
             return [reply(request, handshake.keep_alive_reply(wall, request.proto_fmt))]
         if act is Act.REFUSE:
             return [
                 refused(request, "InitConnect (1001) must be the first request"),
-                _end(session, f"{name_of(request.proto_id)} before InitConnect"),
+                end(session, f"{name_of(request.proto_id)} before InitConnect"),
             ]
         return []
-
-    def _init(self, request: Request, now: float) -> list[Command]:
-        session, identity = request.session, self.lanes.main.upstream.identity
-        if identity is None:
-            return [_end(session, "OpenD has not been reached yet")]
-        try:
-            hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
-        except RemoteProtocolError as error:
-            return [_end(session, f"InitConnect can't be read: {error}")]
-        # An InitConnect that came in the clear stays in the clear, whatever it asks for.
-        secure = session.secure
-        algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
-        secrets = conn_secrets(algo, session.random)
-        body = handshake.init_reply(identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt)
-        if session.settled_at:  # a second InitConnect changes nothing: not the key, not the lane, not the row
-            return [reply(request, body)]
-        if secure is not None:
-            secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
-        session.client_id = hello.client_id
-        session.recv_notify = hello.recv_notify
-        session.row = self.policy.open_row
-        session.settled_at = now + SETTLE_S
-        commands: list[Command] = []
-        if hello.push_proto_fmt == ProtoFmt.JSON:
-            session.lane = self.lanes.json.index
-            commands += self.lanes.open(self.lanes.json, now)
-        log.info("%s: ready, version %d, language %r", session, hello.client_ver, hello.language)
-        return [reply(request, body), UseRow(session), *commands]
 
     def _handle(self, request: Request, now: float, until: float | None = None) -> list[Command]:
         """``until``: when its owner must have an answer, for what has waited already; None: the usual time from now
         on."""
-        action = action_of(request.session.row, request.proto_id)
-        if action is RequestAction.DENY:
-            if request.proto_id in PUSH_IDS:
-                return [refused(request, f"{name_of(request.proto_id)} is a push, it can't be requested")]
-            return [refused(request, f"proto_id {request.proto_id} is not known here and was not sent")]
+        if until is not None:
+            request = replace(request, until=until)
+        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
+            return self._deny(request)
         try:
             lane = self._lane_for(request)
             if not lane.upstream.ready:
                 return self._while_down(lane, request, now)
+            if self.accounts.applies(request):
+                return self.accounts.admit(lane.index, request, now, lambda r, at: self._inspect(lane, r, at, until))
+            return self._inspect(lane, request, now, until)
+        except RemoteProtocolError as error:
+            return [_unreadable(request, error)]
+
+    def _inspect(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
+        try:
             inspector = self._inspectors.get(request.proto_id)
             if inspector is not None:
                 return self._metered(inspector(lane, request, now), now, until)
         except RemoteProtocolError as error:
-            return [refused(request, f"{name_of(request.proto_id)} was not sent: {error}")]
+            return [_unreadable(request, error)]
         return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
 
+    def _deny(self, request: Request) -> list[Command]:
+        return [denied(request, denial_of(request.session.key, request.proto_id))]
+
     def _metered(self, commands: list[Command], now: float, until: float | None) -> list[Command]:
-        if until is not None:
-            commands = [replace(one, until=until) if isinstance(one, Forward) else one for one in commands]
+        commands = in_time(commands, until)
         if not self.metering.on:
             return commands
         return [
@@ -233,11 +300,8 @@ class Router:
 
     def _lane_for(self, request: Request) -> Lane:
         if self.lanes.trade is not self.lanes.main and is_trade(request.proto_id):
-            return self.lanes.trade
-        home = self.lanes[request.session.lane]
-        if home.kind is not LaneKind.MAIN:
-            return home
-        return self.subscriptions.lane_of_data_untrusted(request) or home
+            return self.lanes.trade_of(request.session)
+        return self.subscriptions.lane_of_data_untrusted(request) or self.lanes[request.session.lane]
 
     def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
         session = request.session
@@ -268,10 +332,26 @@ class Router:
             return []
         return [unavailable(request, lane.upstream.absence(now))]
 
+    def _again(self, request: Request, lane_index: int, until: float) -> list[Command]:
+        """A read was cut off: it waits for the lane and is sent once more."""
+        session, lane = request.session, self.lanes[lane_index]
+        if not session.ready or session.on_outage == "close":
+            return [failed(request, Failure.LOST)]
+        second = replace(request, repeated=True)
+        lane.waiting.append(
+            Waiting(
+                until,
+                session,
+                lambda later: self._handle(second, later, until),
+                lambda _later: [failed(request, Failure.LOST)],
+            )
+        )
+        return []
+
     @staticmethod
     def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:
         """Without an answer to its restore call the SDK must start afresh."""
-        return [_end(session, lane.upstream.absence(now))] if session.ready else []
+        return [end(session, lane.upstream.absence(now))] if session.ready else []
 
     # -- replies
 
@@ -284,6 +364,8 @@ class Router:
         def then(outcome: Outcome, _now: float) -> list[Command]:
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
+            if request.proto_id == ProtoId.GET_GLOBAL_STATE:
+                lane.upstream.logins = logins.in_state(outcome.body, outcome.proto_fmt) or lane.upstream.logins
             try:
                 body = editor(lane.pushes, request.session, outcome)
             except RemoteProtocolError:
@@ -302,6 +384,9 @@ class Router:
     def push(self, index: int, push: NativePush, now: float) -> list[Push]:
         """Who gets this push of the lane. One that can't be read is dropped and counted."""
         self.metering.fence(push.proto_id)
+        if push.proto_id == ProtoId.NOTIFY:
+            upstream = self.lanes[index].upstream
+            upstream.logins = logins.in_notify(push.frame, push.proto_fmt) or upstream.logins
         return self.lanes[index].pushes.route_untrusted(push, now)
 
     # -- links
@@ -322,7 +407,11 @@ class Router:
         lane = self.lanes[index]
         first = not lane.ever_ready
         lane.upstream.ready, lane.opening, lane.ever_ready = True, False, True
+        lane.upstream.ready_since = now
         commands = [] if first else self._outages.over(lane)
+        if lane is self.lanes.trade:
+            for session in [session for session in self.sessions.values() if session.streams]:
+                commands += self._watch_accounts(session, now)
         waiting = list(lane.waiting)
         lane.waiting.clear()
         for item in waiting:
@@ -337,7 +426,10 @@ class Router:
         if was_ready:
             lane.upstream.ready = False
             lane.upstream.down_since = now
+        lane.upstream.logins = None
         lane.trading.link_lost()
+        if lane is self.lanes.trade:
+            self.roster.link_lost()
         commands = self.metering.link_lost(index, now)
         commands += lane.quotes.link_lost(lane.upstream.absence(now), now)
         outcome = Outcome(b"", ProtoFmt.PROTOBUF, Failure.LOST)
@@ -365,10 +457,10 @@ class Router:
             if lane.upstream.ready:
                 commands += lane.quotes.due(now) + lane.trading.due(now)
             commands += lane.pushes.due(now)
+        if now - self._reviewed_at >= REVIEW_S:
+            commands += self.review(now)
         return commands + self.metering.due(now) + self.lanes.tidy(now)
 
 
-def _end(session: Session, reason: str) -> Close:
-    """From now on the session is deaf: more frames may have come with the one that ends it. Replies still go out."""
-    session.state = State.CLOSED
-    return Close(session, reason)
+def _unreadable(request: Request, error: RemoteProtocolError) -> Command:
+    return denied(request, Denial(DenialKind.INVALID, "body", f"{name_of(request.proto_id)} was not sent: {error}"))

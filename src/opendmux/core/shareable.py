@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from opendmux.wire.protocols import PROTOCOLS, ProtoId
 
-__all__ = ["IN_FLIGHT_MAX", "NOT_SHARED", "OUTDATES", "SHAREABLE", "InFlight", "Key"]
+__all__ = ["IN_FLIGHT_MAX", "NOT_SHARED", "OUTDATES", "REPEATABLE", "SHAREABLE", "InFlight", "Key"]
 
 IN_FLIGHT_MAX: Final = 4096
 """Shared requests in flight at a time; what comes on top goes upstream by itself."""
@@ -118,6 +118,10 @@ SHAREABLE: Final = frozenset(
 # fmt: on
 """Reads with the same answer for everybody who sees the same. An id that is in neither list goes by itself."""
 
+REPEATABLE: Final = SHAREABLE | frozenset(proto_id for proto_id, reason in NOT_SHARED.items() if reason is _PAGES)
+"""Reads that may be sent a second time when nobody knows whether the first was answered: asking has no effect. A page
+that OpenD does not give out twice is refused by OpenD itself."""
+
 _TRADE_READS: Final = frozenset(proto_id for proto_id in SHAREABLE if PROTOCOLS[proto_id].area == "trade-read")
 _QUOTE_DATA: Final = frozenset({3004, 3006, 3008, 3010, 3012, 3014})
 _CONTRACT_DATA: Final = frozenset({3445, 3446, 3447, 3448})
@@ -162,7 +166,7 @@ class InFlight:
         self._keys: dict[tuple[int, int], Key] = {}
         """By link and upstream serial."""
         self.shared = 0
-        """Requests that were saved, since the start."""
+        """Requests that were saved, since the start; counted by whoever joins them."""
 
     def __len__(self) -> int:
         return len(self._serials)
@@ -173,11 +177,8 @@ class InFlight:
         return Key(link, proto_id, proto_fmt, visibility, body_sha1) if proto_id in SHAREABLE else None
 
     def find(self, key: Key) -> int | None:
-        """The upstream serial of a request that is in flight and is joined now; None when there is none."""
-        serial_no = self._serials.get(key)
-        if serial_no is not None:
-            self.shared += 1
-        return serial_no
+        """The upstream serial of a request that is in flight and may be joined; None when there is none."""
+        return self._serials.get(key)
 
     def add(self, key: Key, serial_no: int) -> None:
         """This request has gone upstream. When the book is full it is not written down, so nobody will join it."""

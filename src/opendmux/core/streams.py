@@ -281,8 +281,6 @@ class UpstreamSub:
     """Empty when no sub type is a K line, in an UNSUBSCRIBE, and among event contracts."""
     options: Options = PLAIN_OPTIONS
     first_push: bool = False
-    lane: int = 0
-    """Which upstream connection; there is one today."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +301,15 @@ class Done:
     """
 
 
+class Dropped(NamedTuple):
+    """An owner does not hold this stream any more, without having asked for that."""
+
+    owner: int
+    key: StreamKey
+    ret_msg: str
+    """OpenD's, of its latest refusal."""
+
+
 @dataclass(slots=True)
 class Actions:
     """What the caller has to do, in this order: forget the released, send, answer."""
@@ -311,6 +318,8 @@ class Actions:
     done: list[Done] = field(default_factory=list)
     released: list[PushKey] = field(default_factory=list)
     """A cached push of these is out of date from now on."""
+    dropped: list[Dropped] = field(default_factory=list)
+    """Whom to tell what he has lost."""
 
 
 def refusal_of(request: SubRequest | RegRequest) -> str | None:

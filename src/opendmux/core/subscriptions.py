@@ -15,17 +15,18 @@ from dataclasses import replace
 from typing import Final
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.wire.frame import RetType
-from opendmux.wire.messages import decode_untrusted, encode, ret_body, to_client
+from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.messages import decode_untrusted, encode, numbered_untrusted, ret_body, to_client
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from . import streams
+from ._ledger_products import products
 from .answers import failed, refused, reply, verdict
-from .commands import Ask, Command, Failure, Outcome, Request, UseRow
+from .commands import Ask, Command, Failure, Outcome, Request, UseRow, in_time
 from .gate import inspecting
 from .identity import Session
-from .joint import NOBODY, Joint, Part, products
+from .joint import NOBODY, Joint, Part
 from .lanes import Lane, LaneKind, Lanes, Waiting
 from .streams import (
     REHAB_FORWARD,
@@ -46,14 +47,23 @@ STREAMS_MAX: Final = 10_000
 """Streams (securities x sub types) in one request: five times OpenD's largest quota. A list is short on the wire, their
 product is not, and everybody waits while it is looked at."""
 
+KLINE_SOURCES: Final[Mapping[str, int]] = {"EC_KlineSource_None": 0, "EC_KlineSource_OrderBookYes": 1}
+"""EC_KlineSource, the one enum field among these requests: in JSON it may come by name."""
+
 
 class Subscriptions:
     """Handlers of subscription requests; each returns what is to be done."""
 
-    def __init__(self, lanes: Lanes, *, open_s: float) -> None:
+    def __init__(self, lanes: Lanes, *, open_s: float, reply_s: float, fence: Callable[[int], None]) -> None:
         self._lanes = lanes
         self._open_s = open_s
         """How long a request may wait for a lane that is being made."""
+        self.quota: tuple[int, int] | None = None
+        """(used, left) as OpenD said last; None: nobody has asked yet."""
+        self._reply_s = reply_s
+        """How long it may take in all."""
+        self._fence = fence
+        """See `Metering.fence`."""
 
     # -- the four requests
 
@@ -81,7 +91,10 @@ class Subscriptions:
 
     def sub_event_contract(self, request: Request, now: float) -> list[Command]:
         """Qot_SubEventContract: the same for event contracts, a namespace of its own."""
-        c2s = decode_untrusted(opend.SubEventContractRequest, request.body, request.proto_fmt).c2s
+        body = request.body
+        if request.proto_fmt == ProtoFmt.JSON:
+            body = numbered_untrusted(body, ("c2s", "klineSource"), KLINE_SOURCES)
+        c2s = decode_untrusted(opend.SubEventContractRequest, body, request.proto_fmt).c2s
         _check_required_untrusted(c2s)
         wanted = SubRequest(
             space=Space.EVENT_CONTRACT,
@@ -145,6 +158,7 @@ class Subscriptions:
                 response = decode_untrusted(opend.GetSubInfoResponse, outcome.body, outcome.proto_fmt)
             except RemoteProtocolError:
                 return [failed(request, Failure.CORRUPT)]
+            self.quota = response.s2c.totalUsedQuota, response.s2c.remainQuota
             del response.s2c.connSubInfoList[:]
             owner = request.session.owner
             response.s2c.connSubInfoList.append(self._conn_info(owner, own=True))
@@ -182,14 +196,11 @@ class Subscriptions:
         """Where this subscription belongs; None when the pool is used up. Changes nothing."""
         held = self.holder(owner, key)
         candidates = [held] if held is not None else [home]
-        candidates += [lane for lane in self._lanes.extras if lane.wanted and lane is not held]
-        # A JSON client can't be served by an extra lane: their pushes are protobuf.
-        usable = candidates[:1] if home.kind is LaneKind.JSON else candidates
-        for lane in usable:
+        extras = [lane for lane in self._lanes.extras if lane.wanted and lane.push_fmt is home.push_fmt]
+        candidates += [lane for lane in extras if lane is not held]
+        for lane in candidates:
             if lane.ledger.fits(owner, key, options):
                 return lane
-        if home.kind is LaneKind.JSON:
-            return None
         return next((lane for lane in self._lanes.extras if not lane.wanted), None)
 
     def lane_of_data_untrusted(self, request: Request) -> Lane | None:
@@ -227,11 +238,16 @@ class Subscriptions:
                 # The ledger's own words say who is in the way and when to try again.
                 lane = home
             placed.setdefault(lane, []).append(key)
-        joint = Joint(request, gather=lambda later: self._gather(owner, placed, wanted, later))
+
+        def gather(later: float) -> list[Command]:
+            self._fence(request.proto_id)
+            return self._gather(owner, placed, wanted, later)
+
+        joint = Joint(request, gather)
         commands = self._watch_data_calls(request.session, placed)
         pieces = [(lane, joint.part(lane, lane_keys), lane_keys) for lane, lane_keys in placed.items()]
         for lane, part, lane_keys in pieces:
-            shapes = list(products(lane_keys))
+            shapes = products(lane_keys)
             part.expect(len(shapes))
             for securities, sub_types in shapes:
                 piece = replace(wanted, securities=securities, sub_types=sub_types)
@@ -270,14 +286,14 @@ class Subscriptions:
 
     def _start(self, lane: Lane, request: Request, piece: SubRequest, part: Part, now: float) -> list[Command]:
         """Hand one piece to its lane, now or when the lane is there."""
-        owner = request.session.owner
+        owner, until = request.session.owner, self._until(request, now)
         if lane.upstream.ready or (lane.wanted and not lane.opening):
             return lane.quotes.subscribe(owner, piece, part, now)
         lane.waiting.append(
             Waiting(
                 until=now + self._open_s,
                 session=request.session,
-                go=lambda later: lane.quotes.subscribe(owner, piece, part, later),
+                go=lambda later: in_time(lane.quotes.subscribe(owner, piece, part, later), until),
                 give_up=lambda later: part.ended(
                     RetType.DISCONNECT,
                     f"no further connection to OpenD could be made: {lane.upstream.absence(later)}",
@@ -286,7 +302,10 @@ class Subscriptions:
                 ),
             )
         )
-        return self._lanes.open(lane, now)
+        return self._lanes.open(lane, now, self._lanes[request.session.lane].push_fmt)
+
+    def _until(self, request: Request, now: float) -> float:
+        return now + self._reply_s if request.until is None else request.until
 
     def _unsubscribe(self, request: Request, wanted: SubRequest, now: float) -> list[Command]:
         joint = Joint(request)
@@ -297,14 +316,14 @@ class Subscriptions:
 
     def _leave(self, lane: Lane, request: Request, wanted: SubRequest, part: Part, now: float) -> list[Command]:
         """Unsubscribe on one lane, behind what this client still waits to subscribe there."""
-        owner = request.session.owner
+        owner, until = request.session.owner, self._until(request, now)
         if not any(waiting.session is request.session for waiting in lane.waiting):
             return lane.quotes.subscribe(owner, wanted, part, now)
         lane.waiting.append(
             Waiting(
                 until=now + self._open_s,
                 session=request.session,
-                go=lambda later: lane.quotes.subscribe(owner, wanted, part, later),
+                go=lambda later: in_time(lane.quotes.subscribe(owner, wanted, part, later), until),
                 give_up=lambda later: part.ended(RetType.SUCCEED, "", (), later),
             )
         )

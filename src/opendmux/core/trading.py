@@ -4,6 +4,8 @@ PacketID."""
 from __future__ import annotations
 
 import logging
+import math
+from typing import Literal
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import ProtoFmt, RetType
@@ -102,9 +104,27 @@ class Trading:
 
     def close_owner(self, owner: int, *, link_ready: bool) -> list[Command]:
         """The owner is gone: its accounts leave the union."""
-        if not self._accounts.set(owner, ()) or not link_ready:
+        if not self._accounts.set(owner, ()):
+            return []
+        if not link_ready:
+            # A new connection is told the union anyway. One that is just being restored has perhaps been told the old
+            # one: it hears of the change as soon as it is ready.
+            self._again_at = -math.inf
             return []
         return [self._tell(self._accounts.union())]
+
+    def watch(self, owner: int, acc_ids: frozenset[int]) -> list[Command]:
+        """The owner's streams take the pushes of these accounts too."""
+        changed = self._accounts.set(owner, self._accounts.get(owner) | acc_ids)
+        return [self._tell(self._accounts.union())] if changed else []
+
+    def narrow(self, owner: int, allowed: frozenset[int] | None) -> list[Command]:
+        """The owner's key was changed: pushes of other accounts end. None: all are allowed."""
+        wanted = self._accounts.get(owner)
+        if allowed is None or wanted <= allowed:
+            return []
+        changed = self._accounts.set(owner, wanted & allowed)
+        return [self._tell(self._accounts.union())] if changed and self._confirmed else []
 
     def link_lost(self) -> None:
         """Upstream forgot the list."""
@@ -180,14 +200,23 @@ class Trading:
             ]
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
+            serial = outcome.upstream_serial
             if outcome.failure is not None:
-                return [Witness(request, RetType.UNKNOWN, outcome.failure.value), failed(request, outcome.failure)]
+                answer, why = failed(request, outcome.failure), outcome.failure.value
+                return [Witness(request, "unknown", why, upstream_serial=serial, reply=answer)]
             ret_type, ret_msg = verdict(outcome)
             if ret_type != RetType.SUCCEED and any(word in ret_msg.lower() for word in LOCKED_WORDS):
                 self._unlock.refused()
-            return [Witness(request, ret_type, ret_msg), reply(request, outcome.body, outcome.proto_fmt)]
+            answer = reply(request, outcome.body, outcome.proto_fmt)
+            return [Witness(request, _outcome_of(ret_type), note=ret_msg, upstream_serial=serial, reply=answer)]
 
         return [Forward(request, then, self._lane, with_packet_id=True)]
+
+
+def _outcome_of(ret_type: int) -> Literal["success", "failure", "unknown"]:
+    if ret_type in UNDECIDED:
+        return "unknown"
+    return "success" if ret_type == RetType.SUCCEED else "failure"
 
 
 def _canonical(request: Request, message: opend.UnlockTradeRequest) -> Request:

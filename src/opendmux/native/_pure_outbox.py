@@ -56,11 +56,15 @@ class Outbox:
             return False
         growth = size - replaced
         if self.used == replaced:
-            self._oversize = size if size > self._limit else 0
+            self._note_first(size)
             return True
         if growth <= 0:
             return True
         return self.used + growth <= self._limit + self._oversize and self._total.used + growth <= self._total.limit
+
+    def _note_first(self, size: int) -> None:
+        """An empty outbox takes this frame."""
+        self._oversize = size if size > self._limit else 0
 
     def append(self, frame: bytes) -> bool:
         if not self._fits(len(frame)):
@@ -89,10 +93,15 @@ class Outbox:
         if not self.truncated:
             self._lane.append(ticket)
 
+    def held(self) -> int:
+        return sum(isinstance(item, int) for item in self._lane)
+
     def release(self, ticket: int, frame: bytes) -> bool:
         """No bound is asked: the frame was in memory before, in the hands of who held it."""
         if ticket not in self._lane:
             return False
+        if self.used == 0:
+            self._note_first(len(frame))
         place = self._lane.index(ticket)
         self._lane[place : place + 1] = [frame] if frame else []
         self._account(len(frame))

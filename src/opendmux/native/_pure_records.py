@@ -7,7 +7,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ._pure import HEADER_LEN, body_sha1
-from ._switch_types import BAD_MAGIC, HOLD, TOO_LARGE, Entry, LinkBatch, LinkEvent, Push
+from ._switch_types import BAD_MAGIC, HOLD, NO_ROOM, TOO_LARGE, Entry, LinkBatch, LinkEvent, Push
 from ._tables import N_PROTOCOLS
 
 if TYPE_CHECKING:
@@ -93,6 +93,17 @@ def cut_untrusted(data: bytes, max_body: int) -> WholeFrame | Lost | None:
     return WholeFrame(proto_id, proto_fmt, serial_no, sha1, data[:size]) if len(data) >= size else None
 
 
+def no_room_untrusted(data: bytes, max_body: int) -> Lost:
+    """Why a stream ends whose unread bytes find no room."""
+    cut = cut_untrusted(data, max_body)
+    if isinstance(cut, Lost):
+        return cut
+    if len(data) < HEADER_LEN:
+        return Lost(NO_ROOM, 0, 0, 0)
+    _flag, proto_id, proto_fmt, serial_no, _body_len, _sha1 = HEADER.unpack_from(data)
+    return Lost(NO_ROOM, proto_id, proto_fmt, serial_no)
+
+
 @dataclass(slots=True, eq=False)
 class Slot:
     number: int
@@ -101,11 +112,16 @@ class Slot:
     timeout_ns: int
     max_in_flight: int
     outbox: Outbox
+    max_body: int
     row_epoch: int = 0
     links: list[int] = field(default_factory=lambda: [0] * MAX_LINKS)
     in_flight: int = 0
     kept: bytes = b""
     """Bytes of the client that are not looked at yet."""
+    elsewhere: int = 0
+    """How many bytes like these the caller holds."""
+    unread: int = 0
+    """Both, as they are counted for all."""
     deaf: bool = False
     """Nothing more is read from this client."""
 
@@ -163,6 +179,7 @@ class Batch:
     pushes: list[Push] = field(default_factory=list)
     bad_pushes: int = 0
     strays: int = 0
+    now_ns: int = 0
 
     def result(self) -> LinkBatch:
         return LinkBatch(self.dirty, self.events, self.pushes, self.bad_pushes, self.strays)

@@ -6,8 +6,9 @@ their submission. How the compiled one keeps the bounds on memory is its own aff
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ._pure import body_sha1, build_frame
 from ._pure_outbox import Budget, Outbox
@@ -28,13 +29,16 @@ from ._pure_records import (
     checked_row,
     cut_untrusted,
     is_ahead,
+    no_room_untrusted,
 )
 from ._switch_types import (
     BAD_SHA1,
+    BODY_FREE,
     DENY,
     EVENT,
     FRAME,
     HOLD,
+    LATENCY_BUCKETS_S,
     NATIVE,
     OVERFLOW,
     PASS,
@@ -57,6 +61,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Switch"]
 
+BOUNDS_NS: Final = [round(bound * 1e9) for bound in LATENCY_BUCKETS_S]
+
 
 class Switch:
     """See `_switch.pyi`, as for every method."""
@@ -65,12 +71,14 @@ class Switch:
         self,
         *,
         max_client_body: int,
+        client_body_total: int,
         max_upstream_body: int,
         link_high_water: int,
         outbox_high_water: int,
         outbox_total: int,
     ) -> None:
         self._max_client_body = checked("max_client_body", max_client_body, 0, MAX_BODY)
+        self._client_body_total = checked("client_body_total", client_body_total, 0, MAX_I64)
         self._max_upstream_body = checked("max_upstream_body", max_upstream_body, 0, MAX_BODY)
         self._link_high_water = checked("link_high_water", link_high_water, 0, MAX_I64)
         self._outbox_high_water = checked("outbox_high_water", outbox_high_water, 0, MAX_I64)
@@ -80,6 +88,7 @@ class Switch:
         self._stopped: list[Slot] = []
         self._links: list[Link] = []
         self._pending: dict[tuple[int, int], Pending] = {}  # by link and upstream serial, oldest first
+        self._unread = 0
         self._last_generation = 0
         self._last_ticket = 0
         self._frames_in = 0
@@ -92,6 +101,10 @@ class Switch:
         self._strays = 0
         self._bad_sha1 = 0
         self._conflated = 0
+        self._pushes_in = 0
+        self._pushes_out = 0
+        self._overflows = 0
+        self._latencies: dict[int, tuple[list[int], float]] = {}
 
     # -- slots
 
@@ -118,7 +131,9 @@ class Switch:
             self._slots.append(None)
         self._last_generation += 1
         outbox = Outbox(outbox_limit, self._outbox_budget)
-        self._slots[number] = Slot(number, self._last_generation, row, timeout_ns, max_in_flight, outbox)
+        self._slots[number] = Slot(
+            number, self._last_generation, row, timeout_ns, max_in_flight, outbox, self._max_client_body
+        )
         return number
 
     def generation(self, slot: int) -> int:
@@ -138,6 +153,14 @@ class Switch:
         checked("index", index, 0, MAX_LINKS - 1)
         at.links[index] = self._link(link).number
 
+    def set_max_body(self, slot: int, limit: int) -> None:
+        self._slot(slot).max_body = checked("limit", limit, 0, self._max_client_body)
+
+    def count_elsewhere(self, slot: int, count: int) -> bool:
+        at = self._slot(slot)
+        at.elsewhere = checked("count", count, 0, MAX_BODY)
+        return self._note_unread(at)
+
     def in_flight(self, slot: int) -> int:
         return self._slot(slot).in_flight
 
@@ -145,8 +168,8 @@ class Switch:
         at = self._slot(slot)
         self._slots[slot] = None
         self._free_slots.append(slot)
-        if at in self._stopped:
-            self._stopped.remove(at)
+        at.elsewhere = 0
+        self._go_deaf(at)
         at.outbox.close()
         orphans = [p for p in self._pending.values() if p.slot == slot and p.generation == at.generation]
         for pending in orphans:
@@ -165,18 +188,29 @@ class Switch:
         at.kept += chunk
         events: list[ClientEvent] = []
         while not self._stop_if_paused(at):
-            cut = cut_untrusted(at.kept, self._max_client_body)
+            cut = cut_untrusted(at.kept, at.max_body)
             if cut is None:
                 break
             if isinstance(cut, Lost):
-                events.append(ClientEvent(cut.kind, DENY, cut.proto_id, cut.proto_fmt, cut.serial_no, b""))
-                self._go_deaf(at)
-                break
+                events.append(self._lose(at, cut))
+                return events
             at.kept = at.kept[len(cut.raw) :]
             event = self._client_frame_untrusted(at, cut, now_ns, queued=bool(events))
             if event is not None:
                 events.append(event)
+        if not self._note_unread(at):
+            events.append(self._lose(at, no_room_untrusted(at.kept, at.max_body)))
         return events or None
+
+    def _lose(self, at: Slot, lost: Lost) -> ClientEvent:
+        self._go_deaf(at)
+        return ClientEvent(lost.kind, DENY, lost.proto_id, lost.proto_fmt, lost.serial_no, b"")
+
+    def _note_unread(self, at: Slot) -> bool:
+        """Count what is not looked at yet. False when the slot holds more than before and there is no room for it."""
+        before, at.unread = at.unread, len(at.kept) + at.elsewhere
+        self._unread += at.unread - before
+        return at.unread <= max(before, BODY_FREE) or self._unread <= self._client_body_total
 
     def _client_frame_untrusted(self, at: Slot, frame: WholeFrame, now_ns: int, *, queued: bool) -> ClientEvent | None:
         """``queued``: behind an event of the same chunk, whose turn is first."""
@@ -244,6 +278,7 @@ class Switch:
     def _go_deaf(self, at: Slot) -> None:
         at.deaf = True
         at.kept = b""
+        self._note_unread(at)
         if at in self._stopped:
             self._stopped.remove(at)
 
@@ -347,7 +382,7 @@ class Switch:
     def link_feed_untrusted(self, link: int, data: Buffer, now_ns: int) -> LinkBatch:
         to = self._link(link)
         checked("now_ns", now_ns, 0, MAX_I64)
-        batch = Batch()
+        batch = Batch(now_ns=now_ns)
         if to.deaf:
             return batch.result()
         chunk = bytes(data)
@@ -369,6 +404,7 @@ class Switch:
 
     def _push_untrusted(self, frame: WholeFrame, batch: Batch) -> None:
         if frame.is_intact:
+            self._pushes_in += 1
             batch.pushes.append(Push(frame.proto_id, frame.proto_fmt, frame.raw))
         else:
             self._bad_sha1 += 1
@@ -390,6 +426,8 @@ class Switch:
             self._bad_sha1 += 1
             batch.events.append(LinkEvent(REPLY_BAD_SHA1, entry, b"", frame.proto_fmt, -1))
             return
+        if pending.slot >= 0:
+            self._answered(frame.proto_id, max(0, batch.now_ns - pending.start_ns))
         ticket = -1
         if pending.reply == NATIVE:
             self._deliver(entry, frame, batch)
@@ -401,11 +439,17 @@ class Switch:
         if pending.reply != NATIVE or pending.token is not None:
             batch.events.append(LinkEvent(REPLY, entry, frame.body, frame.proto_fmt, ticket))
 
+    def _answered(self, proto_id: int, elapsed_ns: int) -> None:
+        known_id = proto_id if proto_id in PROTO_INDEX else 0
+        counts, sum_ns = self._latencies.get(known_id, ([0] * (len(BOUNDS_NS) + 1), 0.0))
+        counts[bisect_left(BOUNDS_NS, elapsed_ns)] += 1
+        self._latencies[known_id] = (counts, sum_ns + elapsed_ns)
+
     def _deliver(self, entry: Entry, frame: WholeFrame, batch: Batch) -> None:
         at = self._owner(entry.slot, entry.generation)
         if at is None:
             return
-        if at.outbox.append(build_frame(frame.proto_id, frame.proto_fmt, entry.serial_no, frame.body, frame.sha1)):
+        if self._append(at, build_frame(frame.proto_id, frame.proto_fmt, entry.serial_no, frame.body, frame.sha1)):
             if at.number not in batch.dirty:
                 batch.dirty.append(at.number)
         else:
@@ -455,7 +499,12 @@ class Switch:
     # -- outbox
 
     def append(self, slot: int, frame: Buffer) -> bool:
-        return self._slot(slot).outbox.append(checked_frame(frame))
+        return self._append(self._slot(slot), checked_frame(frame))
+
+    def _append(self, at: Slot, frame: bytes) -> bool:
+        taken = at.outbox.append(frame)
+        self._overflows += not taken
+        return taken
 
     def reply(self, slot: int, proto_id: int, proto_fmt: int, serial_no: int, body: Buffer) -> bool:
         at = self._slot(slot)
@@ -464,7 +513,7 @@ class Switch:
         checked("serial_no", serial_no, 0, MAX_U32)
         data = bytes(body)
         checked("body", len(data), 0, MAX_BODY)
-        return at.outbox.append(build_frame(proto_id, proto_fmt, serial_no, data))
+        return self._append(at, build_frame(proto_id, proto_fmt, serial_no, data))
 
     def fan_out(self, slots: Sequence[int], frame: Buffer, key: object | None) -> tuple[list[int], list[int]]:
         whole = checked_frame(frame)
@@ -472,10 +521,12 @@ class Switch:
         ready, overflowed = [], []
         for at in [self._slot(slot) for slot in slots]:
             if key is None or not at.outbox.conflates():
-                taken = at.outbox.append(whole)
+                taken = self._append(at, whole)
             else:
                 taken, replaced = at.outbox.conflate(key, whole)
                 self._conflated += replaced
+                self._overflows += not taken
+            self._pushes_out += taken
             if not taken:
                 overflowed.append(at.number)
             elif at.outbox.has_bytes_to_send():
@@ -487,6 +538,9 @@ class Switch:
         self._last_ticket += 1
         at.outbox.hold(self._last_ticket)
         return self._last_ticket
+
+    def held(self, slot: int) -> int:
+        return self._slot(slot).outbox.held()
 
     def release(self, slot: int, ticket: int, frame: Buffer) -> bool:
         at = self._slot(slot)
@@ -526,6 +580,13 @@ class Switch:
             strays=self._strays,
             bad_sha1=self._bad_sha1,
             conflated=self._conflated,
+            pushes_in=self._pushes_in,
+            pushes_out=self._pushes_out,
+            overflows=self._overflows,
             outbox_bytes=self._outbox_budget.used,
+            unread_bytes=self._unread,
             pending=len(self._pending),
         )
+
+    def latencies(self) -> dict[int, tuple[tuple[int, ...], float]]:
+        return {proto_id: (tuple(counts), sum_ns / 1e9) for proto_id, (counts, sum_ns) in self._latencies.items()}

@@ -57,6 +57,18 @@ The entry names the slot that overflowed; for one that had joined it is a copy w
 STREAM_LOST: Final = 3
 """Bad magic or oversized body_len from upstream: the link must be dropped. slot is -1."""
 
+NO_ROOM: Final = 4
+"""The requests of all clients that are not looked at yet would take more than ``client_body_total``, and this slot's by
+itself more than BODY_FREE: nothing more is read from this slot. proto_id and serial_no are those of the frame at the
+front, 0 when its header is not known."""
+
+BODY_FREE: Final = 4096
+"""A slot may always hold so many bytes not looked at yet: requests of the usual size go on when others fill the
+memory."""
+
+LATENCY_BUCKETS_S: Final[tuple[float, ...]]
+"""Upper bounds of the buckets of `Switch.latencies`, in seconds, each included in its bucket."""
+
 class ClientEvent(NamedTuple):
     kind: int
     action: int
@@ -125,8 +137,16 @@ class Counters(NamedTuple):
     bad_sha1: int
     conflated: int
     """Frames replaced in a conflating lane by a newer one."""
+    pushes_in: int
+    """Pushes from upstream with a right digest."""
+    pushes_out: int
+    """Frames that `fan_out` put into outboxes, one for each slot; the conflated ones are among them."""
+    overflows: int
+    """Frames that an outbox did not take."""
     outbox_bytes: int
     """Bytes in all outboxes now."""
+    unread_bytes: int
+    """Bytes of all clients that are not looked at yet, now: half-received requests, and what came while paused."""
     pending: int
     """Requests waiting for a reply now."""
 
@@ -135,6 +155,7 @@ class Switch:
         self,
         *,
         max_client_body: int,
+        client_body_total: int,
         max_upstream_body: int,
         link_high_water: int,
         outbox_high_water: int,
@@ -143,6 +164,9 @@ class Switch:
         """All in bytes.
 
         ``max_client_body``, ``max_upstream_body``: largest body_len read from a client, from upstream.
+        ``client_body_total``: bytes of all clients that are not looked at yet; over it NO_ROOM ends the slot that would
+        hold more. Room is made as bytes arrive, not by what a header announces: the memory that they take is at most
+        half as much again, and twice BODY_FREE for every slot beside it.
         ``link_high_water``: a slot is paused while the link's unsent bytes are over this.
         ``outbox_high_water``: a slot is paused while its own ordered lane is over this (a client that does not read
         its replies does not get to ask for more).
@@ -155,7 +179,8 @@ class Switch:
 
         ``timeout_ns``: how long a PASS request may wait for its reply, at least 1. ``max_in_flight``: at this number of
         pending requests the slot is paused, at least 1. ``outbox_limit``: bytes the outbox may hold. Raises ValueError
-        for a row of another length or with a reply action that does not exist.
+        for a row of another length or with a reply action that does not exist. The largest body_len read from it is
+        ``max_client_body``, see `set_max_body`.
         """
     def generation(self, slot: int) -> int: ...
     def set_row(self, slot: int, row: bytes) -> int:
@@ -163,6 +188,13 @@ class Switch:
     def row_epoch(self, slot: int) -> int: ...
     def set_link(self, slot: int, index: int, link: int) -> None:
         """Link ``index`` (0-15) of the slot's cells means ``link``; default: every index is link 0."""
+    def set_max_body(self, slot: int, limit: int) -> None:
+        """The largest body_len read from this slot, ``max_client_body`` at most. Takes effect with the next call of
+        `feed_untrusted`, for a half-received frame as well."""
+    def count_elsewhere(self, slot: int, count: int) -> bool:
+        """The caller holds ``count`` bytes of half-received requests of this slot itself (a transport that decodes
+        before it feeds): they count as if they were here, until told otherwise or the slot closes. False when there is
+        no room for them (as with NO_ROOM): the caller must end the client."""
     def in_flight(self, slot: int) -> int:
         """Pending requests of the slot. What it has joined is not among them."""
     def close_slot(self, slot: int) -> None:
@@ -182,7 +214,7 @@ class Switch:
 
         Stops at a frame after which the slot is paused (see `paused`); the rest of the bytes is kept and is looked at
         by the next call (``data`` may be empty). The caller must not feed more than one chunk to a paused slot.
-        Memory held for the slot is bounded by ``max_client_body`` + 44 + one chunk.
+        What is kept for the slot is bounded by its largest body_len + 44 + one chunk, for all by ``client_body_total``.
         """
     def paused(self, slot: int) -> bool:
         """True when the caller must stop reading this client (in-flight cap, link full, outbox over high water)."""
@@ -269,8 +301,11 @@ class Switch:
         """
     def hold(self, slot: int) -> int:
         """A placeholder at the end of the ordered lane; returns its ticket. What comes after it waits behind it."""
+    def held(self, slot: int) -> int:
+        """Placeholders that are not filled yet."""
     def release(self, slot: int, ticket: int, frame: Buffer) -> bool:
-        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known (slot closed and reused).
+        """Fill a placeholder (b"" = nothing goes there). False when the ticket is not known: the slot was closed and
+        reused, or its outbox truncated. What may be sent now is the caller's to flush.
 
         No bound is asked: the frame was in memory before, in the hands of who held it.
         """
@@ -294,3 +329,10 @@ class Switch:
         Returns how many bytes were dropped. After it nothing more is taken by this slot.
         """
     def counters(self) -> Counters: ...
+    def latencies(self) -> dict[int, tuple[tuple[int, ...], float]]:
+        """How long upstream took to answer requests of slots: proto_id (0 for all unknown ones) -> (replies per bucket
+        of LATENCY_BUCKETS_S and one more above them, not cumulative; sum in seconds). Only ids that were answered.
+
+        From ``now_ns`` of the request's chunk or `submit` to that of the reply's chunk. One for each request that went
+        upstream, whoever joined it; not counted: damaged replies, strays, what expired, the proxy's own requests.
+        """

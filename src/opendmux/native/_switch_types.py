@@ -12,10 +12,15 @@ NATIVE: Final = 0
 EVENT: Final = 1
 HOLD: Final = 2
 
+BODY_FREE: Final = 4096
+
+LATENCY_BUCKETS_S: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
 FRAME: Final = 0
 BAD_SHA1: Final = 1
 BAD_MAGIC: Final = 2
 TOO_LARGE: Final = 3
+NO_ROOM: Final = 4
 
 REPLY: Final = 0
 REPLY_BAD_SHA1: Final = 1
@@ -79,5 +84,9 @@ class Counters(NamedTuple):
     strays: int
     bad_sha1: int
     conflated: int
+    pushes_in: int
+    pushes_out: int
+    overflows: int
     outbox_bytes: int
+    unread_bytes: int
     pending: int

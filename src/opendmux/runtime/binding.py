@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import socket
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from opendmux.errors import ConfigError
 
 from .upstream import Dial
 
-__all__ = ["address_of", "bind", "dial_group", "dial_tcp", "listen"]
+__all__ = ["address_of", "bind", "dial_group", "dial_tcp", "listen", "meets"]
 
 log = logging.getLogger("opendmux.server")
 
@@ -83,6 +84,25 @@ def address_of(sock: socket.socket) -> Address:
     """The local address of a bound socket."""
     host, port = sock.getsockname()[:2]
     return Address(host, port)
+
+
+def meets(dialled: Address, bound: Address) -> bool:
+    """Whether dialling the one is certain to reach the other, which is a bound socket's. Names other than ``localhost``
+    are not looked up."""
+    if dialled.port != bound.port:
+        return False
+    try:
+        listening = ipaddress.ip_address(bound.host)
+        if dialled.host.lower() == "localhost":
+            return listening.is_loopback or listening.is_unspecified
+        target = ipaddress.ip_address(dialled.host)
+    except ValueError:
+        return False
+    if target.is_unspecified:  # the system takes that for loopback
+        target = ipaddress.ip_address("127.0.0.1" if target.version == 4 else "::1")
+    if listening.is_unspecified:
+        return target.version == listening.version and target.is_loopback
+    return target == listening
 
 
 def dial_tcp(address: Address) -> Dial:

@@ -28,13 +28,14 @@ from opendmux.core.identity import Session
 from opendmux.core.metering import METERED_IDS
 from opendmux.core.packet import stamp_untrusted
 from opendmux.core.router import Policy, Router
+from opendmux.core.shareable import REPEATABLE
 from opendmux.native import (
     EVENT,
     NATIVE,
     Switch,
 )
-from opendmux.wire.frame import RetType
 
+from .house import House
 from .ports import Client, LinkPort
 from .work import Work
 
@@ -51,11 +52,13 @@ def now_ns() -> int:
 class Carrier:
     """The state that commands act on: the switch, who is connected, and the links. Decides nothing."""
 
-    def __init__(self, config: Config, upstream_name: str, trade_name: str | None) -> None:
+    def __init__(self, config: Config, upstream_name: str, trade_name: str | None, house: House) -> None:
         limits = config.limits
         self.config = config
+        self.house = house
         self.switch = Switch(
             max_client_body=limits.client_body_bytes,
+            client_body_total=limits.client_body_total_bytes,
             max_upstream_body=limits.upstream_body_bytes,
             link_high_water=limits.link_high_water_bytes,
             outbox_high_water=limits.outbox_high_water_bytes,
@@ -64,20 +67,27 @@ class Carrier:
         row = open_row(allow_unknown=config.allow_unknown)
         if config.budgets or config.coalesce:
             row = inspecting(row, METERED_IDS)
+        if config.retry_reads:
+            row = inspecting(row, REPEATABLE)
         policy = Policy(
             open_row=row if trade_name is None else with_trade_link(row),
             park_s=config.timeouts.park_s,
             budgets=config.budgets,
             coalesce=config.coalesce,
+            retry_reads=config.retry_reads,
             reply_s=config.timeouts.reply_s,
             waits=Waits(config.timeouts.read_wait_s, config.timeouts.write_wait_s),
             unlock=config.unlock,
             extra_lanes=config.limits.extra_lanes,
         )
-        self.router = Router(upstream_name, policy, trade_address=trade_name)
+        self.router = Router(upstream_name, policy, trade_address=trade_name, access=house.access)
         for lane in self.router.lanes.all:
             number = self.switch.open_link()
             assert number == lane.index, "lanes and links are numbered alike"
+        self.pushes_out = 0
+        """Pushes put into outboxes, counted once per client."""
+        self.pushes_refused = 0
+        """Pushes that did not fit into an outbox; its client was ended for it."""
         self.clients: dict[int, Client] = {}
         """By slot."""
         self.work: dict[int, Work] = {}
@@ -90,6 +100,8 @@ class Carrier:
         """Set by the server: start the task that keeps a lane's link."""
         self.close_lane: Callable[[int], None] = lambda _lane: None
         """Set by the server: end that task."""
+        self.handshake_body = min(limits.handshake_body_bytes, limits.client_body_bytes)
+        """Largest body of a client that is not ready, in bytes."""
         self._reply_timeout_ns = int(config.timeouts.reply_s * 1e9)
         self._waiting = trio.lowlevel.ParkingLot()
 
@@ -104,7 +116,7 @@ class Carrier:
                 case Forward():
                     self._forward(command)
                 case Ask():
-                    self.ask(command.lane, command.proto_id, command.body, command.then)
+                    self.ask(command.lane, command.proto_id, command.body, command.then, command.until)
                 case Push():
                     self.push((command,))
                 case UseRow():
@@ -125,6 +137,8 @@ class Carrier:
         if client is None:
             return
         self._answered(client, command.proto_id, command.serial_no)
+        if client.take_reply(command):
+            return
         if self.switch.reply(
             command.session.slot, command.proto_id, command.proto_fmt, command.serial_no, command.body
         ):
@@ -162,38 +176,44 @@ class Carrier:
             body,
             reply=NATIVE if command.then is None else EVENT,
             token=command.then,
-            timeout_ns=self._reply_timeout_ns if command.until is None else int(command.until * 1e9) - at_ns,
+            timeout_ns=self._timeout_ns(command.until, at_ns),
             now_ns=at_ns,
             upstream_serial=serial,
         )
 
-    def ask(self, lane: int, proto_id: int, body: bytes, then: Then) -> None:
+    def ask(self, lane: int, proto_id: int, body: bytes, then: Then, until: float | None = None) -> None:
         """Send a request of the proxy's own; ``then`` gets its outcome. The link is flushed by the caller's round."""
-        timeout_ns = self._reply_timeout_ns
-        self.switch.submit(
-            lane, -1, 0, proto_id, 0, body, reply=EVENT, token=then, timeout_ns=timeout_ns, now_ns=now_ns()
-        )
+        at_ns = now_ns()
+        timeout_ns = self._timeout_ns(until, at_ns)
+        self.switch.submit(lane, -1, 0, proto_id, 0, body, reply=EVENT, token=then, timeout_ns=timeout_ns, now_ns=at_ns)
+
+    def _timeout_ns(self, until: float | None, at_ns: int) -> int:
+        return self._reply_timeout_ns if until is None else max(1, int(until * 1e9) - at_ns)
 
     def _use_row(self, session: Session) -> None:
         if self._alive(session) is None:
             return
         self.switch.set_link(session.slot, 0, session.lane)
-        self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade.index)
+        self.switch.set_link(session.slot, TRADE_LINK, self.router.lanes.trade_of(session).index)
         self.switch.set_row(session.slot, session.row)
+        if session.ready:
+            self.switch.set_max_body(session.slot, self.config.limits.client_body_bytes)
 
     def witness(self, command: Witness) -> None:
-        """The audit's hook: how a trade write ended. An unknown outcome is a warning."""
-        level = logging.WARNING if command.ret_type == RetType.UNKNOWN else logging.INFO
+        """The audit's hook. An unknown outcome is a warning."""
+        level = logging.WARNING if command.outcome == "unknown" else logging.INFO
         request = command.request
-        audit.log(
-            level, "%s: %s retType %d %s", request.session, name_of(request.proto_id), command.ret_type, command.note
-        )
+        audit.log(level, "%s: %s %s %s", request.session, name_of(request.proto_id), command.outcome, command.note)
+        if command.reply is not None:
+            self._reply(command.reply)
 
     def push(self, commands: Iterable[Push]) -> None:
         """Fan pushes out. Never waits: a client that can't take more is ended, the others don't notice."""
         dirty: set[int] = set()
         for command in commands:
             sendable, overflowed = self.switch.fan_out(command.slots, command.frame, command.key)
+            self.pushes_out += len(command.slots) - len(overflowed)
+            self.pushes_refused += len(overflowed)
             dirty.update(sendable)
             for slot in overflowed:
                 self._overflow(slot)

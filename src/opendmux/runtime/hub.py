@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections.abc import Iterable
 
 import trio
 
@@ -33,8 +34,10 @@ from opendmux.native import (
 )
 from opendmux.native import Push as NativePush
 from opendmux.wire.cipher import RANDOM_BYTES, RsaKey
+from opendmux.wire.handshake import State
 
 from .carrier import Carrier, now_ns
+from .house import House
 from .ports import Client
 from .silence import Silence
 from .work import Work
@@ -51,19 +54,34 @@ class Hub(Carrier):
     """The shared state of one OpenD, or of one group of OpenDs. A lane's number is the switch's link number."""
 
     def __init__(
-        self, config: Config, upstream_name: str, *, trade_name: str | None = None, rsa_key: RsaKey | None = None
+        self,
+        config: Config,
+        upstream_name: str,
+        *,
+        trade_name: str | None = None,
+        rsa_key: RsaKey | None = None,
+        house: House | None = None,
     ) -> None:
-        super().__init__(config, upstream_name, trade_name)
+        super().__init__(config, upstream_name, trade_name, house or House())
         self.rsa_key = rsa_key
         """For clients that encrypt; None: they are disconnected."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
+        self.bad_pushes = 0
+        """Pushes of upstream whose SHA-1 was wrong."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
-        self._silence = Silence(config.limits.silent_per_address)
+        self._silence: Silence[Client] = Silence(
+            config.limits.silent_per_address, lambda client: client.session.state is State.NEW
+        )
         self._next_owner = 1
 
     # -- sessions
+
+    @property
+    def sessions_begun(self) -> int:
+        """Since the start, those that have ended included."""
+        return self._next_owner - 1
 
     def open_session(self, peer: str, peer_host: str, transport: str, on_outage: OnOutage) -> Session:
         """A slot and an identity for a new client; the caller then registers it with `add`."""
@@ -73,6 +91,7 @@ class Hub(Carrier):
             max_in_flight=self.config.limits.in_flight,
             outbox_limit=self.config.limits.outbox_bytes,
         )
+        self.switch.set_max_body(slot, self.handshake_body)
         session = Session(
             owner=self._next_owner,
             slot=slot,
@@ -94,7 +113,8 @@ class Hub(Carrier):
         goes."""
         self.clients[client.session.slot] = client
         self.work[client.session.slot] = Work(self.config.limits.in_flight)
-        oldest = self._silence.add(client)
+        silent = client.session.state is State.NEW
+        oldest = self._silence.add(client.session.peer_host, client) if silent else None
         if oldest is not None:
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
 
@@ -103,12 +123,39 @@ class Hub(Carrier):
         session = client.session
         commands = self.router.close_session(session, trio.current_time())
         del self.clients[session.slot], self.work[session.slot]
-        self._silence.remove(client)
+        self._silence.remove(session.peer_host, client)
         self.switch.close_slot(session.slot)
         # Reasons may carry figures, so they are not all kept apart for ever.
         kept = reason if reason in self.ended or len(self.ended) < REASONS_KEPT else "other"
         self.ended[kept] = self.ended.get(kept, 0) + 1
         log.info("%s: closed, %s", session, reason)
+        self.run(commands)
+
+    # -- callers
+
+    def wall(self) -> float:
+        """UTC seconds."""
+        return trio.current_time() + self.router.wall_offset
+
+    def open_stream_slot(self, stream: Client) -> int:
+        """A slot for pushes alone."""
+        slot = self.switch.open_slot(
+            HANDSHAKE_ROW, timeout_ns=1, max_in_flight=1, outbox_limit=self.config.limits.outbox_bytes
+        )
+        self.clients[slot] = stream
+        return slot
+
+    def close_stream_slot(self, slot: int) -> None:
+        """Its stream has ended; what was queued for it is dropped."""
+        del self.clients[slot]
+        self.switch.close_slot(slot)
+
+    def call(self, request: Request) -> None:
+        """A caller's request. Its answer goes to the session's client."""
+        self.run(self.router.call(request, trio.current_time()))
+
+    def run(self, commands: Iterable[Command]) -> None:
+        """Carry out what core decided outside of a round of reading."""
         self.execute(commands)
         self.resume_paused()
         self.flush_links()
@@ -137,8 +184,9 @@ class Hub(Carrier):
             work.running = False
 
     def idle(self, session: Session) -> bool:
-        """No request of this client is open."""
-        return self.switch.in_flight(session.slot) == 0 and self.work[session.slot].idle
+        """No request of this client is open, and none of its replies is held back."""
+        switch, slot = self.switch, session.slot
+        return switch.in_flight(slot) == switch.held(slot) == 0 and self.work[slot].idle
 
     def resume_paused(self) -> None:
         """Go on with clients that need not wait any longer."""
@@ -174,6 +222,7 @@ class Hub(Carrier):
             if client is not None:
                 client.flush()
         if batch.bad_pushes:
+            self.bad_pushes += batch.bad_pushes
             log.warning("%d pushes from OpenD with a wrong SHA-1 were dropped", batch.bad_pushes)
         self.resume_paused()
         return batch.pushes
@@ -188,7 +237,7 @@ class Hub(Carrier):
             self._overflow(entry.slot)
             return
         failure = Failure.CORRUPT if event.kind == REPLY_BAD_SHA1 else None
-        self._settle(entry, Outcome(event.body, event.proto_fmt, failure), now)
+        self._settle(entry, Outcome(event.body, event.proto_fmt, failure, entry.upstream_serial), now)
 
     def _settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
         """Act on how a request ended. A crash ends the client that asked; over a request of our own, the connection
@@ -231,9 +280,8 @@ class Hub(Carrier):
         at_ns = now_ns()
         now = at_ns / 1e9
         self.router.wall_offset = time.time() - now
-        timeout = Outcome(b"", 0, Failure.TIMEOUT)
         for entry in self.switch.expire(at_ns):
-            self._settle(entry, timeout, now)
+            self._settle(entry, Outcome(b"", 0, Failure.TIMEOUT, entry.upstream_serial), now)
         self.execute(self.router.tick(now))
         self.resume_paused()
         self.flush_links()

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
+from opendmux.core.commands import Reply
 from opendmux.core.identity import Session
 
-__all__ = ["Client", "LinkPort"]
+__all__ = ["Client", "Guest", "LinkPort"]
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who has connected, as far as the connection itself tells."""
+
+    peer: str
+    peer_host: str
+    first: bytes
+    """What was read to find out which protocol it speaks."""
+    local: bool = False
+    """It is on this machine."""
+    bound_to: str | None = None
+    """The key id of the listener, for clients that show no key."""
 
 
 class Client(Protocol):
@@ -16,6 +32,9 @@ class Client(Protocol):
 
     def flush(self) -> None:
         """Write what can be written without waiting; leave the rest to the writer task."""
+
+    def take_reply(self, reply: Reply) -> bool:
+        """Take the answer to one of its requests by itself; False: it goes through the outbox."""
 
     def resume(self) -> None:
         """Read again: the switch takes bytes from this client once more."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,9 +19,14 @@ import trio
 
 from opendmux.config import Address, Config, OnOutage
 from opendmux.wire.cipher import RsaKey
+from opendmux.wire.sniff import Kind
 
 from .binding import address_of, listen
+from .callers import Callers
+from .door import Door, Room
+from .house import House
 from .hub import Hub
+from .ports import Guest
 from .pump import AVAILABLE, Pump
 from .session import TcpSession, serve_tcp
 from .station import Reach, Station
@@ -45,6 +50,8 @@ class Face:
     on_outage: OnOutage = "hold"
     rsa_key: RsaKey | None = None
     """For clients that encrypt; faces with the same `Reach` share the first one's."""
+    bound_to: str | None = None
+    """The key id that stands for clients which show no key."""
     bound: Sequence[socket.socket] = ()
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = field(default=())
 
@@ -58,6 +65,8 @@ class Proxy:
         """Where it listens; known before anybody can connect."""
         self.listening = trio.Event()
         """Set once every upstream was ready and every port accepts clients."""
+        self.draining = trio.Event()
+        """Set when nobody is accepted any more and what is open comes to its end."""
         self._stop = trio.Event()
 
     @property
@@ -80,17 +89,28 @@ class Proxy:
 
 
 @dataclass(slots=True)
+class _Wing:
+    """A station, and who serves its clients."""
+
+    station: Station
+    pump: Pump | None
+    callers: Callers
+
+
+@dataclass(slots=True)
 class _Clients:
-    """The accepting side of one run: its nurseries and everybody connected."""
+    """The accepting side of one run."""
 
     sessions: trio.Nursery
-    everybody: set[TcpSession]
+    everybody: set[TcpSession] = field(default_factory=set)
+    doors: list[Door] = field(default_factory=list)
 
 
 async def run_proxy(
     faces: Sequence[Face],
     *,
     drain_s: float,
+    house: House | None = None,
     task_status: trio.TaskStatus[Proxy] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `Proxy.stop` is called; ``task_status.started`` gives the `Proxy` before any link is up.
@@ -98,26 +118,36 @@ async def run_proxy(
     Faces with the same `Reach` object share its station. Raises ConfigError when a bound address can't be listened on.
     Cancellation stops at once, without a drain.
     """
-    reaches = list({id(face.reach): face for face in faces}.values())
-    stations = {id(face.reach): Station(face.config, face.reach, face.rsa_key) for face in reaches}
-    pumps = {key: Pump(station.hub) if AVAILABLE else None for key, station in stations.items()}
-    proxy = Proxy(list(stations.values()), faces)
-    everybody: set[TcpSession] = set()
+    house = house or House()
+    wings: dict[int, _Wing] = {}
+    for face in faces:
+        if id(face.reach) not in wings:
+            station = Station(face.config, face.reach, house, face.rsa_key)
+            pump = Pump(station.hub) if AVAILABLE else None
+            wings[id(face.reach)] = _Wing(station, pump, Callers(station.hub, house.access))
+    proxy = Proxy([wing.station for wing in wings.values()], faces)
     try:
         async with trio.open_nursery() as services:
-            for key, station in stations.items():
-                services.start_soon(station.run)
-                pump = pumps[key]
-                if pump is not None:
-                    services.start_soon(pump.run)
+            for wing in wings.values():
+                services.start_soon(wing.station.run)
+                if wing.pump is not None:
+                    services.start_soon(wing.pump.run)
             task_status.started(proxy)
             async with trio.open_nursery() as sessions:
+                clients = _Clients(sessions)
                 async with trio.open_nursery() as accepting:
-                    accepting.start_soon(_accept_all, proxy, faces, stations, pumps, _Clients(sessions, everybody))
+                    accepting.start_soon(_accept_all, proxy, faces, wings, clients)
                     await proxy.stopped()
                     accepting.cancel_scope.cancel(reason="drain")
-                log.info("draining %d clients, at most %g s", len(everybody), drain_s)
-                for client in list(everybody):
+                # Whoever was accepted is in `everybody` by now, or still at the door: a session enters itself before it
+                # waits for anything, and the listeners' nursery takes longer than that to end.
+                log.info("draining %d clients, at most %g s", len(clients.everybody), drain_s)
+                proxy.draining.set()
+                for door in clients.doors:
+                    door.close()
+                for wing in wings.values():
+                    wing.callers.drain()
+                for client in list(clients.everybody):
                     client.drain()
                 sessions.cancel_scope.deadline = trio.current_time() + drain_s
             services.cancel_scope.cancel(reason="drained")
@@ -127,23 +157,17 @@ async def run_proxy(
                 sock.close()
 
 
-async def _accept_all(
-    proxy: Proxy,
-    faces: Sequence[Face],
-    stations: dict[int, Station],
-    pumps: dict[int, Pump | None],
-    clients: _Clients,
-) -> None:
+async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _Wing], clients: _Clients) -> None:
     """Listen on every face as soon as its upstream has been reached."""
     async with trio.open_nursery() as nursery:
 
         async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
-            key = id(face.reach)
-            station = stations[key]
-            await station.link.first_ready.wait()
-            handle = partial(_handle, station.hub, pumps[key], clients.everybody, face.on_outage)
+            wing = wings[id(face.reach)]
+            await wing.station.link.first_ready.wait()
+            door = Door(_rooms(face, wing, clients), face.config.limits.silent_per_address, face.bound_to)
+            clients.doors.append(door)
             listeners = [*listen(face.bound), *face.listeners]
-            await trio.serve_listeners(handle, listeners, handler_nursery=clients.sessions, task_status=task_status)
+            await trio.serve_listeners(door.serve, listeners, handler_nursery=clients.sessions, task_status=task_status)
 
         async with trio.open_nursery() as starting:
             for face in faces:
@@ -151,17 +175,19 @@ async def _accept_all(
         proxy.listening.set()
 
 
-async def _handle(
-    hub: Hub, pump: Pump | None, everybody: set[TcpSession], on_outage: OnOutage, stream: trio.abc.Stream
-) -> None:
-    await serve_tcp(hub, pump, stream, everybody, on_outage=on_outage)
+def _rooms(face: Face, wing: _Wing, clients: _Clients) -> dict[Kind, Room]:
+    async def opend(stream: trio.abc.Stream, guest: Guest) -> None:
+        hub = wing.station.hub
+        await serve_tcp(hub, wing.pump, stream, clients.everybody, guest, on_outage=face.on_outage)
+
+    return {Kind.OPEND: opend}
 
 
 @asynccontextmanager
-async def open_proxy(faces: Sequence[Face], *, drain_s: float) -> AsyncIterator[Proxy]:
+async def open_proxy(faces: Sequence[Face], *, drain_s: float, house: House | None = None) -> AsyncIterator[Proxy]:
     """Run a proxy for the length of the block; see `opendmux.open_proxy`."""
     async with trio.open_nursery() as nursery:
-        proxy = await nursery.start(partial(run_proxy, faces, drain_s=drain_s))
+        proxy = await nursery.start(partial(run_proxy, faces, drain_s=drain_s, house=house))
         try:
             yield proxy
         finally:

@@ -15,16 +15,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
-import sys
 
 import trio
 
 from opendmux.config import OnOutage
+from opendmux.core.answers import NO_ROOM_TEXT
+from opendmux.core.commands import Reply
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.secure import ServerSide
 
 from .hub import Hub, now_ns
 from .outlet import Outlet, raw_socket
+from .ports import Guest
 from .pump import Pump
 
 __all__ = ["TcpSession", "serve_tcp"]
@@ -37,23 +39,22 @@ LINGER_S = 1.0
 """After our last byte the peer's own bytes are read and dropped for so long: closing with unread bytes would send a
 reset, which can destroy the answer before the peer has read it."""
 
-KEEP_IDLE_S, KEEP_INTERVAL_S, KEEP_COUNT = 30, 10, 3
-"""TCP keep-alive: a dead peer is found within a minute; a live one that is silent is left alone."""
-
 
 class TcpSession:
     """A client on a plain socket or on any Trio stream. Made by `serve_tcp`."""
 
-    def __init__(
-        self, hub: Hub, pump: Pump | None, stream: trio.abc.Stream, peer: str, peer_host: str, on_outage: OnOutage
-    ) -> None:
+    def __init__(self, hub: Hub, pump: Pump | None, stream: trio.abc.Stream, guest: Guest, on_outage: OnOutage) -> None:
         self._hub = hub
         self._pump = pump
         self._stream = stream
         self._raw: socket.socket | None = None
-        self.session = hub.open_session(peer, peer_host, "tcp", on_outage)
+        self._first = guest.first
+        self.session = hub.open_session(guest.peer, guest.peer_host, "tcp", on_outage)
+        self.session.local, self.session.bound_to = guest.local, guest.bound_to
         # Whether it encrypts shows with its first frame; until then such a client is read through the adapter.
-        self._secure = ServerSide(hub.rsa_key, hub.config.limits.client_body_bytes) if hub.rsa_key else None
+        self._secure = (
+            ServerSide(hub.rsa_key, hub.config.limits.client_body_bytes, hub.handshake_body) if hub.rsa_key else None
+        )
         self.session.secure = self._secure
         raw = raw_socket(stream) if pump is not None and self._secure is None else None
         if raw is not None:
@@ -83,8 +84,12 @@ class TcpSession:
     def flush(self) -> None:
         """See `Client`."""
         self._outlet.flush()
-        if self._outlet.broken or self._draining:
+        if self._outlet.broken or self._draining or self._reason:
             self._outlet.wake()
+
+    def take_reply(self, _reply: Reply) -> bool:
+        """See `Client`. Its replies go through the outbox."""
+        return False
 
     def pause(self) -> None:
         """See `Client`."""
@@ -166,6 +171,8 @@ class TcpSession:
             if self._raw is not None:
                 assert self._pump is not None
                 self._pump.add(self)
+                self.received(self._first, now_ns())
+                self._hub.flush_links()
                 await self._write()
             else:
                 async with trio.open_nursery() as nursery:
@@ -178,7 +185,8 @@ class TcpSession:
 
     async def _read(self) -> None:
         try:
-            while data := await self._stream.receive_some(READ_BYTES):
+            while data := self._first or await self._stream.receive_some(READ_BYTES):
+                self._first = b""
                 if self._secure is not None:
                     self._open_untrusted(self._secure, data)
                     if self._raw is not None:
@@ -196,6 +204,8 @@ class TcpSession:
 
     def _open_untrusted(self, secure: ServerSide, data: bytes | bytearray) -> None:
         """Feed what was encrypted; a client that turns out to be plain goes over to the fast path."""
+        if self._reason:
+            return
         try:
             frames = secure.receive_untrusted(data)
             if secure.plain_from_now_on:
@@ -205,6 +215,8 @@ class TcpSession:
                 self._hub.feed(self, frames, now_ns())
                 # What was sent ahead of the InitConnect reply comes out once its key is known.
                 frames = b"" if self._secure is None else secure.receive_untrusted(b"")
+            if not self._hub.switch.count_elsewhere(self.session.slot, secure.pending):
+                self.end(NO_ROOM_TEXT, flush_all=True)
         except RemoteProtocolError as error:
             self.end(str(error), flush_all=True)
 
@@ -257,6 +269,9 @@ class TcpSession:
         with trio.move_on_after(goodbye_s):
             try:
                 await self._outlet.drain(goodbye_s)
+                while self._hub.switch.held(self.session.slot):
+                    await self._outlet.wakeups.receive()
+                    await self._outlet.drain(goodbye_s)
             except (trio.TooSlowError, trio.BrokenResourceError):
                 return False
             return True
@@ -285,40 +300,19 @@ class TcpSession:
             self._raw.close()
 
 
-def _name_of(stream: trio.abc.Stream) -> tuple[str, str]:
-    if isinstance(stream, trio.SocketStream):
-        try:
-            host, port = stream.socket.getpeername()[:2]
-        except OSError:
-            return "gone", "gone"
-        return f"{host}:{port}", host
-    return "memory", "memory"
-
-
-def _find_dead_peers(stream: trio.abc.Stream) -> None:
-    if not isinstance(stream, trio.SocketStream):
-        return
-    stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    if sys.platform == "linux":
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_IDLE_S)
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_INTERVAL_S)
-        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEP_COUNT)
-
-
 async def serve_tcp(
-    hub: Hub, pump: Pump | None, stream: trio.abc.Stream, clients: set[TcpSession], *, on_outage: OnOutage = "hold"
+    hub: Hub,
+    pump: Pump | None,
+    stream: trio.abc.Stream,
+    clients: set[TcpSession],
+    guest: Guest,
+    *,
+    on_outage: OnOutage = "hold",
 ) -> None:
-    """Serve one accepted connection; its crash ends with it. ``clients``: the sessions that a drain has to reach."""
+    """Serve one connection whose first bytes have been read. ``clients``: the sessions that a drain has to reach."""
+    client = TcpSession(hub, pump, stream, guest, on_outage)
+    clients.add(client)
     try:
-        peer, peer_host = _name_of(stream)
-        _find_dead_peers(stream)
-        client = TcpSession(hub, pump, stream, peer, peer_host, on_outage)
-        clients.add(client)
-        try:
-            await client.run()
-        finally:
-            clients.discard(client)
-    except* Exception:  # a crash during cancellation comes mixed with Cancelled
-        log.exception("a session crashed; the others go on")
+        await client.run()
     finally:
-        await trio.aclose_forcefully(stream)
+        clients.discard(client)

@@ -6,33 +6,35 @@ down and leave another. But their number per address is bounded, and the oldest 
 
 from __future__ import annotations
 
-from opendmux.wire.handshake import State
-
-from .ports import Client
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 __all__ = ["Silence"]
 
+T = TypeVar("T")
 
-class Silence:
-    """The clients without InitConnect, by address. ``per_address``: how many there may be."""
 
-    def __init__(self, per_address: int) -> None:
+class Silence(Generic[T]):
+    """The silent ones, by address. ``per_address``: how many there may be; ``silent``: it still is."""
+
+    def __init__(self, per_address: int, silent: Callable[[T], bool]) -> None:
         self._per_address = per_address
-        self._by_host: dict[str, dict[int, Client]] = {}
-        """By address, then by owner in order of arrival; some may have spoken since."""
+        self._silent = silent
+        self._by_host: dict[str, dict[int, T]] = {}
+        """By address, then in order of arrival; some may have spoken since."""
 
-    def add(self, client: Client) -> Client | None:
+    def add(self, host: str, guest: T) -> T | None:
         """A new connection; returns the one that must go for it, if any."""
-        silent = self._by_host.setdefault(client.session.peer_host, {})
-        silent[client.session.owner] = client
+        silent = self._by_host.setdefault(host, {})
+        silent[id(guest)] = guest
         if len(silent) > self._per_address:
-            for owner in [owner for owner, other in silent.items() if other.session.state is not State.NEW]:
-                del silent[owner]
+            for number in [number for number, other in silent.items() if not self._silent(other)]:
+                del silent[number]
         return silent.pop(next(iter(silent))) if len(silent) > self._per_address else None
 
-    def remove(self, client: Client) -> None:
-        """The connection is gone."""
-        silent = self._by_host.get(client.session.peer_host, {})
-        silent.pop(client.session.owner, None)
+    def remove(self, host: str, guest: T) -> None:
+        """The connection is gone, or has spoken."""
+        silent = self._by_host.get(host, {})
+        silent.pop(id(guest), None)
         if not silent:
-            self._by_host.pop(client.session.peer_host, None)
+            self._by_host.pop(host, None)

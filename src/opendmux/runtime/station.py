@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 
 import trio
 
-from opendmux.config import Config
-from opendmux.core.lanes import Lane, LaneKind
+from opendmux.config import SIMULATED, Config
+from opendmux.core.lanes import Lane
 from opendmux.wire.cipher import RsaKey
 
 from .binding import dial_group
 from .broadcast import BATCHES_WAITING, Batch, broadcast
+from .house import House
 from .hub import Hub
 from .upstream import Dial, UpstreamLink
 
@@ -42,6 +43,11 @@ class Reach:
     rsa_key: RsaKey | None = None
     """OpenD's key, for an upstream that encrypts; all members of a group share it."""
 
+    @property
+    def simulated(self) -> bool:
+        """The built-in simulator answers, alone or as one of a group."""
+        return SIMULATED in {self.name, *(name for name, _dial in self.members)}
+
 
 @dataclass(slots=True, eq=False)
 class _Kept:
@@ -57,6 +63,7 @@ class Station:
 
     config: Config
     reach: Reach
+    house: House = field(default_factory=House)
     rsa_key: RsaKey | None = None
     """For clients that encrypt."""
     hub: Hub = field(init=False)
@@ -68,13 +75,15 @@ class Station:
     _receive: trio.MemoryReceiveChannel[Batch] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.hub = Hub(self.config, self.reach.name, trade_name=self.reach.trade_name, rsa_key=self.rsa_key)
+        self.hub = Hub(
+            self.config, self.reach.name, trade_name=self.reach.trade_name, rsa_key=self.rsa_key, house=self.house
+        )
         self._send, self._receive = trio.open_memory_channel[Batch](BATCHES_WAITING)
         self.link = self._make(self.hub.router.lanes.main)
 
     def _make(self, lane: Lane) -> UpstreamLink:
         dial = self.reach.dial
-        if self.reach.members and lane.kind is not LaneKind.TRADE:
+        if self.reach.members and not lane.trades:
             dial = dial_group(self.reach.members)
         return UpstreamLink(self.hub, lane, dial, self._send.clone(), self.reach.rsa_key)
 

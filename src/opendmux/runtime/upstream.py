@@ -81,6 +81,8 @@ class UpstreamLink:
         self._pushes = pushes
         self._rsa_key = rsa_key
         self._secure: ClientSide | None = None
+        self._greeted = False
+        """This connection's InitConnect has been answered."""
         self._timeouts = hub.config.timeouts
         self._reason = ""
         self._last_rx = 0.0
@@ -163,6 +165,7 @@ class UpstreamLink:
         )
         self._last_rx = trio.current_time()
         self._reason = ""
+        self._greeted = False
         try:
             async with trio.open_nursery() as nursery:
 
@@ -195,7 +198,7 @@ class UpstreamLink:
         try:
             identity = await self._init()
         except (RemoteProtocolError, trio.TooSlowError) as error:
-            drop(str(error) or f"no answer to InitConnect for {self._timeouts.connect_s:g} s")
+            drop(self._perhaps_key(str(error) or f"no answer to InitConnect for {self._timeouts.connect_s:g} s"))
             return
         hub.execute(hub.router.link_connected(self.number, identity, trio.current_time()))
         self.flush()
@@ -205,6 +208,8 @@ class UpstreamLink:
             drop(f"restoring the subscriptions took over {self._timeouts.replay_s:g} s")
             return
         self.state = LinkState.READY
+        if self.connects:
+            self._lane.upstream.reconnects += 1
         self.connects += 1
         hub.switch.set_link_ready(self.number, True)
         log.info("%s is ready, version %d", self._name, identity.server_ver)
@@ -221,9 +226,10 @@ class UpstreamLink:
             return []
 
         with trio.fail_after(self._timeouts.connect_s):
-            is_json, is_extra = self._lane.kind is LaneKind.JSON, self._lane.kind is LaneKind.EXTRA
             request = handshake.init_request(
-                recv_notify=not is_extra, push_proto_fmt=int(is_json), encrypt=self._rsa_key is not None
+                recv_notify=self._lane.kind is not LaneKind.EXTRA,
+                push_proto_fmt=self._lane.push_fmt,
+                encrypt=self._rsa_key is not None,
             )
             self._hub.ask(self.number, ProtoId.INIT_CONNECT, request, then)
             self.flush()
@@ -231,6 +237,7 @@ class UpstreamLink:
         outcome = outcomes[0]
         if outcome.failure is not None:
             raise RemoteProtocolError(f"InitConnect: {outcome.failure.value}")
+        self._greeted = True
         ret_type, ret_msg, identity = handshake.identity_untrusted(outcome.body)
         if ret_type != 0:
             raise RemoteProtocolError(f"InitConnect was refused: {ret_msg or ret_type}")
@@ -277,11 +284,20 @@ class UpstreamLink:
                     if self._secure is not None and self._secure.failure is not None:
                         raise RemoteProtocolError(self._secure.failure)
         except (trio.BrokenResourceError, OSError) as error:
-            drop(f"the connection broke: {_plain(error)}")
+            drop(self._perhaps_key(f"the connection broke: {_plain(error)}"))
         except RemoteProtocolError as error:
-            drop(str(error))
+            drop(self._perhaps_key(str(error)))
         else:
-            drop("OpenD closed the connection")
+            drop(self._perhaps_key("OpenD closed the connection"))
+
+    def _perhaps_key(self, reason: str) -> str:
+        """The reason of an end, with what is to be looked at when InitConnect was not answered: OpenD names no
+        reason."""
+        if self._greeted:
+            return reason
+        if self._rsa_key is not None:
+            return f"{reason} before InitConnect was answered: the configured RSA key may not be OpenD's"
+        return f"{reason} before InitConnect was answered: OpenD may want encryption, which needs its RSA key"
 
     async def _read_socket(self, sock: socket.socket) -> None:
         buffer = memoryview(bytearray(READ_BYTES))

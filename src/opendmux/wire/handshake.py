@@ -35,8 +35,9 @@ KEEP_ALIVE_INTERVAL_S = 10
 from us."""
 
 
-NAME_SHOWN = 64
-"""Characters that are kept of what a client calls itself: it stands in every log line about it."""
+NAME_SHOWN = 80
+"""Characters that are kept of what a client calls itself: it stands in every log line about it. A key, which may stand
+in its place, has 67."""
 
 
 class State(enum.Enum):

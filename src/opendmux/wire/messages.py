@@ -7,6 +7,8 @@ converter of its own that silently ignores other names (protocol reference, sect
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -19,7 +21,15 @@ from opendmux.errors import RemoteProtocolError
 from .frame import ProtoFmt, RetType
 from .pb import opend
 
-__all__ = ["canonical_json", "decode_untrusted", "encode", "head_untrusted", "ret_body", "to_client"]
+__all__ = [
+    "canonical_json",
+    "decode_untrusted",
+    "encode",
+    "head_untrusted",
+    "numbered_untrusted",
+    "ret_body",
+    "to_client",
+]
 
 M = TypeVar("M", bound=Message)
 
@@ -55,6 +65,33 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
             raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: {error}") from error
         return message
     raise RemoteProtocolError(f"unknown proto_fmt {proto_fmt}: 0 is protobuf, 1 is JSON")
+
+
+def numbered_untrusted(body: bytes, place: Sequence[str], numbers: Mapping[str, int]) -> bytes:
+    """A JSON request with the enum names in the list at ``place`` as numbers, for a field that opend.proto keeps as
+    numbers because an enum of it would lose the values that are not known yet.
+
+    What can't be read is returned as it is: `decode_untrusted` says what is wrong with it.
+    """
+    try:
+        tree = json.loads(body, object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        return body
+    owner: Any = tree
+    for name in place[:-1]:
+        owner = owner.get(name) if isinstance(owner, dict) else None
+    items = owner.get(place[-1]) if isinstance(owner, dict) else None
+    if not isinstance(items, list) or not any(isinstance(item, str) for item in items):
+        return body
+    owner[place[-1]] = [numbers.get(item, item) if isinstance(item, str) else item for item in items]
+    return json.dumps(tree).encode()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("doubled key")
+    return found
 
 
 def head_untrusted(body: bytes, proto_fmt: int) -> tuple[int, str]:

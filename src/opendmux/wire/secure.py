@@ -48,15 +48,18 @@ class _Side(abc.ABC):
     def __init__(self, rsa_key: RsaKey | None, max_body: int) -> None:
         """``max_body``: the largest plaintext body accepted, in bytes."""
         self._rsa = rsa_key
-        self._max_body = max_body
-        self._wire_max = max_body + PADDING_MAX
-        if rsa_key is not None:
-            self._wire_max = max(self._wire_max, RSA_PIECES_MAX * rsa_key.piece_len)
+        self._set_limit(max_body)
         self._asked: EncAlgo | None = None
         self._cipher: PacketCipher | None = None
         self._plain = False
         self._failure: str | None = None
         self._held = bytearray()
+
+    def _set_limit(self, max_body: int) -> None:
+        self._max_body = max_body
+        self._wire_max = max_body + PADDING_MAX
+        if self._rsa is not None:
+            self._wire_max = max(self._wire_max, RSA_PIECES_MAX * self._rsa.piece_len)
 
     @property
     def plain_from_now_on(self) -> bool:
@@ -190,6 +193,12 @@ class ServerSide(_Side):
     an encrypted connection plaintext requests are accepted too: the Python SDK packs some while it is not connected.
     """
 
+    def __init__(self, rsa_key: RsaKey | None, max_body: int, first_body: int | None = None) -> None:
+        """``max_body``: the largest plaintext body accepted, in bytes; ``first_body``: the same until `use`, when
+        anybody may be at the other end."""
+        super().__init__(rsa_key, max_body if first_body is None else first_body)
+        self._body_later = max_body
+
     @property
     def asked(self) -> EncAlgo | None:
         """What the client expects; None before InitConnect. NONE after a plain InitConnect, whatever it asks for."""
@@ -206,6 +215,7 @@ class ServerSide(_Side):
             raise LocalProtocolError("the key of a connection is set once, after its InitConnect")
         if (algo is EncAlgo.NONE) is not (self._asked is EncAlgo.NONE):
             raise LocalProtocolError(f"the client expects {self._asked.name}, not {algo.name}")
+        self._set_limit(self._body_later)
         if algo is not EncAlgo.NONE:
             self._cipher = PacketCipher(algo, key16, iv16)
 

@@ -1,0 +1,100 @@
+"""Who a client is: the one gate in front of all transports.
+
+With a keys file every client needs a key of it. Without one a client of OpenD's own protocol may do what OpenD lets
+it do, for it could as well go there; callers over gRPC and HTTP, which OpenD does not know, may read and simulate.
+An invalid key is never taken for none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from .denial import Denial, DenialKind
+from .identity import Session
+from .keys import ALL_SCOPES, KEY_PREFIX, Key, Keyring, Scopes, digest_of
+from .tally import Tally
+
+__all__ = ["ANONYMOUS", "Access", "Admitted"]
+
+ANONYMOUS: Final = Key("anonymous", frozenset({Scopes.QOT_READ, Scopes.ACC_READ, Scopes.TRADE_SIMULATE}))
+"""A caller over gRPC or HTTP where no keys are configured."""
+
+HOW: Final = {
+    "tcp": f"give it as client id, SysConfig.set_client_info('{KEY_PREFIX}...', 1)",
+    "grpc": f"send it as metadata, authorization: Bearer {KEY_PREFIX}...",
+    "http": f"send it as header, Authorization: Bearer {KEY_PREFIX}...",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Who it is. ``key`` None: anonymous, with all that OpenD allows."""
+
+    key: Key | None
+    digest: bytes = field(default=b"", repr=False)
+    """Of the plaintext that was shown; empty when none was."""
+
+
+class Access:
+    """The keys in force, shared by all listeners of the process.
+
+    ``keyring`` None: no keys are configured. ``machine_id``: of this machine, for keys that are bound to one.
+    """
+
+    def __init__(
+        self, keyring: Keyring | None = None, *, machine_id: str = "", insecure_allow_trading: bool = False
+    ) -> None:
+        self.keyring = keyring
+        self.tally = Tally()
+        self._machine_id = machine_id
+        self._anonymous = replace(ANONYMOUS, scopes=frozenset(ALL_SCOPES)) if insecure_allow_trading else ANONYMOUS
+
+    def admit(
+        self, plaintext: str | None, *, iface: str, local: bool, wall: float, bound_to: str | None = None
+    ) -> Admitted | Denial:
+        """Judge what a client shows.
+
+        ``local``: it is on this machine. ``bound_to``: the key id of its listener, for those that show no key.
+        """
+        if self.keyring is None:
+            if plaintext is not None and iface != "tcp":
+                return _unauthenticated("invalid", "this proxy has no keys file, so no key is valid; send none")
+            return Admitted(None if iface == "tcp" else self._anonymous)
+        if plaintext is None and bound_to is not None:
+            key = self._alive(self.keyring.keys.get(bound_to), wall)
+            digest = b""
+        elif plaintext is None:
+            return _unauthenticated("missing", f"a key is needed here: {HOW.get(iface, 'show one')}")
+        else:
+            key, digest = self.keyring.find(plaintext, wall), digest_of(plaintext)
+        if key is None:
+            return _unauthenticated("invalid", "the key is not known here, or it has expired")
+        return self.machine_denial(key, local=local) or Admitted(key, digest)
+
+    def machine_denial(self, key: Key, *, local: bool) -> Denial | None:
+        """Why the key may not be used from there: which machine another one is can't be checked."""
+        if key.allowed_machines is None or (local and self._machine_id in key.allowed_machines):
+            return None
+        return Denial(DenialKind.PERMISSION, "machine", "the key may not be used from this machine")
+
+    def digest_ended(self, digest: bytes, wall: float) -> bool:
+        """A plaintext that was good has been revoked, or has expired."""
+        return self.keyring is not None and self.keyring.find_digest(digest, wall) is None
+
+    def still(self, session: Session, wall: float) -> Key | None:
+        """The key of a session that was admitted with one, as it is now; None when it has ended."""
+        assert session.key is not None, "a session without a key has nothing that can end"
+        if self.keyring is None:
+            return session.key
+        if session.digest:
+            return self.keyring.find_digest(session.digest, wall)
+        return self._alive(self.keyring.keys.get(session.key.id), wall)
+
+    @staticmethod
+    def _alive(key: Key | None, wall: float) -> Key | None:
+        return None if key is None or (key.expires_at is not None and wall >= key.expires_at) else key
+
+
+def _unauthenticated(reason: str, text: str) -> Denial:
+    return Denial(DenialKind.UNAUTHENTICATED, reason, text)

@@ -1,0 +1,94 @@
+"""InitConnect of a client: who it is, what it may do, and which lane it gets its pushes from."""
+
+from __future__ import annotations
+
+import logging
+
+from opendmux.errors import RemoteProtocolError
+from opendmux.wire import handshake
+from opendmux.wire.cipher import EncAlgo, conn_secrets
+from opendmux.wire.frame import ProtoFmt
+from opendmux.wire.handshake import ClientHello, State
+
+from .access import Access
+from .answers import denied, reply
+from .commands import Close, Command, Request, UseRow, Witness
+from .denial import Denial
+from .gate import key_row
+from .identity import Session
+from .keys import KEY_PREFIX, Key
+from .lanes import Lanes
+
+__all__ = ["SETTLE_S", "Entry", "end"]
+
+log = logging.getLogger("opendmux.router")
+
+SETTLE_S = 0.05
+"""No push goes to a client before this long after its InitConnect reply: the SDK drops one in the same segment."""
+
+
+class Entry:
+    """The door for sessions of OpenD's own protocol. ``open_row``: the policy row of one without a key."""
+
+    def __init__(self, open_row: bytes, access: Access, lanes: Lanes) -> None:
+        self._open_row = open_row
+        self._access = access
+        self._lanes = lanes
+
+    def row_of(self, key: Key | None) -> bytes:
+        """The policy row of a session with this key."""
+        return self._open_row if key is None else key_row(self._open_row, key)
+
+    def init(self, request: Request, now: float, wall: float) -> list[Command]:
+        """Answer InitConnect. A client whose key is not valid gets the reason and is closed."""
+        session, identity = request.session, self._lanes.main.upstream.identity
+        if identity is None:
+            return [end(session, "OpenD has not been reached yet")]
+        try:
+            hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
+        except RemoteProtocolError as error:
+            return [end(session, f"InitConnect can't be read: {error}")]
+        # An InitConnect that came in the clear stays in the clear, whatever it asks for.
+        secure = session.secure
+        algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
+        secrets = conn_secrets(algo, session.random)
+        body = handshake.init_reply(identity, conn_id=session.conn_id, secrets=secrets, proto_fmt=request.proto_fmt)
+        if session.settled_at or session.streams is not None:
+            return [
+                reply(request, body)
+            ]  # a second InitConnect changes nothing: not the key, not the lane, not the row
+        refusal = self._admit(session, hello, wall)
+        if refusal is not None:
+            witness = Witness(request, "reject", refusal.reason, note=refusal.text)
+            return [witness, denied(request, refusal), end(session, refusal.text)]
+        if secure is not None:
+            secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
+        session.recv_notify = hello.recv_notify
+        session.row = self.row_of(session.key)
+        session.settled_at = now + SETTLE_S
+        commands: list[Command] = [] if session.key is None else [Witness(request, "allow")]
+        if hello.push_proto_fmt == ProtoFmt.JSON:
+            commands += self._lanes.home_json(session, now)
+        log.info("%s: ready, version %d, language %r", session, hello.client_ver, hello.language)
+        return [reply(request, body), UseRow(session), *commands]
+
+    def _admit(self, session: Session, hello: ClientHello, wall: float) -> Denial | None:
+        shows_key = hello.client_id.startswith(KEY_PREFIX)
+        admitted = self._access.admit(
+            hello.client_id if shows_key else None,
+            iface=session.transport,
+            local=session.local,
+            wall=wall,
+            bound_to=session.bound_to,
+        )
+        session.client_id = "" if shows_key else hello.client_id
+        if isinstance(admitted, Denial):
+            return admitted
+        session.key, session.digest = admitted.key, admitted.digest
+        return None
+
+
+def end(session: Session, reason: str) -> Close:
+    """From now on the session is deaf: more frames may have come with the one that ends it. Replies still go out."""
+    session.state = State.CLOSED
+    return Close(session, reason)
