@@ -18,7 +18,7 @@ import trio
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.events import PushEvent
 from opendmux.runtime.backend import Answer
-from opendmux.runtime.transports.grpc import serve_grpc
+from opendmux.runtime.transports.grpc import GrpcTimes, serve_grpc
 from tests.runtime.grpc_kit import Asked, FakeBackend, FakeStream, quote
 
 FLOOD = "fc_" + "f" * 64
@@ -90,7 +90,15 @@ class Server:
         stream.end(SLOW)
 
     async def serve(self, stream: trio.SocketStream) -> None:
-        await serve_grpc(stream, b"", self.backend, peer="a client", peer_host="127.0.0.1", draining=self.draining)
+        await serve_grpc(
+            stream,
+            b"",
+            self.backend,
+            peer="a client",
+            peer_host="127.0.0.1",
+            times=GrpcTimes(goodbye_s=30),  # the machine may be busy
+            draining=self.draining,
+        )
 
 
 async def main() -> None:
