@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opendmux.core.origins import host_in, host_is_ours, is_loopback, origin_is_ours
+from opendmux.core.origins import host_in, host_is_ours, origin_is_ours
 
 OURS = [
     *(
@@ -51,21 +51,6 @@ def test_what_is_no_origin_of_ours(origin: str) -> None:
 def test_an_unknown_own_address_is_no_ones() -> None:
     assert not host_is_ours("192.0.2.7", own="")
     assert host_is_ours("192.0.2.7", own="::ffff:192.0.2.7")
-
-
-@pytest.mark.parametrize(
-    ("host", "so"),
-    [
-        ("127.0.0.1", True),
-        ("::1", True),
-        ("::1%lo", True),
-        ("::ffff:127.0.0.1", True),
-        ("10.0.0.1", False),
-        ("memory", False),
-    ],
-)
-def test_loopback(host: str, so: bool) -> None:
-    assert is_loopback(host) is so
 
 
 @given(st.text())

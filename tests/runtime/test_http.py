@@ -49,7 +49,7 @@ class FakeSite:
     def readiness(self) -> Readiness:
         return Readiness(self.ready, [] if self.ready else ["OpenD is away"], False, [UP])
 
-    def admit(self, bearer: str | None, *, peer: str, peer_host: str) -> Key | Denial:  # noqa: ARG002
+    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:  # noqa: ARG002
         self.asked.append(bearer)
         if bearer == "busy":
             return Denial(DenialKind.LIMIT, "rate", "too many", retry_s=2.4)
@@ -139,7 +139,7 @@ async def served(
     site: FakeSite | None = None,
     *,
     first: bytes | None = None,
-    peer_host: str = "127.0.0.1",
+    local: bool = True,
     own_host: str = "192.0.2.7",
     routes: Mapping[str, Route] = ROUTES,
 ) -> AsyncIterator[Served]:
@@ -154,8 +154,8 @@ async def served(
             theirs,
             begin,
             site,
-            peer=f"{peer_host}:5",
-            peer_host=peer_host,
+            peer="peer",
+            local=local,
             own_host=own_host,
             routes=routes,
             sessions=sessions,
@@ -273,7 +273,7 @@ async def test_names_of_ours(host: str, autojump_clock: MockClock) -> None:
 async def test_where_a_key_is_needed(case: str, autojump_clock: MockClock) -> None:
     site = FakeSite(open_locally=case != "closed")
     headers = {"x-forwarded-for": "203.0.113.9"} if case == "passed on" else {}
-    async with served(site, peer_host="203.0.113.9" if case == "remote" else "127.0.0.1") as s:
+    async with served(site, local=case != "remote") as s:
         found = await s.browser.get("/livez", headers=headers)
         assert (found.status, found.reason, found.headers["www-authenticate"]) == (401, "missing", "Bearer")
         found = await s.browser.get("/livez", key="fc_wrong", headers=headers)

@@ -8,14 +8,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pytest
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
 from opendmux.config import Config
+from opendmux.core.keys import HoursWindow, Key, KeyLimits, Scopes
+from opendmux.core.limits import Limits
 from opendmux.core.logins import Logins
 from opendmux.core.tally import Tally
-from opendmux.runtime.metrics import FRESH_S, METRICS, AuditState, Headroom, Metrics, Sources
+from opendmux.runtime.metric_table import METRICS
+from opendmux.runtime.metrics import FRESH_S, ROOMS_MAX, AuditState, KeyRoom, Metrics, Sources, rooms_of
 from opendmux.runtime.station import Reach, Station
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
@@ -39,9 +43,7 @@ def full_sources() -> Sources:
     return Sources(
         tally(),
         "1.2.3",
-        latencies=lambda _switch: {3004: ((5, 0, 2), 0.75), 2202: ((0, 1, 0), 0.01)},
-        latency_buckets_s=(0.001, 0.1),
-        headroom=lambda: [Headroom("bot", "rate", 4.0)],
+        headroom=lambda: [KeyRoom("bot", "rate", 4.0)],
         audit=lambda: AuditState(healthy=False, written=7, queued=1, lost=2),
     )
 
@@ -144,12 +146,31 @@ async def test_figures_say_what_happened(autojump_clock: MockClock) -> None:
 
 async def test_the_latency_histogram_is_cumulative(autojump_clock: MockClock) -> None:
     async with world() as w:
+        client = await w.client()
+        for seconds in (0.0, 0.0, 0.3):
+            serial_no = await client.request(ProtoId.QOT_GET_BROKER, b"\n\x00")
+            frame = await w.opend.requests.receive()
+            await trio.sleep(seconds)
+            await w.opend.reply(frame, OK)
+            assert (await client.receive()).serial_no == serial_no
         found = scraped(w.proxy.stations)
         name = "opendmux_request_latency_seconds"
-        who = {"opend": OPEND, "proto_id": "3004"}
-        assert [at(found, f"{name}_bucket", le=le, **who) for le in ("0.001", "0.1", "+Inf")] == [5, 5, 7]
-        assert at(found, f"{name}_count", **who) == 7
-        assert at(found, f"{name}_sum", **who) == 0.75
+        who = {"opend": OPEND, "proto_id": str(int(ProtoId.QOT_GET_BROKER))}
+        assert [at(found, f"{name}_bucket", le=le, **who) for le in ("0.0005", "0.25", "0.5", "+Inf")] == [2, 2, 3, 3]
+        assert at(found, f"{name}_count", **who) == 3
+        assert at(found, f"{name}_sum", **who) == pytest.approx(0.3)
+
+
+def test_headroom_of_keys_with_limits() -> None:
+    scopes = frozenset({Scopes.TRADE_SIMULATE})
+    free = Key("free", scopes)
+    hours = HoursWindow(0, 0)
+    bound = Key("bot", scopes, KeyLimits(max_orders_per_minute=5, max_daily_value=1000.0, hours_window=hours), tz="UTC")
+    rooms = rooms_of([free, bound], Limits(), 0.0, 1_700_000_000.0)
+    assert rooms[:2] == [("bot", "rate", 5), ("bot", "daily", 1000.0)]
+    assert [room.limit for room in rooms] == ["rate", "daily", "hours"]
+    many = [Key(str(number), scopes, KeyLimits(max_orders_per_minute=1)) for number in range(2 * ROOMS_MAX)]
+    assert len(rooms_of(many, Limits(), 0.0, 1_700_000_000.0)) == ROOMS_MAX
 
 
 async def test_an_outage_shows(autojump_clock: MockClock) -> None:
@@ -172,7 +193,7 @@ async def test_what_is_left_out_is_not_there(autojump_clock: MockClock) -> None:
     async with world() as w:
         found = scraped(w.proxy.stations, Sources(Tally(), "1"))
         names = {name for name, _labels in found}
-        assert not {name for name in names if "audit" in name or "latency" in name or "headroom" in name}
+        assert not {name for name in names if "audit" in name or "headroom" in name}
         assert "opendmux_quota_used" not in names, "OpenD has not said"
 
 

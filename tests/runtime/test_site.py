@@ -27,9 +27,9 @@ async def test_keys_are_judged_and_counted(autojump_clock: MockClock) -> None:
     async with world() as w:
         access = Access(Keyring.of([(KEY, digest_of(PLAINTEXT), None)]))
         site: Site = site_of(w, access)
-        assert site.admit(PLAINTEXT, peer="127.0.0.1:5", peer_host="127.0.0.1") == KEY
+        assert site.admit(PLAINTEXT, peer="127.0.0.1:5", local=True) == KEY
         for bearer in (None, "fc_wrong"):
-            denied = site.admit(bearer, peer="p", peer_host="127.0.0.1")
+            denied = site.admit(bearer, peer="p", local=True)
             assert isinstance(denied, Denial)
             assert denied.kind is DenialKind.UNAUTHENTICATED
         assert dict(access.tally.auth_events) == {
@@ -44,8 +44,8 @@ async def test_a_key_of_this_machine_is_none_elsewhere(autojump_clock: MockClock
     async with world() as w:
         access = Access(Keyring.of([(bound, digest_of(PLAINTEXT), None)]), machine_id="m1")
         site = site_of(w, access)
-        assert site.admit(PLAINTEXT, peer="p", peer_host="::1") == bound
-        assert isinstance(site.admit(PLAINTEXT, peer="p", peer_host="192.0.2.1"), Denial)
+        assert site.admit(PLAINTEXT, peer="p", local=True) == bound
+        assert isinstance(site.admit(PLAINTEXT, peer="p", local=False), Denial)
 
 
 async def test_all_of_it_over_a_connection(autojump_clock: MockClock) -> None:
@@ -56,7 +56,7 @@ async def test_all_of_it_over_a_connection(autojump_clock: MockClock) -> None:
             request = f"GET {path} HTTP/1.0\r\n\r\n".encode()
 
             async def serve(far_end: trio.abc.Stream = theirs, first: bytes = request) -> None:
-                await serve_http(far_end, first, site, peer="127.0.0.1:5", peer_host="127.0.0.1")
+                await serve_http(far_end, first, site, peer="127.0.0.1:5", local=True)
 
             nursery.start_soon(serve)
             whole = b""

@@ -16,7 +16,7 @@ from . import audit, bench, keys, proto, serve, sim
 
 __all__ = ["audit", "bench", "keys", "main", "proto", "serve", "sim"]
 
-COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "proto": proto, "bench": bench, "audit": audit}
+COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "audit": audit, "proto": proto, "bench": bench}
 
 EPILOG = """\
 examples:

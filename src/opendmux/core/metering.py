@@ -14,11 +14,12 @@ from typing import NamedTuple, TypeAlias
 from opendmux.wire.frame import body_sha1
 from opendmux.wire.protocols import RequestAction
 
-from .answers import failed, refused, reply, unavailable
+from .answers import denied, failed, reply, unavailable
 from .budget_table import ROWS, Charge, charge_untrusted, priority_untrusted, refusal_text
 from .budgets import Action, Budgets, Waits
 from .commands import Command, Failure, Forward, Outcome, Request
-from .gate import action_of
+from .denial import Denial, DenialKind
+from .gate import action_of, denial_of
 from .lanes import Lanes
 from .shareable import OUTDATES, REPEATABLE, InFlight, Key
 
@@ -57,11 +58,20 @@ class Metering:
     """The windows and the shared reads of one OpenD, over all its lanes.
 
     ``reply_s``: how long a client's request may take in all, waiting included. ``again``: what becomes of a read that
-    was cut off, the first time; None: it is answered so.
+    was cut off, the first time; None: it is answered so. ``unsent``: told of every request that waited here and was not
+    sent in the end.
     """
 
     def __init__(
-        self, lanes: Lanes, *, budgets: bool, coalesce: bool, reply_s: float, waits: Waits, again: Again | None = None
+        self,
+        lanes: Lanes,
+        *,
+        budgets: bool,
+        coalesce: bool,
+        reply_s: float,
+        waits: Waits,
+        again: Again | None = None,
+        unsent: Callable[[Request], None] = lambda _request: None,
     ) -> None:
         self.budgets = Budgets()
         self.in_flight = InFlight()
@@ -71,6 +81,7 @@ class Metering:
         self._reply_s = reply_s
         self._waits = waits
         self._again = again
+        self._unsent = unsent
         self._groups: dict[int, list[_Asker]] = {}
         """By number of a shared read: who waits for it, the first asker in front."""
         self._next_group = 1
@@ -105,7 +116,7 @@ class Metering:
         if verdict.action is Action.GO:
             return [self._watched(forward, now)]
         if verdict.action is Action.REFUSE:
-            return [refused(request, refusal_text(request.proto_id, verdict.retry_after_s))]
+            return [self._over_budget(request, verdict.retry_after_s)]
         return []
 
     def next_due(self) -> float | None:
@@ -122,10 +133,15 @@ class Metering:
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
             request = ticket.forward.request
             if verdict.action is not Action.GO:
-                commands.append(refused(request, refusal_text(request.proto_id, verdict.retry_after_s)))
+                commands.append(self._over_budget(request, verdict.retry_after_s))
             else:
                 commands += self._leave(ticket, now)
         return commands
+
+    def _over_budget(self, request: Request, retry_s: float) -> Command:
+        self._unsent(request)
+        text = refusal_text(request.proto_id, retry_s)
+        return denied(request, Denial(DenialKind.LIMIT, "budget", text, retry_s=retry_s))
 
     def _leave(self, ticket: _Ticket, now: float) -> list[Command]:
         """Its turn has come; what has changed since it came is looked at again."""
@@ -133,13 +149,15 @@ class Metering:
         refusal: Command | None = None
         if not request.session.ready:
             self.budgets.refund(ticket.charge, now)
+            self._unsent(request)
             return []
         if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
-            refusal = refused(request, "this request is not allowed any more; nothing was sent")
+            refusal = denied(request, denial_of(request.session.key, request.proto_id))
         elif not lane.upstream.ready:
             refusal = unavailable(request, lane.upstream.absence(now))
         if refusal is not None:
             self.budgets.refund(ticket.charge, now)
+            self._unsent(request)
             return [refusal]
         joined = self._join(ticket.forward, now)
         if joined is not None:
@@ -224,7 +242,9 @@ class Metering:
 
     def close_owner(self, owner: int) -> None:
         """The client is gone: nothing of it leaves any more."""
-        self.budgets.cancel_owner(owner)
+        for ticket in self.budgets.cancel_owner(owner):
+            assert isinstance(ticket, _Ticket), "only tickets of ours go in"
+            self._unsent(ticket.forward.request)
 
     def link_lost(self, lane_index: int, now: float) -> list[Command]:
         """What waited for this lane is refused; the windows stay, for OpenD keeps them too."""
@@ -234,6 +254,7 @@ class Metering:
         for ticket in self.budgets.drop_waiting():
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
             if ticket.forward.lane == lane_index:
+                self._unsent(ticket.forward.request)
                 commands.append(unavailable(ticket.forward.request, absence))
             else:
                 commands += self.pass_on(ticket.forward, now)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from typing import TypeAlias
 
-__all__ = ["host_in", "host_is_ours", "is_loopback", "origin_is_ours"]
+__all__ = ["host_in", "host_is_ours", "origin_is_ours"]
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,12 +41,6 @@ def origin_is_ours(origin: str, *, own: str, further: Collection[str] = ()) -> b
     """Judge an Origin header likewise. ``null``, a page without an origin, is not ours."""
     scheme, separator, authority = origin.partition("://")
     return bool(separator) and scheme.lower() in ("http", "https") and host_is_ours(authority, own=own, further=further)
-
-
-def is_loopback(host: str) -> bool:
-    """The address is of this machine alone."""
-    address = _address(host)
-    return address is not None and address.is_loopback
 
 
 def _address(text: str) -> IpAddress | None:

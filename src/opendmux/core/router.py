@@ -23,9 +23,9 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
-from opendmux.wire.frame import ProtoFmt
+from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
-from opendmux.wire.protocols import ProtoId, RequestAction
+from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId, RequestAction
 
 from . import logins
 from .access import Access
@@ -39,11 +39,15 @@ from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
 from .identity import Session
 from .keys import Scopes
 from .lanes import Lane, Lanes, Waiting
+from .limits import Limits
 from .metering import Metering
+from .orderbook import OrderBook
 from .outages import Outages
+from .prices import Prices
 from .replies import EDITORS
 from .roster import Roster
 from .subscriptions import Subscriptions
+from .tradegate import LEARNT_IDS, TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
 
@@ -91,8 +95,9 @@ class Router:
         *,
         trade_address: str | None = None,
         access: Access | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """``access``: who may come in; None: everybody, as with OpenD."""
+        """``access``: who may come in; None: everybody, as with OpenD. ``limits``: the counters of all keys."""
         self.policy = policy
         self.access = access or Access()
         self.sessions: dict[int, Session] = {}
@@ -111,6 +116,14 @@ class Router:
         self.entry = Entry(policy.open_row, self.access, self.lanes)
         self.roster = Roster(self.lanes.trade.index)
         self.accounts = AccountGate(self.roster)
+        self.gate = TradeGate(
+            self.lanes.trade.index,
+            limits or Limits(),
+            OrderBook(),
+            Prices(),
+            roster=self.roster,
+            quote_lane=self.lanes.main.index,
+        )
         self.metering = Metering(
             self.lanes,
             budgets=policy.budgets,
@@ -118,6 +131,7 @@ class Router:
             reply_s=policy.reply_s,
             waits=policy.waits,
             again=self._again if policy.retry_reads else None,
+            unsent=self.gate.unsent,
         )
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
@@ -127,11 +141,6 @@ class Router:
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
             ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
-            ProtoId.TRD_PLACE_ORDER: lambda lane, request, _now: lane.trading.write(request),
-            ProtoId.TRD_MODIFY_ORDER: lambda lane, request, _now: lane.trading.write(request),
-            ProtoId.TRD_PLACE_COMBO_ORDER: lambda lane, request, _now: lane.trading.write(request),
-            ProtoId.TRD_RECONFIRM_ORDER_2209: lambda lane, request, _now: lane.trading.write(request),
-            ProtoId.TRD_RECONFIRM_ORDER_2237: lambda lane, request, _now: lane.trading.write(request),
             ProtoId.QOT_SUB: lambda _lane, request, now: self.subscriptions.sub(request, now),
             ProtoId.QOT_REG_QOT_PUSH: lambda _lane, request, now: self.subscriptions.register(request, now),
             ProtoId.QOT_GET_SUB_INFO: lambda _lane, request, now: self.subscriptions.sub_info(request, now),
@@ -277,6 +286,8 @@ class Router:
             return [_unreadable(request, error)]
 
     def _inspect(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
+        if request.proto_id in PACKET_ID_IDS:
+            return self._write(lane, request, now, until)
         try:
             inspector = self._inspectors.get(request.proto_id)
             if inspector is not None:
@@ -284,6 +295,27 @@ class Router:
         except RemoteProtocolError as error:
             return [_unreadable(request, error)]
         return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
+
+    def _write(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
+        """A trade write passes the gate of its key, and is sent when OpenD has told what the gate must know."""
+        if not self.access.audit_ok():
+            text = f"{name_of(request.proto_id)} was not sent: the audit log can't be written"
+            return [denied(request, Denial(DenialKind.UNAVAILABLE, "audit", text))]
+
+        def go(later: float) -> list[Command]:
+            if not lane.upstream.ready:
+                return [unavailable(request, lane.upstream.absence(later))]
+            return self._metered(lane.trading.write(request, self._settled), later, until)
+
+        return self.gate.admit(request, now, now + self.wall_offset, go)
+
+    def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float) -> None:
+        wall = now + self.wall_offset
+        self.gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
+
+    def unsent(self, request: Request) -> None:
+        """A request that was let through was not sent: its session has gone."""
+        self.gate.unsent(request)
 
     def _deny(self, request: Request) -> list[Command]:
         return [denied(request, denial_of(request.session.key, request.proto_id))]
@@ -384,6 +416,8 @@ class Router:
     def push(self, index: int, push: NativePush, now: float) -> list[Push]:
         """Who gets this push of the lane. One that can't be read is dropped and counted."""
         self.metering.fence(push.proto_id)
+        if self.access.learning and push.proto_id in LEARNT_IDS:
+            self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
         if push.proto_id == ProtoId.NOTIFY:
             upstream = self.lanes[index].upstream
             upstream.logins = logins.in_notify(push.frame, push.proto_fmt) or upstream.logins
@@ -459,7 +493,7 @@ class Router:
             commands += lane.pushes.due(now)
         if now - self._reviewed_at >= REVIEW_S:
             commands += self.review(now)
-        return commands + self.metering.due(now) + self.lanes.tidy(now)
+        return commands + self.gate.due(now) + self.metering.due(now) + self.lanes.tidy(now)
 
 
 def _unreadable(request: Request, error: RemoteProtocolError) -> Command:

@@ -21,12 +21,12 @@ from opendmux.core.commands import Outcome, Reply, Request
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.events import PushEvent, event_of
 from opendmux.core.keys import Scopes
+from opendmux.core.origins import is_loopback
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
 from opendmux.wire.handshake import State
 from opendmux.wire.messages import ret_body
 
 from .backend import Answer, Caller, PushStream
-from .door import is_loopback
 from .hub import Hub
 
 __all__ = ["Callers"]
@@ -94,11 +94,14 @@ class Callers:
 class _Desk:
     """One key's session: a client of the hub whose replies go to callbacks."""
 
+    ordered = False
+
     def __init__(self, hub: Hub, iface: str, admitted: Admitted) -> None:
         assert admitted.key is not None, "a caller has a key, anonymous being one"
         self._hub = hub
         self.session = hub.open_session("callers", "callers", iface, "hold")
         self.session.key = admitted.key
+        self._tally, self._key_id = hub.house.access.tally, admitted.key.id
         hub.router.open_caller(self.session)
         hub.add(self)
         self._open: dict[int, Callable[[Answer], None]] = {}
@@ -142,6 +145,8 @@ class _Desk:
     def _answer(self, serial_no: int, answer: Answer) -> None:
         waiting = self._open.pop(serial_no, None)
         if waiting is not None:
+            if answer.denial is None:
+                self._tally.auth(self.session.transport, "allow", self._key_id)
             waiting(answer)
 
     def take_reply(self, reply: Reply) -> bool:
@@ -277,6 +282,8 @@ class _Handle:
 
 class _Stream:
     """One push stream: a slot of its own, as a client of the hub and as the face's `PushStream`."""
+
+    ordered = True
 
     def __init__(self, hub: Hub, desk: _Desk, digest: bytes) -> None:
         self._hub = hub

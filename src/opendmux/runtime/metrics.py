@@ -1,8 +1,7 @@
 """The metrics as Prometheus text.
 
-Nothing is counted here: at each scrape the counters of switch, hubs and core are read. `METRICS` is the only place of
-names, labels and help texts; docs/metrics.md lists the same. prometheus-client is imported with the first scrape, and
-its default registry is never used.
+Nothing is counted here: at each scrape the counters of switch, hubs and core are read. Names, labels and help texts are
+those of `metric_table`. prometheus-client is imported with the first scrape, and its default registry is never used.
 
 A text is kept for `FRESH_S`: making one costs a few milliseconds of the one thread that also serves the clients.
 """
@@ -12,38 +11,57 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from opendmux.core.keys import Key
 from opendmux.core.lanes import LaneKind
+from opendmux.core.limits import Limits
 from opendmux.core.streams import Space
 from opendmux.core.tally import Series, Tally
-from opendmux.native import Switch
+from opendmux.native import LATENCY_BUCKETS_S
 
+from .metric_table import METRICS
 from .station import Station
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
     from prometheus_client.core import Metric as Family
 
-__all__ = ["CONTENT_TYPE", "FRESH_S", "METRICS", "AuditState", "Headroom", "Latencies", "Metric", "Metrics", "Sources"]
+__all__ = ["CONTENT_TYPE", "FRESH_S", "AuditState", "KeyRoom", "Metrics", "Sources", "rooms_of"]
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 FRESH_S: Final = 1.0
+ROOMS_MAX: Final = 2000
+"""Series of `KeyRoom`s, about: as many as a tally has."""
 REASON_MAX: Final = 80
 """Characters of a reason that become a label."""
 
-Latencies = Mapping[int, tuple[tuple[int, ...], float]]
-"""proto_id -> (count of each bucket, not cumulative, the last one for everything slower; sum in seconds)."""
 
-
-class Headroom(NamedTuple):
+class KeyRoom(NamedTuple):
     """How far a key is from one of its limits."""
 
     key_id: str
     limit: str
-    """``rate``, ``daily``, ..."""
+    """``rate``, ``daily`` or ``hours``."""
     left: float
     """In the limit's own unit: orders, or money."""
+
+
+def rooms_of(keys: Iterable[Key], limits: Limits, now: float, wall: float) -> list[KeyRoom]:
+    """The headroom of those keys that have limits: ``rate`` in orders, ``daily`` in money, ``hours`` 1 within them and
+    0 outside. ``now``: Trio seconds, ``wall``: UTC seconds."""
+    rooms: list[KeyRoom] = []
+    for key in keys:
+        left = limits.headroom(key, now, wall)
+        if left.orders is not None:
+            rooms.append(KeyRoom(key.id, "rate", left.orders))
+        if left.daily_value is not None:
+            rooms.append(KeyRoom(key.id, "daily", float(left.daily_value)))
+        if key.limits.hours_window is not None:
+            rooms.append(KeyRoom(key.id, "hours", left.in_hours))
+        if len(rooms) >= ROOMS_MAX:
+            break
+    return rooms
 
 
 class AuditState(NamedTuple):
@@ -61,109 +79,8 @@ class Sources:
 
     tally: Tally
     version: str
-    latencies: Callable[[Switch], Latencies] | None = None
-    latency_buckets_s: Sequence[float] = ()
-    """Upper bounds of all buckets but the last."""
-    headroom: Callable[[], Iterable[Headroom]] | None = None
+    headroom: Callable[[], Iterable[KeyRoom]] | None = None
     audit: Callable[[], AuditState] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One name."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    help: str
-
-
-def _table(*metrics: Metric) -> Mapping[str, Metric]:
-    return {metric.name: metric for metric in metrics}
-
-
-METRICS: Final = _table(
-    Metric(
-        "futu_auth_events_total",
-        "counter",
-        ("iface", "outcome", "key_id"),
-        "Decisions of the gate about who may come in.",
-    ),
-    Metric(
-        "futu_auth_limit_rejects_total",
-        "counter",
-        ("iface", "key_id", "reason"),
-        "Requests turned away by a limit of their key.",
-    ),
-    Metric(
-        "futu_ws_filtered_pushes_total",
-        "counter",
-        ("required_scope", "key_id"),
-        "Pushes kept from a stream whose key lacks the scope.",
-    ),
-    Metric("opendmux_build_info", "gauge", ("version",), "Always 1; the version is in the label."),
-    Metric("opendmux_sessions", "gauge", ("opend", "transport"), "Connected clients."),
-    Metric("opendmux_sessions_begun_total", "counter", ("opend",), "Clients that have connected."),
-    Metric("opendmux_sessions_ended_total", "counter", ("opend", "reason"), "Clients that have gone, by reason."),
-    Metric("opendmux_torn_total", "counter", ("opend",), "Client connections closed in the middle of a frame."),
-    Metric(
-        "opendmux_frames_total",
-        "counter",
-        ("opend", "direction"),
-        "Whole frames: from_client, to_client, from_upstream.",
-    ),
-    Metric("opendmux_passed_frames_total", "counter", ("opend",), "Those of clients that were not looked into."),
-    Metric("opendmux_bytes_total", "counter", ("opend", "direction"), "Bytes of the same frames."),
-    Metric("opendmux_bad_sha1_total", "counter", ("opend",), "Frames whose SHA-1 was wrong."),
-    Metric("opendmux_stray_replies_total", "counter", ("opend",), "Replies nobody waited for, late ones mostly."),
-    Metric("opendmux_pending_requests", "gauge", ("opend",), "Requests sent to OpenD and not answered yet."),
-    Metric(
-        "opendmux_request_latency_seconds",
-        "histogram",
-        ("opend", "proto_id"),
-        "From sending a request to OpenD until its reply has come.",
-    ),
-    Metric("opendmux_upstream_up", "gauge", ("opend", "lane"), "1 while the connection to OpenD is ready."),
-    Metric(
-        "opendmux_upstream_reconnects_total",
-        "counter",
-        ("opend", "lane"),
-        "How often it became ready again after it was lost.",
-    ),
-    Metric("opendmux_upstream_login", "gauge", ("opend", "kind"), "OpenD's own quote and trade login, where known."),
-    Metric("opendmux_upstream_simulated", "gauge", ("opend",), "1 where the built-in simulator answers."),
-    Metric(
-        "opendmux_subscriptions",
-        "gauge",
-        ("opend", "lane", "space"),
-        "Streams subscribed at OpenD, each one unit of quota.",
-    ),
-    Metric("opendmux_subscriptions_refused", "gauge", ("opend", "lane"), "Streams clients hold and OpenD refuses."),
-    Metric("opendmux_subscription_holders", "gauge", ("opend",), "Clients that hold any subscription."),
-    Metric("opendmux_quota_used", "gauge", ("opend",), "Subscription quota used, as OpenD said last."),
-    Metric("opendmux_quota_left", "gauge", ("opend",), "Subscription quota left, as OpenD said last."),
-    Metric("opendmux_pushes_in_total", "counter", ("opend", "lane"), "Pushes that came from OpenD."),
-    Metric("opendmux_pushes_out_total", "counter", ("opend",), "Pushes put into outboxes, once per client."),
-    Metric("opendmux_pushes_conflated_total", "counter", ("opend",), "Quote pushes replaced by a newer one unsent."),
-    Metric(
-        "opendmux_pushes_dropped_total",
-        "counter",
-        ("opend", "reason"),
-        "Pushes lost: bad_sha1, unroutable (can't be read), slow (the client was ended for it).",
-    ),
-    Metric("opendmux_outbox_bytes", "gauge", ("opend",), "Unsent bytes of all clients."),
-    Metric("opendmux_budget_admitted_total", "counter", ("opend", "budget"), "Requests sent within an OpenD limit."),
-    Metric("opendmux_budget_waited_total", "counter", ("opend", "budget"), "Requests that waited for an OpenD limit."),
-    Metric("opendmux_budget_refused_total", "counter", ("opend", "budget"), "Requests refused for an OpenD limit."),
-    Metric("opendmux_budget_waiting", "gauge", ("opend", "budget"), "Requests that wait for an OpenD limit now."),
-    Metric("opendmux_shared_reads_total", "counter", ("opend",), "Reads answered by somebody else's identical one."),
-    Metric("opendmux_limit_headroom", "gauge", ("key_id", "limit"), "What is left of a key's limit."),
-    Metric("opendmux_audit_healthy", "gauge", (), "0 while the audit log can't be written."),
-    Metric("opendmux_audit_events_total", "counter", (), "Events written to the audit log."),
-    Metric("opendmux_audit_queued", "gauge", (), "Audit events that are not written yet."),
-    Metric("opendmux_audit_lost_total", "counter", (), "Audit events dropped because too many were waiting."),
-)
-"""By name."""
 
 
 class Metrics:
@@ -207,9 +124,7 @@ class Metrics:
             _subscriptions(sheet, name, station)
             _pushes(sheet, name, station)
             _budgets(sheet, name, station, self._now)
-            if self._sources.latencies is not None:
-                found = self._sources.latencies(station.hub.switch)
-                sheet.latencies("opendmux_request_latency_seconds", name, found, self._sources.latency_buckets_s)
+            sheet.latencies("opendmux_request_latency_seconds", name, station.hub.switch.latencies())
         _audit(sheet, self._sources)
         return sheet.families.values()
 
@@ -235,7 +150,7 @@ class _Sheet:
         for labels, count in series:
             self.put(name, count, *labels)
 
-    def latencies(self, name: str, opend: str, found: Latencies, bounds: Sequence[float]) -> None:
+    def latencies(self, name: str, opend: str, found: Mapping[int, tuple[tuple[int, ...], float]]) -> None:
         from prometheus_client.core import HistogramMetricFamily
 
         metric = METRICS[name]
@@ -244,7 +159,7 @@ class _Sheet:
             family = self.families[name] = HistogramMetricFamily(name, metric.help, labels=metric.labels)
         for proto_id, (counts, total_s) in sorted(found.items()):
             running, buckets = 0, []
-            for bound, count in zip([*(f"{bound:g}" for bound in bounds), "+Inf"], counts, strict=True):
+            for bound, count in zip([*(f"{bound:g}" for bound in LATENCY_BUCKETS_S), "+Inf"], counts, strict=True):
                 running += count
                 buckets.append((bound, running))
             family.add_metric((opend, str(proto_id)), buckets, total_s)  # type: ignore[attr-defined]
@@ -340,13 +255,14 @@ def _subscriptions(sheet: _Sheet, name: str, station: Station) -> None:
 
 def _pushes(sheet: _Sheet, name: str, station: Station) -> None:
     hub = station.hub
+    counters = hub.switch.counters()
     unroutable = 0
     for lane in hub.router.lanes.all:
         unroutable += lane.pushes.unroutable
         if lane.wanted or lane.pushes.taken:
             sheet.put("opendmux_pushes_in_total", lane.pushes.taken, name, str(lane))
-    sheet.put("opendmux_pushes_out_total", hub.pushes_out, name)
-    for reason, count in (("bad_sha1", hub.bad_pushes), ("unroutable", unroutable), ("slow", hub.pushes_refused)):
+    sheet.put("opendmux_pushes_out_total", counters.pushes_out, name)
+    for reason, count in (("bad_sha1", hub.bad_pushes), ("unroutable", unroutable), ("slow", counters.overflows)):
         sheet.put("opendmux_pushes_dropped_total", count, name, reason)
 
 

@@ -12,7 +12,6 @@ from opendmux.core.access import Access
 from opendmux.core.audit import INVALID_KEY, MISSING_KEY
 from opendmux.core.denial import Denial
 from opendmux.core.keys import Key
-from opendmux.core.origins import is_loopback
 
 from .metrics import Metrics
 from .readiness import Readiness, readiness_of
@@ -44,9 +43,9 @@ class ProxySite:
         """See `Site`."""
         return readiness_of(self.stations(), now=trio.current_time(), wall=self.wall(), further=self.trouble())
 
-    def admit(self, bearer: str | None, *, peer: str, peer_host: str) -> Key | Denial:  # noqa: ARG002 (the audit's)
+    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:  # noqa: ARG002 (the audit's)
         """See `Site`."""
-        admitted = self.access.admit(bearer, iface="http", local=is_loopback(peer_host), wall=self.wall())
+        admitted = self.access.admit(bearer, iface="http", local=local, wall=self.wall())
         if isinstance(admitted, Denial):
             self.access.tally.auth("http", "reject", MISSING_KEY if bearer is None else INVALID_KEY)
             return admitted

@@ -1,1 +1,1 @@
-"""One thin shell per client protocol."""
+"""One thin shell per protocol that is not OpenD's own."""

@@ -22,7 +22,7 @@ import trio
 
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key, Scopes
-from opendmux.core.origins import host_is_ours, is_loopback, origin_is_ours
+from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.metrics import CONTENT_TYPE
 from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
@@ -72,8 +72,9 @@ class Site(Protocol):
     def readiness(self) -> Readiness:
         """See `readiness_of`."""
 
-    def admit(self, bearer: str | None, *, peer: str, peer_host: str) -> Key | Denial:
-        """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown."""
+    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:
+        """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown.
+        ``local``: they are on this machine."""
 
 
 class _GoneError(Exception):
@@ -152,7 +153,8 @@ class HttpSession:
     stream: trio.abc.Stream
     site: Site
     peer: str
-    peer_host: str
+    local: bool
+    """The peer is on this machine."""
     own_host: str
     """The address that the peer has reached."""
     routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
@@ -265,16 +267,15 @@ class HttpSession:
 
     def _admit(self, head: RequestHead, route: Route) -> Key | Denial | None:
         """Whose request this is, where that is asked for."""
-        passed_on = any(head.all(name) for name in FORWARDED)
-        if route.open_locally and self.site.open_locally and is_loopback(self.peer_host) and not passed_on:
+        local = self.local and not any(head.all(name) for name in FORWARDED)
+        if local and route.open_locally and self.site.open_locally:
             return None
         shown = head.all("authorization")
         if len(shown) > 1:
             return Denial(DenialKind.INVALID, "authorization", "there is more than one Authorization header")
         scheme, _, bearer = (shown[0] if shown else "").partition(" ")
-        key = self.site.admit(
-            bearer.strip() if scheme.lower() == "bearer" else None, peer=self.peer, peer_host=self.peer_host
-        )
+        shown_key = bearer.strip() if scheme.lower() == "bearer" else None
+        key = self.site.admit(shown_key, peer=self.peer, local=local)
         if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
             return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
         return key
@@ -329,17 +330,18 @@ async def serve_http(
     site: Site,
     *,
     peer: str,
-    peer_host: str,
+    local: bool,
     own_host: str = "",
     routes: Mapping[str, Route] = ROUTES,
     sessions: set[HttpSession] | None = None,
 ) -> None:
     """Serve one accepted connection and close it; its crash ends with it.
 
-    ``first``: what was read to find out that it is HTTP. ``own_host``: the address that the peer has reached, when it
-    is known. ``sessions``: those that a drain has to reach. Cancellation: the connection is closed at once.
+    ``first``: what was read to find out that it is HTTP. ``local``: the peer is on this machine. ``own_host``: the
+    address that the peer has reached, when it is known. ``sessions``: those that a drain has to reach. Cancellation:
+    the connection is closed at once.
     """
-    session = HttpSession(stream, site, peer, peer_host, own_host, routes)
+    session = HttpSession(stream, site, peer, local, own_host, routes)
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
