@@ -1,7 +1,8 @@
-"""The gRPC face alone on a free loopback port, with a made-up proxy behind it. Prints ``port N``; ends on SIGTERM.
+"""The gRPC face alone on a free loopback port, with a made-up proxy behind it. Prints ``port N``; drains on SIGTERM.
 
-What a request gets depends on its proto_id: 3006 no answer at all, 3008 a reply of as many zero bytes as its body says,
-3010 a refusal with a retry delay, 3100 the server's counters as JSON in ret_msg, anything else its own body.
+What a request gets depends on its proto_id: 3006 no answer at all, 3012 an answer during the drain, 3008 a reply of as
+many zero bytes as its body says, 3010 a refusal with a retry delay, 3100 the server's counters as JSON in ret_msg,
+anything else its own body.
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import json
 import resource
 import signal
-import sys
+from functools import partial
+from pathlib import Path
 
 import trio
 
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.events import PushEvent
 from opendmux.runtime.backend import Answer
-from opendmux.runtime.transports.grpc import serve_grpc
+from opendmux.runtime.transports.grpc import GrpcTimes, serve_grpc
 from tests.runtime.grpc_kit import Asked, FakeBackend, FakeStream, quote
 
 FLOOD = "fc_" + "f" * 64
@@ -27,6 +29,14 @@ LIMITED = Denial(DenialKind.LIMIT, "rate", "zu viele Aufträge: 5 in a minute", 
 SLOW = Denial(DenialKind.LIMIT, "slow", "the stream was too slow")
 
 
+def memory_kib() -> int:
+    """Resident now; where that can't be seen, the most there ever was."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 class Server:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nursery = nursery
@@ -35,11 +45,16 @@ class Server:
         self.backend.answers = self.answer
         self.backend.on_stream = self.on_stream
         self.streams: list[FakeStream] = []
+        self.waiting: list[Asked] = []
+        self.draining = trio.Event()
 
     def answer(self, asked: Asked) -> None:
         match asked.proto_id:
             case 3006:
                 pass
+            case 3012:
+                self.waiting.append(asked)
+                print("waiting", flush=True)
             case 3008:
                 asked.answer(Answer(0, "", bytes(int.from_bytes(asked.body[-4:]))))
             case 3010:
@@ -56,7 +71,7 @@ class Server:
             "taken": sum(stream.taken for stream in self.streams),
             "conflated": sum(stream.conflated for stream in self.streams),
             "closed": sum(stream.closed for stream in self.streams),
-            "memory_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+            "memory_kib": memory_kib(),
         }
 
     def on_stream(self, stream: FakeStream) -> None:
@@ -75,19 +90,35 @@ class Server:
         stream.end(SLOW)
 
     async def serve(self, stream: trio.SocketStream) -> None:
-        await serve_grpc(stream, b"", self.backend, peer="a client", local=True)
+        await serve_grpc(
+            stream,
+            b"",
+            self.backend,
+            peer="a client",
+            local=True,
+            times=GrpcTimes(goodbye_s=30),  # the machine may be busy
+            draining=self.draining,
+        )
 
 
 async def main() -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-            server = Server(nursery)
-            listeners = await trio.open_tcp_listeners(int(sys.argv[1]) if len(sys.argv) > 1 else 0, host="127.0.0.1")
-            nursery.start_soon(trio.serve_listeners, server.serve, listeners)
-            print("port", listeners[0].socket.getsockname()[1], flush=True)
-            async for _ in signals:
-                break
-            nursery.cancel_scope.cancel()
+        async with trio.open_nursery() as sessions:
+            server = Server(sessions)
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            async with trio.open_nursery() as accepting:
+                serve = partial(trio.serve_listeners, server.serve, listeners, handler_nursery=sessions)
+                accepting.start_soon(serve)
+                print("port", listeners[0].socket.getsockname()[1], flush=True)
+                async for _ in signals:
+                    break
+                accepting.cancel_scope.cancel()
+            server.draining.set()
+            sessions.cancel_scope.deadline = trio.current_time() + 10
+            await trio.sleep(0.3)  # the clients have seen the GOAWAY
+            for asked in server.waiting:
+                asked.answer(Answer(0, "", asked.body))
+    print("drained", flush=True)
 
 
 if __name__ == "__main__":

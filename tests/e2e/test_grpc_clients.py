@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -32,10 +33,13 @@ def proto(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "futu.proto"
 
 
+def open_server() -> Process:
+    return Process([sys.executable, "-m", "tests.e2e.grpc_server"], env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"})
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[str]:
-    arguments = [sys.executable, "-m", "tests.e2e.grpc_server"]
-    with Process(arguments, env={"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}"}) as server:
+    with open_server() as server:
         yield server.wait_for(r"^port (\d+)$")[1]
         assert server.popen.poll() is None, server.text()
         assert not [line for line in server.errors if "Traceback" in line], server.text()
@@ -52,13 +56,18 @@ def run(arguments: Sequence[str]) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def python_results(port: str, proto: Path) -> dict[str, str]:
+def stubs(proto: Path) -> str:
     from grpc_tools import protoc
 
-    stubs = proto.parent
-    options = [f"-I{stubs}", f"--python_out={stubs}", f"--grpc_python_out={stubs}", str(proto)]
+    folder = proto.parent
+    options = [f"-I{folder}", f"--python_out={folder}", f"--grpc_python_out={folder}", str(proto)]
     assert protoc.main(["protoc", *options]) == 0
-    return run([sys.executable, str(PYTHON_PROGRAM), port, str(stubs)])
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def python_results(port: str, stubs: str) -> dict[str, str]:
+    return run([sys.executable, str(PYTHON_PROGRAM), port, stubs])
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +86,18 @@ def test_grpcio(python_results: dict[str, str], name: str) -> None:
 @pytest.mark.parametrize("name", NODE_CHECKS)
 def test_grpc_js(node_results: dict[str, str], name: str) -> None:
     assert node_results[name] == ""
+
+
+def test_a_drain_is_gentle(stubs: str) -> None:
+    with open_server() as server:
+        port = server.wait_for(r"^port (\d+)$")[1]
+        with Process([sys.executable, str(PYTHON_PROGRAM), port, stubs, "drain"]) as program:
+            server.wait_for("^waiting$")
+            server.signal(signal.SIGTERM)
+            name, said = json.loads(program.next_line())
+            assert (name, said) == ("drain", "")
+            server.wait_for("^drained$")
+            assert server.wait() == 0
 
 
 def test_h2load_is_served(port: str, proto: Path, tmp_path: Path) -> None:

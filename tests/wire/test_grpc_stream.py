@@ -46,3 +46,19 @@ def test_one_is_let_in_whatever_its_size() -> None:
     assert budget.ask(a, 1000) == [a]
     assert budget.ask(b, 1) == []
     assert budget.release(a) == [b]
+
+
+def test_what_was_not_asked_for_is_charged_or_refused() -> None:
+    budget = RequestBudget(200_000)
+    a, b, c = (stream(n) for n in range(3))
+    assert budget.charge(a, 65_535)
+    assert a.reserved == 0
+    assert budget.charge(a, 1_000_000)  # one, whatever its size
+    assert not budget.charge(b, 100_000)
+    assert budget.ask(b, 10) == []
+    assert budget.release(a) == [b]
+    assert budget.charge(b, 100_000)
+    assert budget.charge(c, 99_990)
+    assert not budget.charge(c, 99_990)
+    assert (budget.release(b), budget.release(c)) == ([], [])
+    assert budget.ask(a, 200_000) == [a]

@@ -7,6 +7,7 @@ engine can take its place here.
 
 In: a stream starts with a window of 64 KiB. When a message needs more, the window is opened for exactly that message
 once the connection's budget for large requests has room for it, so that one which was let in can always become whole.
+It keeps that room until it is answered; what a request unpacks to counts as well.
 The connection's own window is given back at once, because what the streams may send is bounded.
 
 Out: messages wait in a queue per stream. Frames are made of them only in `data_to_send`, round robin, and only as the
@@ -120,8 +121,9 @@ class GrpcServer:
         try:
             happened = self._h2.receive_data(frame)
         except ProtocolError as error:
-            self._failed = True
-            raise RemoteProtocolError(f"HTTP/2: {error or type(error).__name__}") from error
+            self._give_up()
+            # Only the kind: h2's texts quote headers, and a key may be in one.
+            raise RemoteProtocolError(f"HTTP/2: {type(error).__name__}") from error
         for event in happened:
             self._on_h2_untrusted(event, now)
 
@@ -195,9 +197,12 @@ class GrpcServer:
         except CallError as error:
             self._break(stream, error.status)
             return
-        if messages:
-            self._grant(self._budget.release(stream))
-            self._events.extend([Message(stream.stream_id, message) for message in messages])
+        for message in messages:
+            if stream.assembler.gzip and not self._budget.charge(stream, len(message)):
+                text = "too many large requests at once on this connection"
+                self._break(stream, Status(Code.RESOURCE_EXHAUSTED, text))
+                return
+            self._events.append(Message(stream.stream_id, message))
         if not stream.half_closed:
             self._credit(stream)
 
@@ -303,8 +308,9 @@ class GrpcServer:
 
     def ping(self) -> None:
         """Ask for a sign of life: PingAnswered."""
-        self._h2.ping(_KEEPALIVE_PING)
-        self._collect()
+        if not self._failed:
+            self._h2.ping(_KEEPALIVE_PING)
+            self._collect()
 
     def drain(self) -> None:
         """Tell the client to begin no more calls. Those on their way are taken until it has answered. Idempotent."""
@@ -390,8 +396,16 @@ class GrpcServer:
         frame = GoAwayFrame(0, last_stream_id=last_stream_id, error_code=code, additional_data=text.encode())
         self._out += frame.serialize()
 
-    def _fail(self, code: ErrorCodes, text: str) -> RemoteProtocolError:
+    def _give_up(self) -> None:
+        """From now on nothing is sent but the goodbye; answers that still come find no stream."""
         self._failed = True
+        self._streams.clear()
+        self._turns.clear()
+        self._wanting.clear()
+        self.queued_bytes = 0
+
+    def _fail(self, code: ErrorCodes, text: str) -> RemoteProtocolError:
+        self._give_up()
         self._collect()
         self._say_goaway(self._h2.highest_inbound_stream_id, code, text)
         return RemoteProtocolError(f"HTTP/2: {text}")

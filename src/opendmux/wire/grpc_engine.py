@@ -29,6 +29,7 @@ class Engine(H2Connection):
     h2 also forgets closed streams, is made now and then."""
 
     WALK_EVERY: Final = 64
+    MAX_CLOSED_STREAMS = 8192
     opened = 0
 
     @property

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from .grpc_message import ENCODINGS
 from .grpc_status import CallError, Code, timeout_untrusted
 
 __all__ = ["Head"]
+
+_CONTENT_TYPES: Final = frozenset({b"application/grpc", b"application/grpc+proto"})
 
 
 class Head:
@@ -31,7 +34,7 @@ class Head:
         """Of the answer to what is no gRPC call at all; empty for one."""
         if own.get(b":method") != b"POST":
             self.http_status = b"405"
-        elif not own.get(b"content-type", b"").startswith(b"application/grpc"):
+        elif own.get(b"content-type", b"").partition(b";")[0].rstrip() not in _CONTENT_TYPES:
             self.http_status = b"415"
 
     def timeout_untrusted(self) -> float | None:

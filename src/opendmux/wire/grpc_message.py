@@ -29,7 +29,8 @@ class Assembler:
     """
 
     def __init__(self, encoding: bytes, max_bytes: int) -> None:
-        self._gzip = encoding == b"gzip"
+        self.gzip = encoding == b"gzip"
+        """Messages may be larger than what was received."""
         self._max = max_bytes
         self._held = bytearray()
         self.missing = 0
@@ -63,7 +64,7 @@ class Assembler:
     def _plain_untrusted(self, flag: int, message: bytes) -> bytes:
         if flag != 1:
             raise CallError(Code.INTERNAL, f"a message's compressed flag is 0 or 1, not {flag}")
-        if not self._gzip:
+        if not self.gzip:
             raise CallError(Code.INTERNAL, "a compressed message without a grpc-encoding")
         engine = zlib.decompressobj(_GZIP_WINDOW)
         try:

@@ -91,8 +91,23 @@ class RequestBudget:
         self._waiters.append(stream)
         return self._grant()
 
+    def charge(self, stream: CallStream, size: int) -> bool:
+        """``stream`` has so many bytes, which were not asked for. False: there is no room for them. What fits into a
+        window counts for nothing, as always."""
+        if size <= WINDOW:
+            return True
+        if self._used > (0 if stream.waiting else stream.reserved) and self._used + size > self._size:
+            return False
+        self._used += size
+        if stream.waiting:
+            self._waiters.remove(stream)
+            stream.waiting = False
+            stream.reserved = 0
+        stream.reserved += size
+        return True
+
     def release(self, stream: CallStream) -> list[CallStream]:
-        """Its message is whole, or the stream is over. Returns the streams that have got theirs now."""
+        """It is answered or over. Returns the streams that have got theirs now."""
         if not stream.reserved:
             return []
         if stream.waiting:

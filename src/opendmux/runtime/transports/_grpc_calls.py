@@ -17,9 +17,6 @@ import trio
 from google.protobuf.message import DecodeError
 
 from opendmux.core.denial import Denial, DenialKind
-from opendmux.core.events import PushEvent
-from opendmux.errors import RemoteProtocolError
-from opendmux.native import read_varint_untrusted
 from opendmux.runtime.backend import Answer, Backend, Caller, PushStream
 from opendmux.wire.grpc import GrpcServer
 from opendmux.wire.grpc_events import Call, Cancelled, Event, HalfClosed, Message, Writable
@@ -31,7 +28,16 @@ from opendmux.wire.pb import grpc_health as health
 from opendmux.wire.protocols import PUSH_IDS
 
 from ._grpc_call import KINDS, REFLECTION, GrpcTimes, Kind, OpenCall
-from ._grpc_text import bearer_untrusted, status_of
+from ._grpc_text import (
+    GOING,
+    LATE,
+    SLOW_REQUEST,
+    bearer_untrusted,
+    encode_push,
+    invalid,
+    status_of,
+    well_formed_untrusted,
+)
 
 __all__ = ["GrpcCalls"]
 
@@ -41,10 +47,6 @@ TAKE_BYTES: Final = 64 * 1024
 """Of pushes at a time, so that one fast stream does not fill the queue in front of the others."""
 REPLIES_WAITING_MAX: Final = 1024 * 1024
 """Bytes of reflection answers that may wait for a client which asks without reading."""
-_C2S_FIRST: Final = b"\x01\x01"
-_GOING: Final = Status(Code.UNAVAILABLE, "the server is going away: connect again", "drain")
-_LATE: Final = Status(Code.DEADLINE_EXCEEDED, "the answer did not come before the call's deadline", "timeout")
-_SLOW_REQUEST: Final = Status(Code.DEADLINE_EXCEEDED, "the request was not sent in time", "timeout")
 
 
 class GrpcCalls:
@@ -104,7 +106,7 @@ class GrpcCalls:
         self._server.drain()
         for call in list(self._calls.values()):
             if call.kind is not Kind.REQUEST:
-                self._end_stream(call, _GOING)
+                self._end_stream(call, GOING)
         self._wake()
 
     def close(self) -> None:
@@ -129,12 +131,12 @@ class GrpcCalls:
             if call.overtaking is not None:
                 status = call.overtaking
             elif call.until is not None and now >= call.until:
-                status = _LATE
+                status = LATE
             elif call.asked:
                 self._watch(call, now)
                 continue
             else:
-                status = _SLOW_REQUEST
+                status = SLOW_REQUEST
             self._server.finish(call.stream_id, status, discard=True)
             self._free(call)
         self._wake()
@@ -164,7 +166,7 @@ class GrpcCalls:
                 return
             caller, shown = known, bearer
         if self._draining and kind is not Kind.REQUEST:
-            self._server.finish(event.stream_id, _GOING)
+            self._server.finish(event.stream_id, GOING)
             return
         until = None if event.timeout_s is None else now + event.timeout_s
         due = now + self._times.request_s
@@ -230,15 +232,15 @@ class GrpcCalls:
         try:
             request = futu.FutuRequest.FromString(data)
         except DecodeError:
-            self._finish(call, _invalid("the message is no FutuRequest"))
+            self._finish(call, invalid("the message is no FutuRequest"))
             return
         proto_id, body = request.proto_id, request.body
         if proto_id == 0:
-            self._finish(call, _invalid("proto_id is missing"))
+            self._finish(call, invalid("proto_id is missing"))
         elif proto_id in PUSH_IDS:
-            self._finish(call, _invalid(f"proto_id {proto_id} is a push: it can't be asked for, SubscribePush has it"))
-        elif not _well_formed_untrusted(body):
-            self._finish(call, _invalid("the body is no protobuf message"))
+            self._finish(call, invalid(f"proto_id {proto_id} is a push: it can't be asked for, SubscribePush has it"))
+        elif not well_formed_untrusted(body):
+            self._finish(call, invalid("the body is no protobuf message"))
         else:
             drop = call.caller.request(proto_id, body, until=call.until, answer=partial(self._answer, call, proto_id))
             if call.stream_id in self._calls:
@@ -249,7 +251,7 @@ class GrpcCalls:
             return
         call.drop = None  # there is nothing to free any more
         if call.until is not None and trio.current_time() >= call.until:
-            status = _LATE
+            status = LATE
         elif answer.denial is not None:
             status = status_of(answer.denial)
             self._reconsider(call, answer.denial)
@@ -283,7 +285,7 @@ class GrpcCalls:
         try:
             futu.SubscribePushRequest.FromString(data)
         except DecodeError:
-            self._finish(call, _invalid("the message is no SubscribePushRequest"))
+            self._finish(call, invalid("the message is no SubscribePushRequest"))
             return
         push = call.caller.open_stream()
         if isinstance(push, Denial):
@@ -313,7 +315,7 @@ class GrpcCalls:
         if room > 0:
             events = push.take(min(room, TAKE_BYTES))
             for event in events:
-                self._server.send_message(call.stream_id, _encode(event))
+                self._server.send_message(call.stream_id, encode_push(event))
             if events:
                 self._server.room(call.stream_id)  # so that there will be a Writable
             elif ended is not None:
@@ -343,7 +345,7 @@ class GrpcCalls:
         try:
             service = health.HealthCheckRequest.FromString(data).service
         except DecodeError:
-            self._finish(call, _invalid("the message is no HealthCheckRequest"))
+            self._finish(call, invalid("the message is no HealthCheckRequest"))
             return
         known = not service or service in SERVICES
         if call.kind is Kind.WATCH:
@@ -381,26 +383,3 @@ class GrpcCalls:
             return
         if (self._server.queued(call.stream_id) or 0) > REPLIES_WAITING_MAX:
             self._finish(call, Status(Code.RESOURCE_EXHAUSTED, "too many answers wait to be read"))
-
-
-def _encode(event: PushEvent) -> bytes:
-    return futu.PushEvent(
-        proto_id=event.proto_id,
-        sec_key=event.sec_key,
-        sub_type=event.sub_type,
-        body=event.body,
-        event_type=event.event_type,
-        acc_id=event.acc_id,
-    ).SerializeToString()
-
-
-def _invalid(text: str) -> Status:
-    return Status(Code.INVALID_ARGUMENT, text, "invalid")
-
-
-def _well_formed_untrusted(body: bytes) -> bool:
-    try:
-        read_varint_untrusted(body, _C2S_FIRST)
-    except RemoteProtocolError:
-        return False
-    return True
