@@ -88,12 +88,8 @@ def denial_of(key: Key | None, proto_id: int) -> Denial:
     if proto_id not in PROTOCOLS:
         text = f"proto_id {proto_id} is not known here and was not sent"
         return Denial(DenialKind.PERMISSION, "unknown", text, scope)
-    return Denial(
-        DenialKind.PERMISSION,
-        "scope",
-        f"{name_of(proto_id)} was not sent: it needs a key with the scope {scope}",
-        scope,
-    )
+    why = f"it needs a key with the scope {scope}" if scope else "it is not allowed on this connection"
+    return Denial(DenialKind.PERMISSION, "scope", f"{name_of(proto_id)} was not sent: {why}", scope)
 
 
 def with_trade_link(row: bytes) -> bytes:
