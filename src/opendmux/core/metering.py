@@ -14,11 +14,12 @@ from typing import NamedTuple, TypeAlias
 from opendmux.wire.frame import body_sha1
 from opendmux.wire.protocols import RequestAction
 
-from .answers import failed, refused, reply, unavailable
+from .answers import denied, failed, reply, unavailable
 from .budget_table import ROWS, Charge, charge_untrusted, priority_untrusted, refusal_text
 from .budgets import Action, Budgets, Waits
 from .commands import Command, Failure, Forward, Outcome, Request
-from .gate import action_of
+from .denial import Denial, DenialKind
+from .gate import action_of, denial_of
 from .lanes import Lanes
 from .shareable import OUTDATES, REPEATABLE, InFlight, Key
 
@@ -57,11 +58,20 @@ class Metering:
     """The windows and the shared reads of one OpenD, over all its lanes.
 
     ``reply_s``: how long a client's request may take in all, waiting included. ``again``: what becomes of a read that
-    was cut off, the first time; None: it is answered so.
+    was cut off, the first time; None: it is answered so. ``refusal``: looks once more at a request that has waited,
+    beyond its session's row.
     """
 
     def __init__(
-        self, lanes: Lanes, *, budgets: bool, coalesce: bool, reply_s: float, waits: Waits, again: Again | None = None
+        self,
+        lanes: Lanes,
+        *,
+        budgets: bool,
+        coalesce: bool,
+        reply_s: float,
+        waits: Waits,
+        again: Again | None = None,
+        refusal: Callable[[Request], Command | None] = lambda _request: None,
     ) -> None:
         self.budgets = Budgets()
         self.in_flight = InFlight()
@@ -71,6 +81,7 @@ class Metering:
         self._reply_s = reply_s
         self._waits = waits
         self._again = again
+        self._refusal = refusal
         self._groups: dict[int, list[_Asker]] = {}
         """By number of a shared read: who waits for it, the first asker in front."""
         self._next_group = 1
@@ -105,7 +116,7 @@ class Metering:
         if verdict.action is Action.GO:
             return [self._watched(forward, now)]
         if verdict.action is Action.REFUSE:
-            return [refused(request, refusal_text(request.proto_id, verdict.retry_after_s))]
+            return [_too_many(request, verdict.retry_after_s)]
         return []
 
     def next_due(self) -> float | None:
@@ -122,7 +133,7 @@ class Metering:
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
             request = ticket.forward.request
             if verdict.action is not Action.GO:
-                commands.append(refused(request, refusal_text(request.proto_id, verdict.retry_after_s)))
+                commands.append(_too_many(request, verdict.retry_after_s))
             else:
                 commands += self._leave(ticket, now)
         return commands
@@ -130,13 +141,11 @@ class Metering:
     def _leave(self, ticket: _Ticket, now: float) -> list[Command]:
         """Its turn has come; what has changed since it came is looked at again."""
         request, lane = ticket.forward.request, self._lanes[ticket.forward.lane]
-        refusal: Command | None = None
         if not request.session.ready:
             self.budgets.refund(ticket.charge, now)
             return []
-        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
-            refusal = refused(request, "this request is not allowed any more; nothing was sent")
-        elif not lane.upstream.ready:
+        refusal = self._gated(request)
+        if refusal is None and not lane.upstream.ready:
             refusal = unavailable(request, lane.upstream.absence(now))
         if refusal is not None:
             self.budgets.refund(ticket.charge, now)
@@ -146,6 +155,11 @@ class Metering:
             self.budgets.refund(ticket.charge, now)
             return joined
         return [self._watched(ticket.forward, now)]
+
+    def _gated(self, request: Request) -> Command | None:
+        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
+            return denied(request, denial_of(request.session.key, request.proto_id))
+        return self._refusal(request)
 
     # -- reads on their way
 
@@ -233,8 +247,13 @@ class Metering:
         absence = self._lanes[lane_index].upstream.absence(now)
         for ticket in self.budgets.drop_waiting():
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
+            request = ticket.forward.request
+            if not request.session.ready:
+                continue
             if ticket.forward.lane == lane_index:
-                commands.append(unavailable(ticket.forward.request, absence))
+                commands.append(unavailable(request, absence))
+            elif (refusal := self._gated(request)) is not None:
+                commands.append(refusal)
             else:
                 commands += self.pass_on(ticket.forward, now)
         return commands
@@ -247,3 +266,8 @@ class Metering:
             "refused": sum(counter.refused for counter in counters),
             "shared": self.in_flight.shared,
         }
+
+
+def _too_many(request: Request, retry_after_s: float) -> Command:
+    text = refusal_text(request.proto_id, retry_after_s)
+    return denied(request, Denial(DenialKind.LIMIT, "window", text, retry_s=retry_after_s))
