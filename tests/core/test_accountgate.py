@@ -311,11 +311,11 @@ def test_a_queued_request_of_an_account_that_was_taken_away_is_not_sent() -> Non
         play.now += 0.1
         play.send(client, 2202, trade_write(0, 0, acc_id=OTHER))
     play.answer_all()
-    play.now += 27.0
+    play.now += 28.0
     assert play.send(client, 2202, trade_write(0, 0, acc_id=OTHER)) == []
     play.access.keyring = ring(LIMITED)
     play.do(play.router.review(play.now))
-    play.later(3.0)
+    play.later(0.9)
     check_refused(play)
 
 

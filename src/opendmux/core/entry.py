@@ -28,7 +28,7 @@ SETTLE_S = 0.05
 """No push goes to a client before this long after its InitConnect reply: the SDK drops one in the same segment."""
 
 
-LOOKS_LIKE_KEY = re.compile(rf"\s*(?:bearer\s+)?{KEY_PREFIX}|{KEY_PREFIX}[0-9a-f]{{16}}", re.IGNORECASE)
+LOOKS_LIKE_KEY = re.compile(rf"^\s*(?:bearer\s+)?{KEY_PREFIX}|{KEY_PREFIX}[0-9a-f]{{16}}|[0-9a-f]{{64}}", re.IGNORECASE)
 """A client id that is meant as a key, spelt well or not: it is judged as one, and never logged."""
 
 
