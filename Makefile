@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NODE := tests/e2e/node
 SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
 
 .PHONY: run test bench lint generated clean
@@ -13,7 +14,7 @@ SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _nativ
 run: $(VENV)/.run-ready
 	$(BIN)/python -m opendmux --upstream sim
 
-test: $(VENV)/.test-ready $(VENV)-json/.ready
+test: $(VENV)/.test-ready $(VENV)-json/.ready $(NODE)/node_modules/.ready
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/.test-ready
@@ -44,8 +45,13 @@ $(VENV)-json/.ready:
 	$(VENV)-json/bin/python -m pip install --quiet --disable-pip-version-check 'futu-api>=10.11,<10.12' 'protobuf==5.29.*'
 	touch $@
 
+# The official gRPC client of Node, for the end-to-end tests.
+$(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
+	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) $(VENV)-json build dist src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c
+	rm -rf $(VENV) $(VENV)-json $(NODE)/node_modules build dist src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c

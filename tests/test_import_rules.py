@@ -17,7 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "native": {"errors"},
     "wire": {"native", "errors"},
     "core": {"wire", "native", "config", "errors"},
-    "runtime": {"core", "wire", "native", "config", "errors"},
+    "runtime": {"core", "wire", "native", "config", "errors", "_version"},
     "sim": {"wire", "errors"},
     "cli": {"runtime", "sim", "core", "wire", "config", "errors", "native", "_version"},
     "_api": {"cli", "runtime", "config"},

@@ -11,6 +11,9 @@ SOURCE = TESTS.parent / "src" / "opendmux"
 ROOMS = ("wire", "core", "runtime")
 
 ELSEWHERE: dict[str, str] = {
+    "wire/grpc_engine.py": "settings of h2, seen by the client in tests/wire/test_grpc.py",
+    "wire/grpc_head.py": "tests/wire/test_grpc.py",
+    "wire/grpc_events.py": "data; every test of a connection compares them",
     "wire/frame.py": "names for native's framing (tests/native) and two enums",
     "core/_ledger_audiences.py": "the inside of ledger.py, tested as one thing",
     "core/_ledger_check.py": "the inside of ledger.py, tested as one thing",
@@ -32,10 +35,12 @@ ELSEWHERE: dict[str, str] = {
     "core/lanes.py": "tests/core/test_subscriptions_lanes.py",
     "core/markets.py": "tables; tests/core/test_keyfile.py reads names through them",
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",
+    "core/whitelists.py": "what a key's lists say: tests/core/test_tradegate.py",
     "runtime/backend.py": "protocols and data",
     "runtime/binding.py": "ports and dials: tests/cli/test_upstreams.py, tests/runtime/test_server.py, test_groups.py",
     "runtime/carrier.py": "how a session reads: tests/runtime/test_session.py and tests/e2e/test_encryption.py",
     "runtime/hub.py": "driven by every test of sessions, links and broadcasts",
+    "runtime/metric_table.py": "data, held against what is scraped: tests/runtime/test_metrics.py",
     "runtime/outlet.py": "the writer of every session and link",
     "runtime/ports.py": "protocols without code",
     "runtime/pump.py": "real sockets only: tests/runtime/test_server.py and tests/e2e",

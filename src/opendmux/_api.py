@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from .cli.house import house_of
 from .cli.upstreams import faces_of
 from .config import Config, check
 from .runtime import server
@@ -23,5 +24,9 @@ async def open_proxy(config: Config | None = None) -> AsyncIterator[Proxy]:
     """
     config = config or Config()
     check(config)
-    async with faces_of(config) as faces, server.open_proxy(faces, drain_s=config.timeouts.drain_s) as proxy:
+    house = house_of(config)
+    async with (
+        faces_of(config) as faces,
+        server.open_proxy(faces, drain_s=config.timeouts.drain_s, house=house) as proxy,
+    ):
         yield proxy

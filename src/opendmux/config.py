@@ -18,6 +18,7 @@ __all__ = [
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
     "SIM",
+    "SIMULATED",
     "Address",
     "Config",
     "Limits",
@@ -39,6 +40,8 @@ EXTRA_LANES_MAX: Final = 12
 """The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
+SIMULATED: Final = "SIMULATED"
+"""What banner, logs and readiness call it."""
 
 
 OnOutage = Literal["hold", "close"]
@@ -134,6 +137,9 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     go to the first alone and never fail over."""
     on_outage: OnOutage | None = None
     """As in the main section, for these ports."""
+    key: str = ""
+    """The id of a key of the keys file: clients of OpenD's own protocol that show no key on these ports are taken for
+    this one. Meant for programs whose client id can't be set."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -171,6 +177,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passed on by the native code, and each is kept in memory until it is answered."""
     allow_unknown: bool = False
     """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
+    keys: str = ""
+    """The keys file (``opendmux keys add`` makes one): every client needs a key of it then. Empty: no keys. Who
+    reaches the port over OpenD's own protocol may do what OpenD allows; over gRPC and HTTP, read and simulate."""
+    insecure_allow_trading: bool = False
+    """Without a keys file: callers over gRPC and HTTP may do everything too, real trading included."""
+    usage_db: str = ""
+    """Where the daily values of keys are kept over a restart, a SQLite file. Empty: beside the keys file, with
+    ``.usage.db`` after its name."""
+    audit_log: str = ""
+    """The audit log: a file, or a folder for daily files. Empty: none. Trade writes wait for it, and are refused while
+    it can't be written."""
+    audit_reads: bool = False
+    """Put reads down too, as far as the gate sees them one by one: those that the native code passes on never are."""
+    http_names: tuple[str, ...] = ()
+    """Host names besides this machine's own under which HTTP may be asked; others are refused, for a page in a browser
+    could use them to reach this port."""
+    metrics_open_locally: bool = True
+    """From this machine ``/metrics``, ``/livez`` and ``/readyz`` need no key."""
     log_level: str = "info"
     """debug, info, warning or error."""
     limits: Limits = Limits()

@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from opendmux.cli.upstreams import SIMULATED, faces_of, name_of
-from opendmux.config import Address, Config, Listener, UpstreamConfig
+from opendmux.cli.upstreams import faces_of, name_of
+from opendmux.config import SIMULATED, Address, Config, Listener, UpstreamConfig
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import bind, meets
 

@@ -95,6 +95,12 @@ def check_refused(play: Play, key: Key, proto_id: int) -> None:
         assert denial.scope in denial.text or denial.reason == "unknown"
 
 
+def check_refused_as_real(play: Play) -> None:
+    assert not play.waiting
+    denial = play.denial()
+    assert (denial.kind, denial.reason, denial.scope) == (DenialKind.PERMISSION, "scope", Scopes.TRADE_REAL)
+
+
 @pytest.mark.parametrize("scopes", SCOPE_SETS, ids=lambda scopes: "+".join(sorted(scopes)) or "none")
 def test_without_the_scope_nothing_reaches_opend(scopes: frozenset[str]) -> None:
     play_key = Key("k", scopes)
@@ -109,7 +115,10 @@ def test_without_the_scope_nothing_reaches_opend(scopes: frozenset[str]) -> None
         assert (action_of(client.row, proto_id) is not RequestAction.DENY) == may, proto_id
         for send in (play.send, play.call):
             send(client if send == play.send else caller, proto_id)
-            if may:
+            if may and proto_id in TRADES and Scopes.TRADE_REAL not in scopes:
+                # Without trdEnv it counts as real.
+                check_refused_as_real(play)
+            elif may:
                 answers = [command for command in play.commands if isinstance(command, Reply)]
                 assert not answers or answers[0].denial is None or answers[0].denial.kind is not DenialKind.PERMISSION
                 play.waiting.clear()

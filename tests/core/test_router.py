@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from opendmux.core.commands import Failure, Forward, Outcome, Reply
+from opendmux.core.commands import Failure, Forward, Outcome, Reply, Witness
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.gate import HANDSHAKE_ROW, open_row
 from opendmux.native import BAD_MAGIC, BAD_SHA1, FRAME, NO_ROOM, TOO_LARGE, ClientEvent
@@ -365,5 +365,7 @@ def test_a_reply_that_comes_after_its_client_is_no_error() -> None:
     assert isinstance(forward, Forward)
     play.close(session)
     assert forward.then is not None
-    (reply,) = forward.then(Outcome(OK, 0), play.now)
-    assert getattr(reply, "session", None) is session, "the runtime knows that it is gone"
+    (witness,) = forward.then(Outcome(OK, 0), play.now)
+    assert isinstance(witness, Witness)
+    assert witness.reply is not None
+    assert witness.reply.session is session, "the runtime knows that it is gone"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -27,7 +27,7 @@ QOT, ACC = Scopes.QOT_READ, Scopes.ACC_READ
 NOTIFY_BODY = response(scalar(1, 3))
 
 
-def limited(*scopes: str, markets: object = None, symbols: object = None, **fields: object) -> Key:
+def limited(*scopes: str, markets: object = None, symbols: object = None, **fields: Any) -> Key:
     limits = KeyLimits(
         allowed_markets=None if markets is None else frozenset(markets),  # type: ignore[call-overload]
         allowed_symbols=None if symbols is None else frozenset(symbols),  # type: ignore[call-overload]
@@ -131,7 +131,7 @@ def test_notifications_of_our_own_as_well() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"allowed_acc_ids": frozenset({10})}, {"allowed_card_nums": frozenset({"C"})}])
-def test_a_stream_hears_of_its_key_s_accounts_only(fields: dict[str, object]) -> None:
+def test_a_stream_hears_of_its_key_s_accounts_only(fields: dict[str, Any]) -> None:
     play = Play()
     everything = stream_of(play, 1, key(ACC, key_id="all"))
     session = stream_of(play, 2, key(ACC, **fields))

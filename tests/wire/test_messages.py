@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import ProtoFmt, RetType
-from opendmux.wire.messages import canonical_json, decode_untrusted, encode, numbered_untrusted, ret_body, to_client
+from opendmux.wire.messages import (
+    canonical_json,
+    decode_answer_untrusted,
+    decode_untrusted,
+    encode,
+    numbered_untrusted,
+    ret_body,
+    to_client,
+)
 from opendmux.wire.pb import opend
 from tests.native.wire_format import anything, field, group, nested, scalar
 from tests.wire.message_kit import CLASSES, messages
@@ -334,3 +342,19 @@ def test_enum_names_become_numbers() -> None:
 @given(st.binary())
 def test_no_bytes_crash_the_reader_of_enum_names(body: bytes) -> None:
     assert numbered_untrusted(body, ("a", "b"), {"X": 9}) == body
+
+
+# -- what OpenD says
+
+
+def test_fields_of_an_answer_that_nobody_needs_are_passed_over() -> None:
+    text = b'{"retType": 0, "s2c": {"orderID": "7", "orderIDEx": "X7", "news": [1]}, "more": null}'
+    for body, proto_fmt in [(text, JSON), (scalar(1, 0) + field(4, scalar(2, 7) + field(3, b"X7")), PB)]:
+        s2c = decode_answer_untrusted(opend.OrderIdResponse, body, proto_fmt).s2c
+        assert (s2c.orderID, s2c.orderIDEx) == (7, "X7")
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{", b'{"s2c": 1}', b'{"retType": "x"}', b"\xff"])
+def test_an_answer_that_can_not_be_read_is_refused(body: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        decode_answer_untrusted(opend.OrderIdResponse, body, JSON)

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, keys, serve, sim
+from . import audit, bench, keys, proto, serve, sim
 
-__all__ = ["audit", "bench", "keys", "main", "serve", "sim"]
+__all__ = ["audit", "bench", "keys", "main", "proto", "serve", "sim"]
 
-COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "bench": bench, "audit": audit}
+COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "audit": audit, "proto": proto, "bench": bench}
 
 EPILOG = """\
 examples:

@@ -36,6 +36,14 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="OpenD's API address, or `sim` for the built-in simulator (default: 127.0.0.1:11111)",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file; options given here win over it")
+    parser.add_argument("--keys", metavar="FILE", help="the keys file: every client needs a key (see `opendmux keys`)")
+    parser.add_argument("--audit-log", metavar="FILE|DIR", help="where decisions and trade writes are put down")
+    parser.add_argument(
+        "--insecure-allow-trading",
+        action="store_true",
+        default=None,
+        help="without keys: callers over gRPC and HTTP may trade for real too",
+    )
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the built-in simulator (default: 1)")
     parser.add_argument(
         "--drain-timeout", type=float, metavar="SECONDS", help="how long a stop waits for open requests (default: 5)"
@@ -87,6 +95,9 @@ def _merge(config: Config, args: argparse.Namespace) -> Config:
             "listen": tuple(args.listen) if args.listen else None,
             "upstream": args.upstream,
             "sim_seed": args.seed,
+            "keys": args.keys,
+            "audit_log": args.audit_log,
+            "insecure_allow_trading": args.insecure_allow_trading,
             "log_level": args.log_level,
         }.items()
         if value is not None
@@ -110,8 +121,10 @@ async def _serve(config: Config) -> int:
     from opendmux.errors import ConfigError
     from opendmux.runtime.server import run_proxy
 
+    from .house import house_of
     from .upstreams import faces_of
 
+    house = house_of(config)
     code = 0
     try:
         async with faces_of(config) as faces, trio.open_nursery() as nursery:
@@ -122,13 +135,13 @@ async def _serve(config: Config) -> int:
                 nursery.cancel_scope.cancel(reason="second signal")
 
             async def serve(task_status: trio.TaskStatus[Proxy]) -> None:
-                await run_proxy(faces, drain_s=config.timeouts.drain_s, task_status=task_status)
+                await run_proxy(faces, drain_s=config.timeouts.drain_s, house=house, task_status=task_status)
                 nursery.cancel_scope.cancel(reason="stopped")
 
             proxy = await nursery.start(serve)
             nursery.start_soon(until_signal, proxy)
             await proxy.listening.wait()
-            _print_banner(proxy, faces)
+            _print_banner(proxy, faces, config)
     except* ConfigError as group:
         raise _first(group) from None
     return code
@@ -143,21 +156,37 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 
 
 async def _signals(proxy: Proxy) -> int:
-    """The first signal drains; returns on the second, which ends the process at once."""
+    """SIGHUP reads keys again; the first signal to stop drains; returns on the second, which ends the process at
+    once."""
+    import logging
     import signal
 
     import trio
 
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-        async for _ in received:
-            proxy.stop()
-            break
+    from opendmux.errors import ConfigError
+
+    log = logging.getLogger("opendmux.serve")
+    hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
+    numbers = [signal.SIGTERM, signal.SIGINT, *([] if hang_up is None else [hang_up])]
+    stopping = False
+    with trio.open_signal_receiver(*numbers) as received:
         async for number in received:
-            return 128 + number
+            if number == hang_up:
+                try:
+                    await proxy.reload()
+                except ConfigError as error:
+                    log.error("the keys of before stay in force: %s", error)
+                else:
+                    log.info("keys and audit log were read and opened again")
+            elif stopping:
+                return 128 + number
+            else:
+                stopping = True
+                proxy.stop()
     raise AssertionError("signals end only with the process")
 
 
-def _print_banner(proxy: Proxy, faces: Sequence[Face]) -> None:
+def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
     from opendmux._version import __version__
     from opendmux.native import IMPLEMENTATION, sha1_backend
     from opendmux.runtime.binding import address_of
@@ -173,15 +202,27 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face]) -> None:
             upstream += f"; trading at {face.reach.trade_name} alone"
         lines += [f"  clients    connect to {where}", f"  upstream   {upstream}"]
     first = proxy.addresses[0]
-    local = all(address.host == "::1" or address.host.startswith("127.") for address in proxy.addresses)
-    warning = "" if local else "WARNING, other machines can reach it: "
     call = f"c = futu.OpenQuoteContext('{first.host}', {first.port}); print(c.get_global_state()); c.close()"
     lines += [
         f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}",
-        f"  access     {warning}no keys: whoever reaches the port may do all that OpenD lets it do;",
-        "             keep it on this machine",
+        *_access_lines(config),
         f'  try        python3 -c "import futu; {call}"',
         "  stop       Ctrl-C",
     ]
     with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
         print("\n".join(lines), flush=True)
+
+
+def _access_lines(config: Config) -> list[str]:
+    if config.keys:
+        lines = [
+            f"  access     every client needs a key of {config.keys}: over gRPC and HTTP as Bearer,",
+            "             from the SDK as its client id, SysConfig.set_client_info('fc_...', 1)",
+        ]
+    else:
+        grpc = "everything, real trading included" if config.insecure_allow_trading else "reading and simulated trading"
+        lines = [
+            "  access     no keys, this machine only: over OpenD's protocol all that OpenD allows; over gRPC and HTTP",
+            f"             {grpc} (`opendmux keys add` makes keys)",
+        ]
+    return [*lines, f"  audit      {config.audit_log}"] if config.audit_log else lines

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from opendmux.config import SIM, Config, Listener, UpstreamConfig, parse_address
+from opendmux.config import SIM, SIMULATED, Config, Listener, UpstreamConfig, parse_address
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import address_of, bind, dial_tcp, meets
+from opendmux.runtime.door import is_loopback
 from opendmux.runtime.server import Face
 from opendmux.runtime.station import Reach
 from opendmux.runtime.upstream import Dial
 from opendmux.wire.cipher import RsaKey
 
 __all__ = ["faces_of", "name_of"]
-
-SIMULATED = "SIMULATED"
 
 
 def name_of(address: str) -> str:
@@ -56,13 +56,25 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                 if key not in reaches:
                     reaches[key] = _reach([(upstreams[name], dials[name]) for name in key])
                 on_outage = listener.on_outage or config.on_outage
-                faces.append(Face(reaches[key], config, on_outage, client_key, bound=bind(listener.listen)))
+                bound = bind(listener.listen)
+                faces.append(Face(reaches[key], config, on_outage, client_key, listener.key or None, bound))
+                _check_reachable(config, bound)
             _check_no_loop([upstreams[name] for name in dials], faces)
             yield faces
         finally:
             for face in faces:
                 for sock in face.bound:
                     sock.close()
+
+
+def _check_reachable(config: Config, bound: Sequence[socket.socket]) -> None:
+    """Whoever reaches a port without keys may trade: then nobody but this machine may reach it."""
+    for address in [address_of(sock) for sock in bound]:
+        if not config.keys and not is_loopback(address.host):
+            raise ConfigError(
+                f"listening on {address} without keys would let other machines trade: make a key with "
+                "`opendmux keys add` and give its file by --keys, or listen on 127.0.0.1"
+            )
 
 
 def _check_no_loop(used: list[UpstreamConfig], faces: list[Face]) -> None:

@@ -7,6 +7,7 @@ An invalid key is never taken for none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -14,6 +15,7 @@ from .denial import Denial, DenialKind
 from .identity import Session
 from .keys import ALL_SCOPES, KEY_PREFIX, Key, Keyring, Scopes, digest_of
 from .tally import Tally
+from .whitelists import about_orders
 
 __all__ = ["ANONYMOUS", "Access", "Admitted"]
 
@@ -45,10 +47,25 @@ class Access:
     def __init__(
         self, keyring: Keyring | None = None, *, machine_id: str = "", insecure_allow_trading: bool = False
     ) -> None:
+        self._keyring: Keyring | None = None
+        self.learning = False
+        """Some key has a limit for which orders and prices must be known."""
         self.keyring = keyring
+        self.audit_ok: Callable[[], bool] = lambda: True
+        """The audit can be written: without it no trade write may be sent."""
         self.tally = Tally()
         self._machine_id = machine_id
         self._anonymous = replace(ANONYMOUS, scopes=frozenset(ALL_SCOPES)) if insecure_allow_trading else ANONYMOUS
+
+    @property
+    def keyring(self) -> Keyring | None:
+        """The keys; None: none are configured."""
+        return self._keyring
+
+    @keyring.setter
+    def keyring(self, keyring: Keyring | None) -> None:
+        self._keyring = keyring
+        self.learning = keyring is not None and any(about_orders(key.limits) for key in keyring.keys.values())
 
     def admit(
         self, plaintext: str | None, *, iface: str, local: bool, wall: float, bound_to: str | None = None

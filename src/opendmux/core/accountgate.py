@@ -1,4 +1,8 @@
-"""Which accounts a key may use: account reads, the account list itself, account pushes (2008), and trade writes."""
+"""Which accounts a key may use: account reads, the account list itself, and account pushes (2008).
+
+Trade writes have a gate of their own, `tradegate`, which asks the same question; here they are looked at once more when
+they have waited for OpenD's windows.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ from .roster import Roster
 
 __all__ = ["AccountGate", "account_denial"]
 
-AREAS = frozenset({"trade-read", "trade-sub", "trade-write"})
+AREAS = frozenset({"trade-read", "trade-sub"})
 ACC_ID = bytes([1, 1, 2])
 """c2s.header.accID, the same in all reads of an account."""
 WRITE_ACC_ID = bytes([1, 2, 2])
@@ -45,11 +49,7 @@ class AccountGate:
 
     def applies(self, request: Request) -> bool:
         """This request has to be shown to `admit`."""
-        key = request.session.key
-        if key is None or not key.names_accounts:
-            return False
-        protocol = PROTOCOLS.get(request.proto_id)
-        return protocol is not None and protocol.area in AREAS
+        return _in(AREAS, request)
 
     def admit(self, request: Request, now: float, go: Go) -> list[Command]:
         """Pass on what asks for the key's own accounts, by ``go``, maybe later; refuse the rest. Raises
@@ -67,7 +67,7 @@ class AccountGate:
 
     def refusal(self, request: Request) -> Reply | None:
         """`admit` once more for what has waited since: its key may have been changed."""
-        if not self.applies(request):
+        if not _in(AREAS | {"trade-write"}, request):
             return None
         try:
             acc_ids, _request = _accounts_of_untrusted(request)
@@ -107,6 +107,14 @@ class AccountGate:
             return [reply(request, body, outcome.proto_fmt)]
 
         return then
+
+
+def _in(areas: frozenset[str], request: Request) -> bool:
+    key = request.session.key
+    if key is None or not key.names_accounts:
+        return False
+    protocol = PROTOCOLS.get(request.proto_id)
+    return protocol is not None and protocol.area in areas
 
 
 def _accounts_of_untrusted(request: Request) -> tuple[list[int], Request]:

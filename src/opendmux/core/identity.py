@@ -12,6 +12,7 @@ from opendmux.wire.handshake import Identity, State
 from opendmux.wire.secure import ServerSide
 
 from .keys import Key
+from .logins import Logins
 
 __all__ = ["Session", "Upstream"]
 
@@ -81,6 +82,11 @@ class Upstream:
     identity: Identity | None = None
     """Of the last successful InitConnect; remembered over outages."""
     down_since: float = 0.0
+    ready_since: float = 0.0
+    reconnects: int = 0
+    """How often it became ready again after it was lost."""
+    logins: Logins | None = None
+    """OpenD's own; None: it has not said so on this connection."""
 
     def absence(self, now: float) -> str:
         """Why a request can't be served now, in one sentence for the user."""

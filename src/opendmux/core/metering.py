@@ -59,7 +59,7 @@ class Metering:
 
     ``reply_s``: how long a client's request may take in all, waiting included. ``again``: what becomes of a read that
     was cut off, the first time; None: it is answered so. ``refusal``: looks once more at a request that has waited,
-    beyond its session's row.
+    beyond its session's row. ``unsent``: told of every request that waited here and was not sent in the end.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Metering:
         waits: Waits,
         again: Again | None = None,
         refusal: Callable[[Request], Command | None] = lambda _request: None,
+        unsent: Callable[[Request], None] = lambda _request: None,
     ) -> None:
         self.budgets = Budgets()
         self.in_flight = InFlight()
@@ -82,6 +83,7 @@ class Metering:
         self._waits = waits
         self._again = again
         self._refusal = refusal
+        self._unsent = unsent
         self._groups: dict[int, list[_Asker]] = {}
         """By number of a shared read: who waits for it, the first asker in front."""
         self._next_group = 1
@@ -116,7 +118,7 @@ class Metering:
         if verdict.action is Action.GO:
             return [self._watched(forward, now)]
         if verdict.action is Action.REFUSE:
-            return [_too_many(request, verdict.retry_after_s)]
+            return [self._over_budget(request, verdict.retry_after_s)]
         return []
 
     def next_due(self) -> float | None:
@@ -133,22 +135,29 @@ class Metering:
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
             request = ticket.forward.request
             if verdict.action is not Action.GO:
-                commands.append(_too_many(request, verdict.retry_after_s))
+                commands.append(self._over_budget(request, verdict.retry_after_s))
             else:
                 commands += self._leave(ticket, now)
         return commands
+
+    def _over_budget(self, request: Request, retry_s: float) -> Command:
+        self._unsent(request)
+        text = refusal_text(request.proto_id, retry_s)
+        return denied(request, Denial(DenialKind.LIMIT, "budget", text, retry_s=retry_s))
 
     def _leave(self, ticket: _Ticket, now: float) -> list[Command]:
         """Its turn has come; what has changed since it came is looked at again."""
         request, lane = ticket.forward.request, self._lanes[ticket.forward.lane]
         if not request.session.ready:
             self.budgets.refund(ticket.charge, now)
+            self._unsent(request)
             return []
         refusal = self._gated(request)
         if refusal is None and not lane.upstream.ready:
             refusal = unavailable(request, lane.upstream.absence(now))
         if refusal is not None:
             self.budgets.refund(ticket.charge, now)
+            self._unsent(request)
             return [refusal]
         joined = self._join(ticket.forward, now)
         if joined is not None:
@@ -238,7 +247,9 @@ class Metering:
 
     def close_owner(self, owner: int) -> None:
         """The client is gone: nothing of it leaves any more."""
-        self.budgets.cancel_owner(owner)
+        for ticket in self.budgets.cancel_owner(owner):
+            assert isinstance(ticket, _Ticket), "only tickets of ours go in"
+            self._unsent(ticket.forward.request)
 
     def link_lost(self, lane_index: int, now: float) -> list[Command]:
         """What waited for this lane is refused; the windows stay, for OpenD keeps them too."""
@@ -249,10 +260,13 @@ class Metering:
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
             request = ticket.forward.request
             if not request.session.ready:
+                self._unsent(request)
                 continue
             if ticket.forward.lane == lane_index:
+                self._unsent(request)
                 commands.append(unavailable(request, absence))
             elif (refusal := self._gated(request)) is not None:
+                self._unsent(request)
                 commands.append(refusal)
             else:
                 commands += self.pass_on(ticket.forward, now)
@@ -266,8 +280,3 @@ class Metering:
             "refused": sum(counter.refused for counter in counters),
             "shared": self.in_flight.shared,
         }
-
-
-def _too_many(request: Request, retry_after_s: float) -> Command:
-    text = refusal_text(request.proto_id, retry_after_s)
-    return denied(request, Denial(DenialKind.LIMIT, "window", text, retry_s=retry_after_s))

@@ -105,6 +105,8 @@ class Pushes:
         ledger: Ledger,
         visibility: Visibility,
     ) -> None:
+        self.taken = 0
+        """Pushes that came from upstream."""
         self.unroutable = 0
         """Pushes that could not be read or that nobody can be told from."""
         self.push_fmt = ProtoFmt.PROTOBUF
@@ -136,6 +138,7 @@ class Pushes:
 
     def route_untrusted(self, push: NativePush, now: float) -> list[Push]:
         """Who gets this push of upstream. One that can't be read is dropped and counted, never guessed."""
+        self.taken += 1
         route = self._routes.get(push.proto_id)
         if route is None:
             self.unroutable += 1

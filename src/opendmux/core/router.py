@@ -23,10 +23,11 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
-from opendmux.wire.frame import ProtoFmt
+from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
-from opendmux.wire.protocols import PROTOCOLS, ProtoId, RequestAction
+from opendmux.wire.protocols import PACKET_ID_IDS, PROTOCOLS, ProtoId, RequestAction
 
+from . import logins
 from .access import Access
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
@@ -38,11 +39,15 @@ from .gate import HANDSHAKE_ROW, action_of, denial_of, inspecting, is_trade
 from .identity import Session
 from .keys import Key, Scopes
 from .lanes import Lane, Lanes, Waiting
+from .limits import Limits
 from .metering import Metering
+from .orderbook import OrderBook
 from .outages import Outages
+from .prices import Prices
 from .replies import EDITORS
 from .roster import Roster
 from .subscriptions import Subscriptions
+from .tradegate import LEARNT_IDS, TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
 
@@ -90,8 +95,9 @@ class Router:
         *,
         trade_address: str | None = None,
         access: Access | None = None,
+        limits: Limits | None = None,
     ) -> None:
-        """``access``: who may come in; None: everybody, as with OpenD."""
+        """``access``: who may come in; None: everybody, as with OpenD. ``limits``: the counters of all keys."""
         self.policy = policy
         self.access = access or Access()
         self.sessions: dict[int, Session] = {}
@@ -110,6 +116,14 @@ class Router:
         self.entry = Entry(policy.open_row, self.access, self.lanes)
         self.roster = Roster(self.lanes.trade.index, lambda: self.lanes.trade.upstream.ready)
         self.accounts = AccountGate(self.roster)
+        self.gate = TradeGate(
+            self.lanes.trade.index,
+            limits or Limits(),
+            OrderBook(),
+            Prices(),
+            roster=self.roster,
+            quote_lane=self.lanes.main.index,
+        )
         self.metering = Metering(
             self.lanes,
             budgets=policy.budgets,
@@ -118,6 +132,7 @@ class Router:
             waits=policy.waits,
             again=self._again if policy.retry_reads else None,
             refusal=self.accounts.refusal,
+            unsent=self.gate.unsent,
         )
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
@@ -127,11 +142,6 @@ class Router:
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
             ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
-            ProtoId.TRD_PLACE_ORDER: lambda lane, request, _now: lane.trading.write(request),
-            ProtoId.TRD_MODIFY_ORDER: lambda lane, request, _now: lane.trading.write(request),
-            ProtoId.TRD_PLACE_COMBO_ORDER: lambda lane, request, _now: lane.trading.write(request),
-            ProtoId.TRD_RECONFIRM_ORDER_2209: lambda lane, request, _now: lane.trading.write(request),
-            ProtoId.TRD_RECONFIRM_ORDER_2237: lambda lane, request, _now: lane.trading.write(request),
             ProtoId.QOT_SUB: lambda _lane, request, now: self.subscriptions.sub(request, now),
             ProtoId.QOT_REG_QOT_PUSH: lambda _lane, request, now: self.subscriptions.register(request, now),
             ProtoId.QOT_GET_SUB_INFO: lambda _lane, request, now: self.subscriptions.sub_info(request, now),
@@ -309,6 +319,8 @@ class Router:
         return self._inspect(lane, request, now, until)
 
     def _inspect(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
+        if request.proto_id in PACKET_ID_IDS:
+            return self._write(lane, request, now, until)
         try:
             inspector = self._inspectors.get(request.proto_id)
             if inspector is not None:
@@ -316,6 +328,27 @@ class Router:
         except RemoteProtocolError as error:
             return [_unreadable(request, error)]
         return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
+
+    def _write(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
+        """A trade write passes the gate of its key, and is sent when OpenD has told what the gate must know."""
+        if not self.access.audit_ok():
+            text = f"{name_of(request.proto_id)} was not sent: the audit log can't be written"
+            return [denied(request, Denial(DenialKind.UNAVAILABLE, "audit", text))]
+
+        def go(later: float) -> list[Command]:
+            if not lane.upstream.ready:
+                return [unavailable(request, lane.upstream.absence(later))]
+            return self._metered(lane.trading.write(request, self._settled), later, until)
+
+        return self.gate.admit(request, now, now + self.wall_offset, go)
+
+    def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float) -> None:
+        wall = now + self.wall_offset
+        self.gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
+
+    def unsent(self, request: Request) -> None:
+        """A request that was let through was not sent: its session has gone."""
+        self.gate.unsent(request)
 
     def _deny(self, request: Request) -> list[Command]:
         return [denied(request, denial_of(request.session.key, request.proto_id))]
@@ -398,6 +431,8 @@ class Router:
         def then(outcome: Outcome, _now: float) -> list[Command]:
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
+            if request.proto_id == ProtoId.GET_GLOBAL_STATE:
+                lane.upstream.logins = logins.in_state(outcome.body, outcome.proto_fmt) or lane.upstream.logins
             try:
                 body = editor(lane.pushes, request.session, outcome)
             except RemoteProtocolError:
@@ -416,6 +451,11 @@ class Router:
     def push(self, index: int, push: NativePush, now: float) -> list[Push]:
         """Who gets this push of the lane. One that can't be read is dropped and counted."""
         self.metering.fence(push.proto_id)
+        if self.access.learning and push.proto_id in LEARNT_IDS:
+            self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
+        if push.proto_id == ProtoId.NOTIFY:
+            upstream = self.lanes[index].upstream
+            upstream.logins = logins.in_notify(push.frame, push.proto_fmt) or upstream.logins
         return self.lanes[index].pushes.route_untrusted(push, now)
 
     # -- links
@@ -436,6 +476,7 @@ class Router:
         lane = self.lanes[index]
         first = not lane.ever_ready
         lane.upstream.ready, lane.opening, lane.ever_ready = True, False, True
+        lane.upstream.ready_since = now
         commands = [] if first else self._outages.over(lane)
         if lane is self.lanes.trade:
             for session in [session for session in self.sessions.values() if session.streams]:
@@ -454,6 +495,7 @@ class Router:
         if was_ready:
             lane.upstream.ready = False
             lane.upstream.down_since = now
+        lane.upstream.logins = None
         lane.trading.link_lost()
         if lane is self.lanes.trade:
             self.roster.link_lost()
@@ -489,7 +531,7 @@ class Router:
         if self.roster.due(now):
             for session in [session for session in self.sessions.values() if session.streams]:
                 commands += self._watch_accounts(session, now)
-        return commands + self.metering.due(now) + self.lanes.tidy(now)
+        return commands + self.gate.due(now) + self.metering.due(now) + self.lanes.tidy(now)
 
 
 def _unreadable(request: Request, error: RemoteProtocolError) -> Command:

@@ -58,6 +58,8 @@ class Subscriptions:
         self._lanes = lanes
         self._open_s = open_s
         """How long a request may wait for a lane that is being made."""
+        self.quota: tuple[int, int] | None = None
+        """(used, left) as OpenD said last; None: nobody has asked yet."""
         self._reply_s = reply_s
         """How long it may take in all."""
         self._fence = fence
@@ -156,6 +158,7 @@ class Subscriptions:
                 response = decode_untrusted(opend.GetSubInfoResponse, outcome.body, outcome.proto_fmt)
             except RemoteProtocolError:
                 return [failed(request, Failure.CORRUPT)]
+            self.quota = response.s2c.totalUsedQuota, response.s2c.remainQuota
             del response.s2c.connSubInfoList[:]
             owner = request.session.owner
             response.s2c.connSubInfoList.append(self._conn_info(owner, own=True))

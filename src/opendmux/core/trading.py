@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Literal
+from collections.abc import Callable
+from typing import Literal, TypeAlias
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import ProtoFmt, RetType
@@ -30,6 +31,10 @@ LOCKED_WORDS = ("unlock", "解锁", "解鎖")
 AGAIN_FIRST_S, AGAIN_LAST_S = 5.0, 60.0
 """An account list that OpenD did not take is told again after 5, 10, 20, 40, then every 60 seconds: a restarted OpenD
 may not have logged in yet, and without its list no client would ever see an order push again."""
+
+
+Settled: TypeAlias = Callable[[Request, Outcome, int, float], None]
+"""(request, outcome, its retType, now)."""
 
 
 class Trading:
@@ -59,11 +64,13 @@ class Trading:
         def then(outcome: Outcome, _now: float) -> list[Command]:
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
-            if verdict(outcome)[0] == RetType.SUCCEED:
+            ret_type, ret_msg = verdict(outcome)
+            if ret_type == RetType.SUCCEED:
                 self._unlock.accepted(owner, unlock=unlock)
                 if not request.session.ready:
                     self._unlock.forget(owner)
-            return [reply(request, outcome.body, outcome.proto_fmt)]
+            answer, serial = reply(request, outcome.body, outcome.proto_fmt), outcome.upstream_serial
+            return [Witness(request, _outcome_of(ret_type), note=ret_msg, upstream_serial=serial, reply=answer)]
 
         return [Forward(_canonical(request, message), then, self._lane)]
 
@@ -182,8 +189,11 @@ class Trading:
 
     # -- 2202, 2205, 2227, 2209, 2237
 
-    def write(self, request: Request) -> list[Command]:
-        """A trade write goes upstream once, with the upstream connection's PacketID."""
+    def write(
+        self, request: Request, settled: Settled = lambda _request, _outcome, _ret_type, _now: None
+    ) -> list[Command]:
+        """A trade write goes upstream once, with the upstream connection's PacketID. ``settled`` is told how it ended,
+        with retType -400 when nobody knows."""
         name = name_of(request.proto_id)
         try:
             # What can't be stamped is refused here, before a serial is spent on it.
@@ -199,12 +209,14 @@ class Trading:
                 )
             ]
 
-        def then(outcome: Outcome, _now: float) -> list[Command]:
+        def then(outcome: Outcome, now: float) -> list[Command]:
             serial = outcome.upstream_serial
             if outcome.failure is not None:
+                settled(request, outcome, RetType.UNKNOWN, now)
                 answer, why = failed(request, outcome.failure), outcome.failure.value
                 return [Witness(request, "unknown", why, upstream_serial=serial, reply=answer)]
             ret_type, ret_msg = verdict(outcome)
+            settled(request, outcome, ret_type, now)
             if ret_type != RetType.SUCCEED and any(word in ret_msg.lower() for word in LOCKED_WORDS):
                 self._unlock.refused()
             answer = reply(request, outcome.body, outcome.proto_fmt)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import fcntl
 import os
 import re
 import stat
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -20,10 +20,17 @@ from opendmux.core.audit import BEGINS, CONTINUES, GENESIS, TORN, AuditEvent, ha
 from opendmux.core.audit_verify import looks_whole, tail_of
 from opendmux.errors import ConfigError
 
+if sys.platform != "win32":
+    import fcntl
+
 __all__ = ["AuditFile", "daily_files", "is_folder"]
 
 PREFIX, SUFFIX = "opendmux-audit.", ".jsonl"
 _DAILY = re.compile(r"opendmux-audit\.\d{4}-\d\d-\d\d\.jsonl")
+
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT
+if sys.platform == "win32":
+    _FLAGS |= os.O_BINARY
 
 TAIL_BYTES: Final = 256 * 1024
 """How far back the last good line is looked for: many times the longest line."""
@@ -106,7 +113,7 @@ class AuditFile:
             while data:
                 data = data[os.write(self._fd, data) :]
             if sync:
-                os.fdatasync(self._fd)
+                _sync(self._fd)
         except OSError:
             # What is half written would break the chain, and after a failed sync nobody knows what is on disk. Where
             # it can't be taken out, opening the file anew finds where it stands.
@@ -120,7 +127,7 @@ class AuditFile:
         if self._folder is not None:
             self._day = max(self._day, _day_of(wall))
             self._path = self._folder / f"{PREFIX}{self._day}{SUFFIX}"
-        self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._fd = os.open(self._path, _FLAGS, 0o600)
         try:
             self._claim()
             size = os.fstat(self._fd).st_size
@@ -141,6 +148,8 @@ class AuditFile:
         """Ours alone: a second writer would break the chain."""
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             raise _NotOursError(f"{self._path}: it is not a regular file")
+        if sys.platform == "win32":
+            return  # no such lock, and no such rights
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -194,7 +203,7 @@ class AuditFile:
     def _sync_folder(self) -> None:
         """A new file's name is on disk only when its folder is."""
         with contextlib.suppress(OSError):  # some file systems can't
-            fd = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self._path.parent, os.O_RDONLY)
             try:
                 os.fsync(fd)
             finally:
@@ -211,7 +220,8 @@ class _NotOursError(OSError):
 def _end_of(fd: int, size: int) -> tuple[tuple[int, str] | None, bytes]:
     """((seq, hash) of the last good line, the bytes behind it)."""
     at = max(0, size - TAIL_BYTES)
-    tail = os.pread(fd, size - at, at)
+    os.lseek(fd, at, os.SEEK_SET)
+    tail = os.read(fd, size - at)
     *whole, rest = tail.split(b"\n")
     lines = [*(line + b"\n" for line in whole), rest]
     behind = 0
@@ -221,6 +231,14 @@ def _end_of(fd: int, size: int) -> tuple[tuple[int, str] | None, bytes]:
             return found, tail[len(tail) - behind :] if behind else b""
         behind += len(line)
     return None, tail
+
+
+def _sync(fd: int) -> None:
+    """The data on disk, and of the rest what is needed to read it."""
+    if sys.platform == "linux":
+        os.fdatasync(fd)
+    else:
+        os.fsync(fd)
 
 
 def _day_of(wall: float) -> str:

@@ -26,7 +26,6 @@ from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import WRITE_IDS
 
 from .backend import Answer, Caller, PushStream
-from .door import is_loopback
 from .hub import Hub
 
 __all__ = ["Callers"]
@@ -63,16 +62,16 @@ class Callers:
         self._desks: dict[tuple[str, str], _Desk] = {}
         self._draining = False
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, peer_host: str) -> Caller | Denial:
+    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
         """See `Backend`."""
-        admitted = self._access.admit(bearer, iface=iface, local=is_loopback(peer_host), wall=self._hub.wall())
+        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall())
         if isinstance(admitted, Denial):
             self._access.tally.auth(iface, "reject", "<missing>" if bearer is None else "<invalid>")
             return admitted
         if self._draining:
             return STOPPING
         assert admitted.key is not None, "a caller has a key, anonymous being one"
-        return _Handle(self, iface, admitted, peer, local=is_loopback(peer_host))
+        return _Handle(self, iface, admitted, peer, local=local)
 
     def current(self, admitted: Admitted, *, local: bool) -> Key | Denial:
         """Who somebody is that was admitted before: the key may have ended or changed since."""
@@ -121,10 +120,13 @@ class Callers:
 class _Desk:
     """One key's session: a client of the hub whose replies go to callbacks."""
 
+    ordered = False
+
     def __init__(self, hub: Hub, iface: str, key: Key) -> None:
         self._hub = hub
         self.session = hub.open_session("callers", "callers", iface, "hold")
         self.session.key = key
+        self._tally, self._key_id = hub.house.access.tally, key.id
         hub.router.open_caller(self.session)
         hub.add(self)
         self._open: dict[int, _Open] = {}
@@ -162,7 +164,11 @@ class _Desk:
 
     def _answer(self, serial_no: int, answer: Answer) -> None:
         waiting = self._open.pop(serial_no, None)
-        if waiting is not None and waiting.answer is not None:
+        if waiting is None:
+            return
+        if answer.denial is None:
+            self._tally.auth(self.session.transport, "allow", self._key_id)
+        if waiting.answer is not None:
             waiting.answer(answer)
 
     def _cut_off(self, serial_no: int, why: Denial) -> None:
@@ -330,6 +336,8 @@ class _Handle:
 
 class _Stream:
     """One push stream: a slot of its own, as a client of the hub and as the face's `PushStream`."""
+
+    ordered = True
 
     def __init__(self, hub: Hub, desk: _Desk, refusal: Callable[[], Denial | None]) -> None:
         self._hub = hub

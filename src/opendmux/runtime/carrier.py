@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 
 import trio
 
 from opendmux.config import Config
-from opendmux.core.answers import name_of
 from opendmux.core.budgets import Waits
 from opendmux.core.commands import (
     Ask,
@@ -33,15 +31,15 @@ from opendmux.native import (
     EVENT,
     NATIVE,
     Switch,
+    build_frame,
 )
 
 from .house import House
+from .notary import Notary
 from .ports import Client, LinkPort
 from .work import Work
 
 __all__ = ["Carrier", "now_ns"]
-
-audit = logging.getLogger("opendmux.audit")
 
 
 def now_ns() -> int:
@@ -56,6 +54,7 @@ class Carrier:
         limits = config.limits
         self.config = config
         self.house = house
+        self.notary = Notary(house)
         self.switch = Switch(
             max_client_body=limits.client_body_bytes,
             client_body_total=limits.client_body_total_bytes,
@@ -80,7 +79,7 @@ class Carrier:
             unlock=config.unlock,
             extra_lanes=config.limits.extra_lanes,
         )
-        self.router = Router(upstream_name, policy, trade_address=trade_name, access=house.access)
+        self.router = Router(upstream_name, policy, trade_address=trade_name, access=house.access, limits=house.limits)
         for lane in self.router.lanes.all:
             number = self.switch.open_link()
             assert number == lane.index, "lanes and links are numbered alike"
@@ -129,6 +128,8 @@ class Carrier:
         self._notify_settled()
 
     def _reply(self, command: Reply) -> None:
+        if command.denial is not None:
+            self.notary.denied(command)
         client = self._alive(command.session)
         if client is None:
             return
@@ -154,6 +155,7 @@ class Carrier:
         session = request.session
         client = self._alive(session)
         if client is None:
+            self.router.unsent(request)
             return
         if command.then is None:
             self._answered(client, request.proto_id, request.serial_no)  # the switch counts it now
@@ -163,7 +165,7 @@ class Carrier:
             assert identity is not None, "a lane that is ready has an identity"
             serial = self.switch.reserve_serial(command.lane)
             body = stamp_untrusted(request.proto_id, request.proto_fmt, body, identity.conn_id, serial)
-        self.switch.submit(
+        sent_as = self.switch.submit(
             command.lane,
             session.slot,
             request.serial_no,
@@ -176,6 +178,7 @@ class Carrier:
             now_ns=at_ns,
             upstream_serial=serial,
         )
+        self.notary.sent(command, sent_as)
 
     def ask(self, lane: int, proto_id: int, body: bytes, then: Then, until: float | None = None) -> None:
         """Send a request of the proxy's own; ``then`` gets its outcome. The link is flushed by the caller's round."""
@@ -196,12 +199,25 @@ class Carrier:
             self.switch.set_max_body(session.slot, self.config.limits.client_body_bytes)
 
     def witness(self, command: Witness) -> None:
-        """The audit's hook. An unknown outcome is a warning."""
-        level = logging.WARNING if command.outcome == "unknown" else logging.INFO
-        request = command.request
-        audit.log(level, "%s: %s %s %s", request.session, name_of(request.proto_id), command.outcome, command.note)
-        if command.reply is not None:
-            self._reply(command.reply)
+        """Put something down for the audit; its reply waits for that."""
+        self.notary.witness(command, self._reply, self._hold)
+
+    def _hold(self, reply: Reply) -> Callable[[], None]:
+        client = self._alive(reply.session)
+        if client is None or not client.ordered:
+            return lambda: self._reply(reply)
+        slot = reply.session.slot
+        ticket = self.switch.hold(slot)
+
+        def leave() -> None:
+            if self._alive(reply.session) is not client:
+                return
+            self._answered(client, reply.proto_id, reply.serial_no)
+            frame = build_frame(reply.proto_id, reply.proto_fmt, reply.serial_no, reply.body)
+            if self.switch.release(slot, ticket, frame):
+                client.flush()
+
+        return leave
 
     def push(self, commands: Iterable[Push]) -> None:
         """Fan pushes out. Never waits: a client that can't take more is ended, the others don't notice."""

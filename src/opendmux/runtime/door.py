@@ -63,8 +63,9 @@ class Door:
             elif room is None:
                 log.info("%s: closed, %s is not served on this port", peer, kind.value)
             else:
-                local = is_loopback(peer_host) or peer_host == _own_host(stream)
-                await room(stream, Guest(peer, peer_host, first, local, self._bound_to))
+                own_host = _own_host(stream)
+                local = peer_host == own_host or is_loopback(peer_host)
+                await room(stream, Guest(peer, peer_host, first, own_host, local, self._bound_to))
         except* trio.BrokenResourceError:
             log.debug("a connection broke before it said what it wants")
         except* Exception:  # a crash during cancellation comes mixed with Cancelled
@@ -96,8 +97,8 @@ class Door:
 
 
 def is_loopback(host: str) -> bool:
-    """An address of this machine's loopback interface, or a memory stream."""
-    return host in ("::1", "memory") or host.startswith(("127.", "::ffff:127."))
+    """The address, as a socket gives it, is of this machine alone."""
+    return host == "::1" or host.startswith(("127.", "::ffff:127."))
 
 
 def _name_of(stream: trio.abc.Stream) -> tuple[str, str]:
@@ -110,14 +111,14 @@ def _name_of(stream: trio.abc.Stream) -> tuple[str, str]:
     return "memory", "memory"
 
 
-def _own_host(stream: trio.abc.Stream) -> str | None:
+def _own_host(stream: trio.abc.Stream) -> str:
     """A client that reaches this machine by its outer address and is on it comes from that same address."""
     if isinstance(stream, trio.SocketStream):
         try:
             return str(stream.socket.getsockname()[0])
         except OSError:
-            return None
-    return None
+            return ""
+    return "memory"
 
 
 def _find_dead_peers(stream: trio.abc.Stream) -> None:

@@ -2,15 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import trio
+
 from opendmux.core.access import Access
+from opendmux.core.keys import Keyring
+from opendmux.core.limits import Limits
+
+from .audit import AuditLog
+from .store import Store
 
 __all__ = ["House"]
 
 
 @dataclass(slots=True)
 class House:
-    """Made before anything listens; the stations look at it."""
+    """Made before anything listens; stations, ports and the audit look at it."""
 
     access: Access = field(default_factory=Access)
+    limits: Limits = field(default_factory=Limits)
+    audit: AuditLog | None = None
+    audit_reads: bool = False
+    """Put down every request that the gate sees, not only refusals and trade writes."""
+    store: Store | None = None
+    """Where the daily values are kept; None: in memory alone."""
+    names: tuple[str, ...] = ()
+    """Host names besides this machine's own under which HTTP may be asked."""
+    open_locally: bool = True
+    """From this machine metrics and probes need no key."""
+    read_keys: Callable[[], Keyring] | None = None
+    """Read the keys again; raises ConfigError. None: no keys file is configured."""
+
+    def __post_init__(self) -> None:
+        audit = self.audit
+        if audit is not None:
+            self.access.audit_ok = lambda: audit.healthy
+        if self.store is not None:
+            self.limits.restore(self.store.rows)
+            self.limits.on_change = self.store.wake
+
+    @asynccontextmanager
+    async def records(self) -> AsyncIterator[None]:
+        """Write what has to be kept for the length of the block; what is left at its end is written within a few
+        seconds, so the last thing that a station says is kept too."""
+        async with trio.open_nursery() as nursery:
+            if self.audit is not None:
+                nursery.start_soon(self.audit.run)
+            if self.store is not None:
+                nursery.start_soon(self.store.run, self.limits.changes)
+            yield
+            nursery.cancel_scope.cancel(reason="stopped")
+
+    def trouble(self) -> list[str]:
+        """Why the proxy is not ready as far as this goes, one sentence each."""
+        reasons = []
+        if self.audit is not None and not self.audit.healthy:
+            reasons.append(f"the audit log {self.audit.path} can't be written, so no trade write is taken")
+        return reasons

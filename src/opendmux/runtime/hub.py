@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -67,14 +67,23 @@ class Hub(Carrier):
         """For clients that encrypt; None: they are disconnected."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
+        self.bad_pushes = 0
+        """Pushes of upstream whose SHA-1 was wrong."""
         self.ended: dict[str, int] = {}
         """Sessions by the reason of their end."""
         self._silence: Silence[Client] = Silence(
             config.limits.silent_per_address, lambda client: client.session.state is State.NEW
         )
         self._next_owner = 1
+        self.on_tick: list[Callable[[float], None]] = []
+        """What else is looked at with the deadlines."""
 
     # -- sessions
+
+    @property
+    def sessions_begun(self) -> int:
+        """Since the start, those that have ended included."""
+        return self._next_owner - 1
 
     def open_session(self, peer: str, peer_host: str, transport: str, on_outage: OnOutage) -> Session:
         """A slot and an identity for a new client; the caller then registers it with `add`."""
@@ -215,6 +224,7 @@ class Hub(Carrier):
             if client is not None:
                 client.flush()
         if batch.bad_pushes:
+            self.bad_pushes += batch.bad_pushes
             log.warning("%d pushes from OpenD with a wrong SHA-1 were dropped", batch.bad_pushes)
         self.resume_paused()
         return batch.pushes
@@ -275,5 +285,7 @@ class Hub(Carrier):
         for entry in self.switch.expire(at_ns):
             self._settle(entry, Outcome(b"", 0, Failure.TIMEOUT, entry.upstream_serial), now)
         self.execute(self.router.tick(now))
+        for tidy in self.on_tick:
+            tidy(now)
         self.resume_paused()
         self.flush_links()

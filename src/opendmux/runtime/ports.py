@@ -19,6 +19,8 @@ class Guest:
     peer_host: str
     first: bytes
     """What was read to find out which protocol it speaks."""
+    own_host: str = ""
+    """The address of this machine that it has reached, where that is known."""
     local: bool = False
     """It is on this machine."""
     bound_to: str | None = None
@@ -29,6 +31,8 @@ class Client(Protocol):
     """What the hub needs of a connected client, whatever its transport."""
 
     session: Session
+    ordered: bool
+    """Its replies go through its outbox, where they have an order among the pushes."""
 
     def flush(self) -> None:
         """Write what can be written without waiting; leave the rest to the writer task."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from functools import partial
 
 import trio
 
+from opendmux._version import __version__
 from opendmux.config import Address, Config, OnOutage
 from opendmux.wire.cipher import RsaKey
 from opendmux.wire.sniff import Kind
@@ -26,10 +28,14 @@ from .callers import Callers
 from .door import Door, Room
 from .house import House
 from .hub import Hub
+from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .ports import Guest
 from .pump import AVAILABLE, Pump
 from .session import TcpSession, serve_tcp
+from .site import ProxySite
 from .station import Reach, Station
+from .transports.grpc import serve_grpc
+from .transports.http import HttpSession, serve_http
 from .upstream import UpstreamLink
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
@@ -59,12 +65,13 @@ class Face:
 class Proxy:
     """A running proxy, as its user sees it."""
 
-    def __init__(self, stations: list[Station], faces: Sequence[Face]) -> None:
+    def __init__(self, stations: list[Station], faces: Sequence[Face], house: House) -> None:
         self.stations = stations
         self.addresses: list[Address] = [address_of(sock) for face in faces for sock in face.bound]
         """Where it listens; known before anybody can connect."""
         self.listening = trio.Event()
         """Set once every upstream was ready and every port accepts clients."""
+        self.house = house
         self.draining = trio.Event()
         """Set when nobody is accepted any more and what is open comes to its end."""
         self._stop = trio.Event()
@@ -78,6 +85,17 @@ class Proxy:
     def link(self) -> UpstreamLink:
         """The main link of the first station."""
         return self.stations[0].link
+
+    async def reload(self) -> None:
+        """Read the keys again and hold every session against them; the audit log's file is opened again. Keys that
+        can't be read change nothing. Raises ConfigError then. Cancellation: nothing is changed."""
+        house = self.house
+        if house.audit is not None:
+            house.audit.reopen()
+        if house.read_keys is not None:
+            house.access.keyring = await trio.to_thread.run_sync(house.read_keys)
+            for station in self.stations:
+                station.hub.run(station.hub.router.review(trio.current_time()))
 
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""
@@ -102,7 +120,9 @@ class _Clients:
     """The accepting side of one run."""
 
     sessions: trio.Nursery
+    site: ProxySite
     everybody: set[TcpSession] = field(default_factory=set)
+    browsers: set[HttpSession] = field(default_factory=set)
     doors: list[Door] = field(default_factory=list)
 
 
@@ -124,17 +144,20 @@ async def run_proxy(
         if id(face.reach) not in wings:
             station = Station(face.config, face.reach, house, face.rsa_key)
             pump = Pump(station.hub) if AVAILABLE else None
-            wings[id(face.reach)] = _Wing(station, pump, Callers(station.hub, house.access))
-    proxy = Proxy([wing.station for wing in wings.values()], faces)
+            callers = Callers(station.hub, house.access)
+            station.hub.on_tick.append(callers.tidy)
+            wings[id(face.reach)] = _Wing(station, pump, callers)
+    proxy = Proxy([wing.station for wing in wings.values()], faces, house)
+    site = _site(proxy)
     try:
-        async with trio.open_nursery() as services:
+        async with house.records(), trio.open_nursery() as services:
             for wing in wings.values():
                 services.start_soon(wing.station.run)
                 if wing.pump is not None:
                     services.start_soon(wing.pump.run)
             task_status.started(proxy)
             async with trio.open_nursery() as sessions:
-                clients = _Clients(sessions)
+                clients = _Clients(sessions, site)
                 async with trio.open_nursery() as accepting:
                     accepting.start_soon(_accept_all, proxy, faces, wings, clients)
                     await proxy.stopped()
@@ -149,6 +172,8 @@ async def run_proxy(
                     wing.callers.drain()
                 for client in list(clients.everybody):
                     client.drain()
+                for browser in list(clients.browsers):
+                    browser.drain()
                 sessions.cancel_scope.deadline = trio.current_time() + drain_s
             services.cancel_scope.cancel(reason="drained")
     finally:
@@ -164,7 +189,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
         async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
             wing = wings[id(face.reach)]
             await wing.station.link.first_ready.wait()
-            door = Door(_rooms(face, wing, clients), face.config.limits.silent_per_address, face.bound_to)
+            door = Door(_rooms(face, wing, clients, proxy), face.config.limits.silent_per_address, face.bound_to)
             clients.doors.append(door)
             listeners = [*listen(face.bound), *face.listeners]
             await trio.serve_listeners(door.serve, listeners, handler_nursery=clients.sessions, task_status=task_status)
@@ -175,12 +200,56 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
         proxy.listening.set()
 
 
-def _rooms(face: Face, wing: _Wing, clients: _Clients) -> dict[Kind, Room]:
+def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kind, Room]:
+    hub = wing.station.hub
+
     async def opend(stream: trio.abc.Stream, guest: Guest) -> None:
-        hub = wing.station.hub
         await serve_tcp(hub, wing.pump, stream, clients.everybody, guest, on_outage=face.on_outage)
 
-    return {Kind.OPEND: opend}
+    async def http2(stream: trio.abc.Stream, guest: Guest) -> None:
+        await serve_grpc(
+            stream,
+            guest.first,
+            wing.callers,
+            peer=guest.peer,
+            local=guest.local,
+            serving=lambda: hub.router.lanes.main.upstream.ready,
+            draining=proxy.draining,
+        )
+
+    async def http1(stream: trio.abc.Stream, guest: Guest) -> None:
+        await serve_http(
+            stream,
+            guest.first,
+            clients.site,
+            peer=guest.peer,
+            local=guest.local,
+            own_host=guest.own_host,
+            sessions=clients.browsers,
+        )
+
+    return {Kind.OPEND: opend, Kind.HTTP2: http2, Kind.HTTP1: http1}
+
+
+def _site(proxy: Proxy) -> ProxySite:
+    house = proxy.house
+
+    def rooms() -> list[KeyRoom]:
+        keyring = house.access.keyring
+        keys = () if keyring is None else keyring.keys.values()
+        return rooms_of(keys, house.limits, trio.current_time(), time.time())
+
+    def trouble() -> list[str]:
+        return [*house.trouble(), *(["opendmux is stopping"] if proxy.draining.is_set() else [])]
+
+    def audit_state() -> AuditState:
+        audit = house.audit
+        assert audit is not None, "asked for only where there is one"
+        return AuditState(audit.healthy, audit.written, audit.queued, audit.lost)
+
+    sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
+    figures = Metrics(lambda: proxy.stations, sources)
+    return ProxySite(lambda: proxy.stations, house.access, figures, house.names, house.open_locally, trouble)
 
 
 @asynccontextmanager

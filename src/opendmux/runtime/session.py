@@ -43,6 +43,8 @@ reset, which can destroy the answer before the peer has read it."""
 class TcpSession:
     """A client on a plain socket or on any Trio stream. Made by `serve_tcp`."""
 
+    ordered = True
+
     def __init__(self, hub: Hub, pump: Pump | None, stream: trio.abc.Stream, guest: Guest, on_outage: OnOutage) -> None:
         self._hub = hub
         self._pump = pump

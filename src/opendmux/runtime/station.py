@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from opendmux.config import Config
+from opendmux.config import SIMULATED, Config
 from opendmux.core.lanes import Lane
 from opendmux.wire.cipher import RsaKey
 
@@ -42,6 +42,11 @@ class Reach:
     members: Sequence[tuple[str, Dial]] = ()
     rsa_key: RsaKey | None = None
     """OpenD's key, for an upstream that encrypts; all members of a group share it."""
+
+    @property
+    def simulated(self) -> bool:
+        """The built-in simulator answers, alone or as one of a group."""
+        return SIMULATED in {self.name, *(name for name, _dial in self.members)}
 
 
 @dataclass(slots=True, eq=False)

@@ -208,6 +208,8 @@ class UpstreamLink:
             drop(f"restoring the subscriptions took over {self._timeouts.replay_s:g} s")
             return
         self.state = LinkState.READY
+        if self.connects:
+            self._lane.upstream.reconnects += 1
         self.connects += 1
         hub.switch.set_link_ready(self.number, True)
         log.info("%s is ready, version %d", self._name, identity.server_ver)

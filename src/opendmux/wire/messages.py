@@ -23,6 +23,7 @@ from .pb import opend
 
 __all__ = [
     "canonical_json",
+    "decode_answer_untrusted",
     "decode_untrusted",
     "encode",
     "head_untrusted",
@@ -56,15 +57,15 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
         _check_texts_untrusted(message, cls.DESCRIPTOR.name)
         return message
     if proto_fmt == ProtoFmt.JSON:
-        # Depending on its release the library takes a list for an empty message, or raises what it does not document.
-        if not body.lstrip(b" \t\r\n").startswith(b"{"):
-            raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: it is not an object")
-        try:
-            json_format.Parse(body, message)
-        except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-            raise RemoteProtocolError(f"the JSON body is not a {cls.DESCRIPTOR.name}: {error}") from error
-        return message
+        return _of_json_untrusted(message, body, ignore_unknown=False)
     raise RemoteProtocolError(f"unknown proto_fmt {proto_fmt}: 0 is protobuf, 1 is JSON")
+
+
+def decode_answer_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
+    """As `decode_untrusted`, for what OpenD says: fields of its JSON that we have no use for are passed over."""
+    if proto_fmt != ProtoFmt.JSON:
+        return decode_untrusted(cls, body, proto_fmt)
+    return _of_json_untrusted(cls(), body, ignore_unknown=True)
 
 
 def numbered_untrusted(body: bytes, place: Sequence[str], numbers: Mapping[str, int]) -> bytes:
@@ -130,6 +131,18 @@ def ret_body(proto_fmt: int, ret_type: int, ret_msg: str = "") -> bytes:
     if ret_msg:
         head.retMsg = ret_msg
     return to_client(head, proto_fmt)
+
+
+def _of_json_untrusted(message: M, body: bytes, *, ignore_unknown: bool) -> M:
+    name = message.DESCRIPTOR.name
+    # Depending on its release the library takes a list for an empty message, or raises what it does not document.
+    if not body.lstrip(b" \t\r\n").startswith(b"{"):
+        raise RemoteProtocolError(f"the JSON body is not a {name}: it is not an object")
+    try:
+        json_format.Parse(body, message, ignore_unknown_fields=ignore_unknown)
+    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
+        raise RemoteProtocolError(f"the JSON body is not a {name}: {error}") from error
+    return message
 
 
 def _check_texts_untrusted(message: Message, name: str) -> None:

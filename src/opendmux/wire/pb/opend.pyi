@@ -753,3 +753,225 @@ class GetOneRequest(_message.Message):
     C2S_FIELD_NUMBER: _ClassVar[int]
     c2s: GetOneC2S
     def __init__(self, c2s: _Optional[_Union[GetOneC2S, _Mapping]] = ...) -> None: ...
+
+class Order(_message.Message):
+    __slots__ = ("trdSide", "orderType", "orderStatus", "orderID", "orderIDEx", "code", "qty", "price", "secMarket", "auxPrice", "trdMarket", "comboLegs")
+    TRDSIDE_FIELD_NUMBER: _ClassVar[int]
+    ORDERTYPE_FIELD_NUMBER: _ClassVar[int]
+    ORDERSTATUS_FIELD_NUMBER: _ClassVar[int]
+    ORDERID_FIELD_NUMBER: _ClassVar[int]
+    ORDERIDEX_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    QTY_FIELD_NUMBER: _ClassVar[int]
+    PRICE_FIELD_NUMBER: _ClassVar[int]
+    SECMARKET_FIELD_NUMBER: _ClassVar[int]
+    AUXPRICE_FIELD_NUMBER: _ClassVar[int]
+    TRDMARKET_FIELD_NUMBER: _ClassVar[int]
+    COMBOLEGS_FIELD_NUMBER: _ClassVar[int]
+    trdSide: int
+    orderType: int
+    orderStatus: int
+    orderID: int
+    orderIDEx: str
+    code: str
+    qty: float
+    price: float
+    secMarket: int
+    auxPrice: float
+    trdMarket: int
+    comboLegs: _containers.RepeatedCompositeFieldContainer[ComboLeg]
+    def __init__(self, trdSide: _Optional[int] = ..., orderType: _Optional[int] = ..., orderStatus: _Optional[int] = ..., orderID: _Optional[int] = ..., orderIDEx: _Optional[str] = ..., code: _Optional[str] = ..., qty: _Optional[float] = ..., price: _Optional[float] = ..., secMarket: _Optional[int] = ..., auxPrice: _Optional[float] = ..., trdMarket: _Optional[int] = ..., comboLegs: _Optional[_Iterable[_Union[ComboLeg, _Mapping]]] = ...) -> None: ...
+
+class TrdFilterConditions(_message.Message):
+    __slots__ = ("idList", "orderIDExList")
+    IDLIST_FIELD_NUMBER: _ClassVar[int]
+    ORDERIDEXLIST_FIELD_NUMBER: _ClassVar[int]
+    idList: _containers.RepeatedScalarFieldContainer[int]
+    orderIDExList: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, idList: _Optional[_Iterable[int]] = ..., orderIDExList: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetOrderListC2S(_message.Message):
+    __slots__ = ("header", "filterConditions", "refreshCache")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    FILTERCONDITIONS_FIELD_NUMBER: _ClassVar[int]
+    REFRESHCACHE_FIELD_NUMBER: _ClassVar[int]
+    header: TrdHeader
+    filterConditions: TrdFilterConditions
+    refreshCache: bool
+    def __init__(self, header: _Optional[_Union[TrdHeader, _Mapping]] = ..., filterConditions: _Optional[_Union[TrdFilterConditions, _Mapping]] = ..., refreshCache: _Optional[bool] = ...) -> None: ...
+
+class GetOrderListRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetOrderListC2S
+    def __init__(self, c2s: _Optional[_Union[GetOrderListC2S, _Mapping]] = ...) -> None: ...
+
+class GetOrderListS2C(_message.Message):
+    __slots__ = ("header", "orderList")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ORDERLIST_FIELD_NUMBER: _ClassVar[int]
+    header: TrdHeader
+    orderList: _containers.RepeatedCompositeFieldContainer[Order]
+    def __init__(self, header: _Optional[_Union[TrdHeader, _Mapping]] = ..., orderList: _Optional[_Iterable[_Union[Order, _Mapping]]] = ...) -> None: ...
+
+class GetOrderListResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: GetOrderListS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[GetOrderListS2C, _Mapping]] = ...) -> None: ...
+
+class UpdateOrderS2C(_message.Message):
+    __slots__ = ("header", "order")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    header: TrdHeader
+    order: Order
+    def __init__(self, header: _Optional[_Union[TrdHeader, _Mapping]] = ..., order: _Optional[_Union[Order, _Mapping]] = ...) -> None: ...
+
+class UpdateOrderResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: UpdateOrderS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[UpdateOrderS2C, _Mapping]] = ...) -> None: ...
+
+class OrderIdS2C(_message.Message):
+    __slots__ = ("header", "orderID", "orderIDEx")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ORDERID_FIELD_NUMBER: _ClassVar[int]
+    ORDERIDEX_FIELD_NUMBER: _ClassVar[int]
+    header: TrdHeader
+    orderID: int
+    orderIDEx: str
+    def __init__(self, header: _Optional[_Union[TrdHeader, _Mapping]] = ..., orderID: _Optional[int] = ..., orderIDEx: _Optional[str] = ...) -> None: ...
+
+class OrderIdResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: OrderIdS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[OrderIdS2C, _Mapping]] = ...) -> None: ...
+
+class ComboOrderIdS2C(_message.Message):
+    __slots__ = ("header", "orderIDEx")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    ORDERIDEX_FIELD_NUMBER: _ClassVar[int]
+    header: TrdHeader
+    orderIDEx: str
+    def __init__(self, header: _Optional[_Union[TrdHeader, _Mapping]] = ..., orderIDEx: _Optional[str] = ...) -> None: ...
+
+class ComboOrderIdResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: ComboOrderIdS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[ComboOrderIdS2C, _Mapping]] = ...) -> None: ...
+
+class BasicPrice(_message.Message):
+    __slots__ = ("security", "curPrice")
+    SECURITY_FIELD_NUMBER: _ClassVar[int]
+    CURPRICE_FIELD_NUMBER: _ClassVar[int]
+    security: Security
+    curPrice: float
+    def __init__(self, security: _Optional[_Union[Security, _Mapping]] = ..., curPrice: _Optional[float] = ...) -> None: ...
+
+class BasicPriceS2C(_message.Message):
+    __slots__ = ("basicQotList",)
+    BASICQOTLIST_FIELD_NUMBER: _ClassVar[int]
+    basicQotList: _containers.RepeatedCompositeFieldContainer[BasicPrice]
+    def __init__(self, basicQotList: _Optional[_Iterable[_Union[BasicPrice, _Mapping]]] = ...) -> None: ...
+
+class BasicPriceResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: BasicPriceS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[BasicPriceS2C, _Mapping]] = ...) -> None: ...
+
+class SnapshotC2S(_message.Message):
+    __slots__ = ("securityList", "header")
+    SECURITYLIST_FIELD_NUMBER: _ClassVar[int]
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    securityList: _containers.RepeatedCompositeFieldContainer[Security]
+    header: QotHeader
+    def __init__(self, securityList: _Optional[_Iterable[_Union[Security, _Mapping]]] = ..., header: _Optional[_Union[QotHeader, _Mapping]] = ...) -> None: ...
+
+class SnapshotRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: SnapshotC2S
+    def __init__(self, c2s: _Optional[_Union[SnapshotC2S, _Mapping]] = ...) -> None: ...
+
+class SnapshotPrice(_message.Message):
+    __slots__ = ("security", "type", "lotSize", "curPrice")
+    SECURITY_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    LOTSIZE_FIELD_NUMBER: _ClassVar[int]
+    CURPRICE_FIELD_NUMBER: _ClassVar[int]
+    security: Security
+    type: int
+    lotSize: int
+    curPrice: float
+    def __init__(self, security: _Optional[_Union[Security, _Mapping]] = ..., type: _Optional[int] = ..., lotSize: _Optional[int] = ..., curPrice: _Optional[float] = ...) -> None: ...
+
+class SnapshotContract(_message.Message):
+    __slots__ = ("contractSize", "contractMultiplier", "contractSizeFloat")
+    CONTRACTSIZE_FIELD_NUMBER: _ClassVar[int]
+    CONTRACTMULTIPLIER_FIELD_NUMBER: _ClassVar[int]
+    CONTRACTSIZEFLOAT_FIELD_NUMBER: _ClassVar[int]
+    contractSize: int
+    contractMultiplier: float
+    contractSizeFloat: float
+    def __init__(self, contractSize: _Optional[int] = ..., contractMultiplier: _Optional[float] = ..., contractSizeFloat: _Optional[float] = ...) -> None: ...
+
+class SnapshotItem(_message.Message):
+    __slots__ = ("basic", "optionExData")
+    BASIC_FIELD_NUMBER: _ClassVar[int]
+    OPTIONEXDATA_FIELD_NUMBER: _ClassVar[int]
+    basic: SnapshotPrice
+    optionExData: SnapshotContract
+    def __init__(self, basic: _Optional[_Union[SnapshotPrice, _Mapping]] = ..., optionExData: _Optional[_Union[SnapshotContract, _Mapping]] = ...) -> None: ...
+
+class SnapshotS2C(_message.Message):
+    __slots__ = ("snapshotList",)
+    SNAPSHOTLIST_FIELD_NUMBER: _ClassVar[int]
+    snapshotList: _containers.RepeatedCompositeFieldContainer[SnapshotItem]
+    def __init__(self, snapshotList: _Optional[_Iterable[_Union[SnapshotItem, _Mapping]]] = ...) -> None: ...
+
+class SnapshotResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: SnapshotS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[SnapshotS2C, _Mapping]] = ...) -> None: ...

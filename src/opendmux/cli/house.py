@@ -1,0 +1,82 @@
+"""From the configuration to what all ports share: keys, daily values, the audit log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from functools import partial
+from pathlib import Path
+
+from opendmux.config import Config
+from opendmux.core.access import Access
+from opendmux.core.keys import Keyring
+from opendmux.errors import ConfigError
+from opendmux.runtime.audit import AuditLog
+from opendmux.runtime.house import House
+from opendmux.runtime.keystore import load
+from opendmux.runtime.machine import machine_id
+from opendmux.runtime.store import open_store
+
+__all__ = ["house_of"]
+
+log = logging.getLogger("opendmux.keys")
+
+USAGE_SUFFIX = ".usage.db"
+
+
+def house_of(config: Config) -> House:
+    """Read and open everything; nothing is changed on disk but what has to be made. Raises ConfigError."""
+    if config.keys and config.insecure_allow_trading:
+        raise ConfigError("insecure_allow_trading is for a proxy without keys; with a keys file give a key the scopes")
+    _check_bound_keys_have_a_file(config)
+    read_keys = partial(_read_keys, config) if config.keys else None
+    keyring = None if read_keys is None else read_keys()
+    access = Access(keyring, machine_id=_machine_id(keyring), insecure_allow_trading=config.insecure_allow_trading)
+    usage_db = config.usage_db or (config.keys and config.keys + USAGE_SUFFIX)
+    return House(
+        access=access,
+        audit=AuditLog(config.audit_log) if config.audit_log else None,
+        audit_reads=config.audit_reads,
+        store=open_store(Path(usage_db)) if keyring is not None else None,
+        names=tuple(name.lower() for name in config.http_names),
+        open_locally=config.metrics_open_locally,
+        read_keys=read_keys,
+    )
+
+
+def _check_bound_keys_have_a_file(config: Config) -> None:
+    for listener in config.listeners:
+        if listener.key and not config.keys:
+            raise ConfigError(
+                f"listener {listener.listen}: it is bound to the key {listener.key!r}, but `keys` is not set"
+            )
+
+
+def _read_keys(config: Config) -> Keyring:
+    loaded = load(Path(config.keys))
+    if loaded.warning:
+        log.warning("%s", loaded.warning)
+    keyring = loaded.file.keyring
+    for listener in config.listeners:
+        if listener.key and listener.key not in keyring.keys:
+            raise ConfigError(f"listener {listener.listen}: {config.keys} has no key with the id {listener.key!r}")
+    _warn_of_expired(keyring)
+    return keyring
+
+
+def _warn_of_expired(keyring: Keyring) -> None:
+    now = time.time()
+    for key in keyring.keys.values():
+        if key.expires_at is not None and key.expires_at <= now:
+            log.warning("the key %s has expired", key.id)
+
+
+def _machine_id(keyring: Keyring | None) -> str:
+    """Empty where no machine can be told: keys that are bound to one are then refused."""
+    if keyring is None:
+        return ""
+    try:
+        return machine_id()
+    except ConfigError as error:
+        log.warning("keys with allowed_machines can't be used: %s", error)
+        return ""

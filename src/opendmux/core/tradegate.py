@@ -1,0 +1,379 @@
+"""The gate for trade writes of a session with a key: what the key may do is held against what the order says.
+
+The order of the checks: any trade scope; rate and hours, with the body unread but for the operation, since nothing may
+stand in the way of a cancel; then the body; the scope that trdEnv asks for; account; market, symbol, side; the value of
+the order; the value of the day. The last one reserves, and `settled` says later what becomes of it.
+
+Two things may be unknown: the order that a write names, and a price. Each is asked for upstream once per request, which
+waits meanwhile, and is judged again by the key its session has then. What stays unknown is refused.
+
+What a refusal costs: the slot of the minute is given back, except where repeating the request would gain something. It
+is kept when the account is not the key's (else account numbers could be tried without end), when the body makes no
+sense, and when OpenD was asked something for it (else refused orders could use up OpenD's own limits, which all share).
+The slot of an order that was sent is never given back; its value is when OpenD plainly refuses.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Final
+
+from opendmux.errors import RemoteProtocolError
+from opendmux.wire.frame import RetType
+from opendmux.wire.protocols import ProtoId
+
+from .answers import denied, name_of, verdict
+from .commands import Ask, Command, Failure, Outcome, Reply, Request, Witness
+from .denial import Denial, DenialKind
+from .keys import KeyLimits, Scopes
+from .limits import EXACT, Limits, Reservation, amount_text, on_grid
+from .orderbook import KnownOrder, OrderBook, order_request
+from .orders import Op, OrderFacts, Terms, is_calming_untrusted, read_order_untrusted
+from .packet import is_real_untrusted
+from .prices import FRESH_S, STALE_S, Prices, snapshot_request
+from .roster import Roster
+from .streams import UNDECIDED
+from .whitelists import about_orders, about_values, allowed, paced, permitted
+
+__all__ = ["HELD_PER_KEY", "HOLD_S", "LEARNT_IDS", "TradeGate"]
+
+log = logging.getLogger("opendmux.trading")
+
+HOLD_S: Final = 8.0
+"""A write that waited longer for what the gate must know is refused: the Python SDK gives up after 12 s, and an order
+that leaves after its owner gave up would be a surprise."""
+HELD_PER_KEY: Final = 32
+"""Writes of one key that may wait at a time; each costs OpenD a question or two."""
+
+TRADE: Final = frozenset({Scopes.TRADE_SIMULATE, Scopes.TRADE_REAL})
+COSTS_ITS_SLOT: Final = frozenset({"account", "other"})
+"""Reasons of refusals that keep the slot."""
+
+LEARNT_IDS: Final = frozenset(
+    {
+        ProtoId.TRD_GET_ORDER_LIST,
+        ProtoId.TRD_UPDATE_ORDER,
+        ProtoId.QOT_UPDATE_BASIC_QOT,
+        ProtoId.QOT_GET_SECURITY_SNAPSHOT,
+    }
+)
+"""Replies and pushes that `TradeGate.learn` has a use for."""
+
+Go = Callable[[float], list[Command]]
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A write on its way through the gate."""
+
+    request: Request
+    go: Go
+    key_id: str
+    slot: float | None
+    real: bool
+    facts: OrderFacts | None
+    """None: the key has no limit that the body matters for."""
+    until: float
+    wall_offset: float
+    asked_accounts: bool = False
+    asked_order: bool = False
+    asked_price: bool = False
+    unanswered: Denial | None = None
+    """OpenD was asked and did not tell."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """A write that was let through and has no verdict yet."""
+
+    request: Request
+    key_id: str
+    slot: float | None
+    reservation: Reservation | None
+    facts: OrderFacts | None
+    order: KnownOrder | None
+    """The one it modifies."""
+
+
+class TradeGate:
+    """The gate in front of one OpenD's trade writes.
+
+    ``lane``: where orders are asked for; ``quote_lane``: where prices are, when another OpenD has them. ``limits`` is
+    the one of the process; ``book``, ``prices`` and ``roster`` are of this OpenD. Without a roster no card number is
+    known.
+    """
+
+    def __init__(
+        self,
+        lane: int,
+        limits: Limits,
+        book: OrderBook,
+        prices: Prices,
+        *,
+        roster: Roster | None = None,
+        quote_lane: int | None = None,
+    ) -> None:
+        self._lane = lane
+        self._quote_lane = lane if quote_lane is None else quote_lane
+        self._limits = limits
+        self._book = book
+        self._prices = prices
+        self._roster = Roster(lane, lambda: True) if roster is None else roster
+        self._held: dict[int, _Held] = {}
+        """By id of the request object, which the entry keeps alive; ``_sent`` likewise."""
+        self._sent: dict[int, _Sent] = {}
+
+    def admit(self, request: Request, now: float, wall: float, go: Go) -> list[Command]:
+        """Let a trade write through by calling ``go``, refuse it, or hold it until OpenD has answered a question.
+
+        ``go`` is called once at most, with the time, and never after the session has gone, after ``request.until`` or
+        more than `HOLD_S` from now. A refusal of its own, made at once, is noticed; of every other end the caller must
+        tell `settled` or `unsent`.
+        """
+        key = request.session.key
+        if key is None:
+            return go(now)
+        if not key.scopes & TRADE:
+            scope = f"{Scopes.TRADE_SIMULATE} or {Scopes.TRADE_REAL}"
+            return [_refusal(request, Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope))]
+        slot: float | None = None
+        if paced(key.limits) and not _calming(request):
+            admitted = self._limits.admit(key, now, wall)
+            if isinstance(admitted, Denial):
+                return [_refusal(request, admitted)]
+            slot = admitted
+        try:
+            real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
+            facts = None
+            if key.names_accounts or about_orders(key.limits):
+                facts = read_order_untrusted(request.proto_id, request.proto_fmt, request.body)
+        except RemoteProtocolError as error:
+            return [_refusal(request, Denial(DenialKind.INVALID, "other", str(error)))]
+        until = now + HOLD_S if request.until is None else min(request.until, now + HOLD_S)
+        held = _Held(request, go, key.id, slot, real, facts, until, wall - now)
+        return self._judge(held, now) if now < until else self._refuse(held, _late())
+
+    def settled(
+        self, request: Request, ret_type: int, body: bytes, now: float, wall: float, *, proto_fmt: int | None = None
+    ) -> None:
+        """OpenD's verdict on a write that was let through, or -400 when there is none; whether its session is still
+        there or not. ``proto_fmt``: of ``body``, when it is not the request's.
+
+        Only a plain refusal gives the value back: an order whose outcome is not known may exist.
+        """
+        del now, wall
+        sent = self._sent.pop(id(request), None)
+        if sent is None:
+            return
+        if ret_type == RetType.SUCCEED:
+            if sent.facts is None:
+                return
+            try:
+                self._book.learn_reply_untrusted(
+                    sent.facts, sent.order, body, request.proto_fmt if proto_fmt is None else proto_fmt
+                )
+            except RemoteProtocolError as error:
+                log.debug("%s: nothing learnt from OpenD's answer: %s", name_of(request.proto_id), error)
+        elif ret_type not in UNDECIDED and sent.reservation is not None:
+            self._limits.give_back(sent.reservation)
+
+    def unsent(self, request: Request) -> None:
+        """A write that was let through was not sent after all: its slot and its value are given back."""
+        sent = self._sent.pop(id(request), None)
+        if sent is None:
+            return
+        if sent.reservation is not None:
+            self._limits.give_back(sent.reservation)
+        if sent.slot is not None:
+            self._limits.give_slot_back(sent.key_id, sent.slot)
+
+    def learn(self, proto_id: int, body: bytes, proto_fmt: int, now: float) -> None:
+        """A reply or push of OpenD, of `LEARNT_IDS`. One that can't be read teaches nothing."""
+        try:
+            if proto_id == ProtoId.TRD_GET_ORDER_LIST:
+                self._book.learn_list_untrusted(body, proto_fmt)
+            elif proto_id == ProtoId.TRD_UPDATE_ORDER:
+                self._book.learn_push_untrusted(body, proto_fmt)
+            elif proto_id == ProtoId.QOT_UPDATE_BASIC_QOT:
+                self._prices.learn_push_untrusted(body, proto_fmt, now)
+            elif proto_id == ProtoId.QOT_GET_SECURITY_SNAPSHOT:
+                self._prices.learn_snapshots_untrusted(body, proto_fmt, now)
+        except RemoteProtocolError as error:
+            log.debug("nothing learnt from %s: %s", name_of(proto_id), error)
+
+    def next_due(self) -> float | None:
+        """When `due` has something to refuse."""
+        return min((held.until for held in self._held.values()), default=None)
+
+    def due(self, now: float) -> list[Command]:
+        """Refusals for what has waited too long for OpenD's answer."""
+        late = [held for held in self._held.values() if held.until <= now]
+        commands: list[Command] = []
+        for held in late:
+            del self._held[id(held.request)]
+            if held.request.session.ready:
+                commands += self._refuse(held, _late())
+        return commands
+
+    # -- the checks
+
+    def _judge(self, held: _Held, now: float) -> list[Command]:
+        key = held.request.session.key
+        if key is None:
+            return self._refuse(held, Denial(DenialKind.UNAUTHENTICATED, "other", "its key is not valid any more"))
+        if key.allowed_card_nums is not None and not self._roster.known and not held.asked_accounts:
+            held.asked_accounts = True
+            return self._hold(held, lambda: self._roster.when_known(partial(self._resume, held), now))
+        denial = permitted(key, held.real, held.facts, self._roster.allowed(key))
+        if denial is not None:
+            return self._refuse(held, denial)
+        facts = held.facts
+        if facts is None or facts.calming or not about_orders(key.limits):
+            return self._let_go(held, None, None, now)
+        order: KnownOrder | None = None
+        terms = facts.terms
+        if terms is None:
+            if facts.for_all or not (facts.order_id or facts.order_id_ex):
+                text = "forAll is for cancels alone" if facts.for_all else "it names no order"
+                return self._refuse(held, Denial(DenialKind.INVALID, "other", text))
+            order = self._book.find(facts.acc_id, facts.order_id, facts.order_id_ex)
+            if order is None:
+                return self._ask_for_order(held, facts)
+            terms = order.terms if facts.change is None else order.terms.changed(facts.change)
+        denial = allowed(key.limits, terms)
+        if denial is not None:
+            return self._refuse(held, denial)
+        if not about_values(key.limits):
+            return self._let_go(held, None, order, now)
+        max_age_s = STALE_S if held.asked_price else FRESH_S
+        value = self._prices.value_of(terms, now, max_age_s)
+        if value is None:
+            return self._ask_for_price(held, key.limits, terms, now)
+        added = value
+        if facts.op is Op.NORMAL and order is not None:
+            before = self._prices.value_of(order.terms, now, max_age_s) or Decimal(0)
+            added = max(Decimal(0), EXACT.subtract(on_grid(value), on_grid(before)))
+        # An order that does not grow may stay as large as it is.
+        denial = self._limits.over_order_value(key, value) if added else None
+        if denial is not None:
+            return self._refuse(held, denial)
+        reserved = self._limits.reserve(key, added, now + held.wall_offset)
+        if isinstance(reserved, Denial):
+            return self._refuse(held, reserved)
+        return self._let_go(held, reserved, order, now)
+
+    def _let_go(
+        self, held: _Held, reservation: Reservation | None, order: KnownOrder | None, now: float
+    ) -> list[Command]:
+        request, facts = held.request, held.facts
+        teaches = facts is not None and (facts.terms is not None or facts.change is not None)
+        if held.slot is None and reservation is None and not teaches:
+            return held.go(now)
+        self._sent[id(request)] = _Sent(request, held.key_id, held.slot, reservation, facts, order)
+        try:
+            commands = held.go(now)
+        except Exception:
+            self.unsent(request)
+            raise
+        if any(_answers(command, request) for command in commands):
+            self.unsent(request)
+        return commands
+
+    def _refuse(self, held: _Held, denial: Denial) -> list[Command]:
+        costs = denial.reason in COSTS_ITS_SLOT or held.asked_order or held.asked_price
+        if held.slot is not None and (denial.reason == "scope" or not costs):
+            self._limits.give_slot_back(held.key_id, held.slot)
+        return [_refusal(held.request, denial)]
+
+    # -- questions to OpenD
+
+    def _ask_for_order(self, held: _Held, facts: OrderFacts) -> list[Command]:
+        which = facts.order_id_ex or str(facts.order_id)
+        if held.asked_order:
+            return self._refuse(
+                held,
+                held.unanswered or Denial(DenialKind.INVALID, "other", f"account {facts.acc_id} has no order {which}"),
+            )
+        held.asked_order = True
+        return self._ask(held, self._lane, ProtoId.TRD_GET_ORDER_LIST, order_request(facts))
+
+    def _ask_for_price(self, held: _Held, limits: KeyLimits, terms: Terms, now: float) -> list[Command]:
+        missing = self._prices.missing(terms, now, STALE_S if held.asked_price else FRESH_S)
+        if not held.asked_price and missing:
+            held.asked_price = True
+            return self._ask(held, self._quote_lane, ProtoId.QOT_GET_SECURITY_SNAPSHOT, snapshot_request(missing))
+        name, most = "max_order_value", limits.max_order_value
+        if most is None:
+            name, most = "max_daily_value", limits.max_daily_value
+        symbols = ", ".join(dict.fromkeys(leg.security.symbol for leg in terms.legs))
+        text = f"{name} {amount_text(Decimal(repr(most)))}: the price of {symbols} is not known, nor what it is worth"
+        reason = "per_order" if name == "max_order_value" else "daily"
+        return self._refuse(held, Denial(DenialKind.LIMIT, reason, text))
+
+    def _ask(self, held: _Held, lane: int, proto_id: int, body: bytes) -> list[Command]:
+        def then(outcome: Outcome, now: float) -> list[Command]:
+            if outcome.failure is None:
+                self.learn(proto_id, outcome.body, outcome.proto_fmt, now)
+            held.unanswered = _unanswered(outcome)
+            return self._resume(held, now)
+
+        return self._hold(held, lambda: [Ask(lane, proto_id, body, then, until=held.until)])
+
+    def _hold(self, held: _Held, ask: Callable[[], list[Command]]) -> list[Command]:
+        waiting = sum(other.key_id == held.key_id for other in self._held.values())
+        if waiting >= HELD_PER_KEY and not (held.facts is not None and held.facts.calming):
+            text = f"{HELD_PER_KEY} orders of this key are waiting for OpenD already"
+            return self._refuse(held, Denial(DenialKind.LIMIT, "other", text, retry_s=1.0))
+        self._held[id(held.request)] = held
+        return ask()
+
+    def _resume(self, held: _Held, now: float) -> list[Command]:
+        """OpenD has answered, or will not."""
+        if self._held.pop(id(held.request), None) is not held or not held.request.session.ready:
+            return []
+        if now >= held.until:
+            return self._refuse(held, _late())
+        key = held.request.session.key
+        calming = held.facts is not None and held.facts.calming
+        closed = None if key is None or calming else self._limits.out_of_hours(key, now + held.wall_offset)
+        return self._judge(held, now) if closed is None else self._refuse(held, closed)
+
+
+def _calming(request: Request) -> bool:
+    """A body that can't be read is none; it is refused later, at the price of a slot."""
+    try:
+        return is_calming_untrusted(request.proto_id, request.proto_fmt, request.body)
+    except RemoteProtocolError:
+        return False
+
+
+def _late() -> Denial:
+    return Denial(DenialKind.TIMEOUT, "other", "its time was up before it could be checked")
+
+
+def _unanswered(outcome: Outcome) -> Denial | None:
+    ret_type, ret_msg = verdict(outcome)
+    if ret_type == RetType.SUCCEED:
+        return None
+    kind = DenialKind.TIMEOUT if outcome.failure is Failure.TIMEOUT else DenialKind.UNAVAILABLE
+    return Denial(kind, "other", f"OpenD did not tell what it must be checked against: {ret_msg}")
+
+
+def _refusal(request: Request, denial: Denial) -> Command:
+    text = f"{name_of(request.proto_id)} was not sent: {denial.text}"
+    return denied(request, replace(denial, text=text))
+
+
+def _answers(command: Command, request: Request) -> bool:
+    if isinstance(command, Witness):
+        return command.reply is not None and _answers(command.reply, request)
+    return (
+        isinstance(command, Reply)
+        and command.session is request.session
+        and command.serial_no == request.serial_no
+        and command.proto_id == request.proto_id
+    )

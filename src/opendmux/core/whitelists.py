@@ -1,0 +1,66 @@
+"""What a key's lists say to an order: scope, account, market, symbol, side. Nothing here counts anything."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .denial import Denial, DenialKind
+from .keys import Key, KeyLimits, Scopes
+from .orders import OrderFacts, Terms
+
+__all__ = ["about_orders", "about_values", "allowed", "paced", "permitted"]
+
+SHOWN: Final = 5
+"""Of an allowed list, in a text."""
+
+
+def paced(limits: KeyLimits) -> bool:
+    """When an order comes decides whether it may pass."""
+    return limits.max_orders_per_minute is not None or limits.hours_window is not None
+
+
+def about_orders(limits: KeyLimits) -> bool:
+    """What an order is decides whether it may pass."""
+    return (
+        about_values(limits)
+        or limits.allowed_markets is not None
+        or limits.allowed_symbols is not None
+        or limits.allowed_trd_sides is not None
+    )
+
+
+def about_values(limits: KeyLimits) -> bool:
+    return limits.max_order_value is not None or limits.max_daily_value is not None
+
+
+def permitted(key: Key, real: bool, facts: OrderFacts | None, accounts: frozenset[int] | None) -> Denial | None:
+    """The scope that trdEnv asks for, and the account. ``accounts``: those that the key may use; None: all."""
+    scope = Scopes.TRADE_REAL if real else Scopes.TRADE_SIMULATE
+    if scope not in key.scopes:
+        return Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope)
+    if accounts is None or (facts is not None and facts.acc_id in accounts):
+        return None
+    # Whether the account exists is not said.
+    name = "allowed_card_nums" if key.allowed_acc_ids is None else "allowed_acc_ids"
+    which = "its account" if facts is None else f"account {facts.acc_id}"
+    return Denial(DenialKind.PERMISSION, "account", f"{name}: this key may not use {which}")
+
+
+def allowed(limits: KeyLimits, terms: Terms) -> Denial | None:
+    """Market, symbol and side, of every leg."""
+    for leg in terms.legs:
+        security = leg.security
+        if limits.allowed_markets is not None and limits.allowed_markets.isdisjoint(security.markets):
+            return _not_in("market", "allowed_markets", limits.allowed_markets, security.market or "an unknown market")
+        if limits.allowed_symbols is not None and limits.allowed_symbols.isdisjoint(security.symbols):
+            symbol = security.symbol if security.market else f"{security.code} of an unknown market"
+            return _not_in("symbol", "allowed_symbols", limits.allowed_symbols, symbol)
+        if limits.allowed_trd_sides is not None and leg.side not in limits.allowed_trd_sides:
+            return _not_in("side", "allowed_trd_sides", limits.allowed_trd_sides, leg.side or "an unknown side")
+    return None
+
+
+def _not_in(reason: str, name: str, allowed: frozenset[str], asked: str) -> Denial:
+    shown = sorted(allowed)[:SHOWN]
+    listed = ", ".join(shown) + (f" and {len(allowed) - SHOWN} more" if len(allowed) > SHOWN else "")
+    return Denial(DenialKind.PERMISSION, reason, f"{name} is {listed or 'empty'}; this order is for {asked}")

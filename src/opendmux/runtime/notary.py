@@ -1,0 +1,134 @@
+"""What becomes of decisions: counted for the metrics, put down in the audit, and replies that wait for that.
+
+A trade write's reply leaves when its record is on disk. It keeps its place in the client's outbox meanwhile, so that an
+order push can't overtake it; the wait has a deadline (see `AuditLog.write`), after which the reply leaves all the same:
+the order has been executed, and its owner must know.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from opendmux.core.answers import name_of
+from opendmux.core.audit import (
+    INVALID_KEY,
+    MISSING_KEY,
+    NO_KEY,
+    AuditEvent,
+    AuditOutcome,
+    args_hash_of,
+    order_summary_untrusted,
+)
+from opendmux.core.commands import Forward, Reply, Request, Witness
+from opendmux.core.denial import Denial, DenialKind
+from opendmux.core.identity import Session
+from opendmux.wire.protocols import PACKET_ID_IDS, WRITE_IDS, ProtoId
+
+from .house import House
+
+__all__ = ["Notary"]
+
+log = logging.getLogger("opendmux.audit")
+
+AUDITED_IDS = WRITE_IDS | PACKET_ID_IDS | {ProtoId.TRD_UNLOCK_TRADE}
+"""What is put down whoever asks; refusals of keys are as well."""
+
+
+class Notary:
+    """Of one hub."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def denied(self, reply: Reply) -> None:
+        """A request was turned away."""
+        denial, session = reply.denial, reply.session
+        assert denial is not None, "a reply without a denial is none"
+        tally, key_id = self._house.access.tally, _key_id(session, denial)
+        if denial.kind is DenialKind.LIMIT:
+            tally.limit_reject(session.transport, key_id, denial.reason)
+        elif denial.kind in (DenialKind.UNAUTHENTICATED, DenialKind.PERMISSION):
+            tally.auth(session.transport, "reject", key_id)
+        if self._house.audit is None or reply.request is None:
+            return
+        if session.key is not None or denial.kind is DenialKind.UNAUTHENTICATED or reply.proto_id in AUDITED_IDS:
+            came_to_us = denial.kind in (DenialKind.UNAVAILABLE, DenialKind.TIMEOUT)
+            outcome: AuditOutcome = "failure" if came_to_us else "reject"
+            event = _event(reply.request, outcome, key_id, denial.reason, denial.scope)
+            self._house.audit.write(event)
+
+    def sent(self, forward: Forward, upstream_serial: int) -> None:
+        """A request has been let through and given its upstream serial."""
+        request = forward.request
+        if self._house.audit is not None and (request.proto_id in AUDITED_IDS or self._house.audit_reads):
+            self._house.audit.write(_event(request, "allow", upstream_serial=upstream_serial))
+
+    def witness(
+        self, witness: Witness, go: Callable[[Reply], None], hold: Callable[[Reply], Callable[[], None]]
+    ) -> None:
+        """Put down how something ended. Its reply leaves by ``go``, at once where no audit is kept; else ``hold`` keeps
+        its place and returns what to call when it may leave."""
+        request, reply = witness.request, witness.reply
+        level = logging.WARNING if witness.outcome == "unknown" else logging.INFO
+        log.log(level, "%s: %s %s %s", request.session, name_of(request.proto_id), witness.outcome, witness.note)
+        if request.proto_id == ProtoId.INIT_CONNECT and witness.outcome == "allow":
+            self._house.access.tally.auth(request.session.transport, "allow", _key_id(request.session, None))
+        audit = self._house.audit
+        if audit is None:
+            if reply is not None:
+                go(reply)
+            return
+        event = _event(
+            request,
+            witness.outcome,
+            reason=witness.reason or witness.note,
+            scope=witness.scope,
+            upstream_serial=witness.upstream_serial,
+        )
+        if reply is None:
+            audit.write(event)
+            return
+        leave = hold(reply)
+
+        def noted(on_disk: bool) -> None:
+            if not on_disk:
+                log.error(
+                    "%s: the reply to %s leaves without its audit record", request.session, name_of(reply.proto_id)
+                )
+            leave()
+
+        audit.write(event, then=noted)
+
+
+def _key_id(session: Session, denial: Denial | None) -> str:
+    if session.key is not None:
+        return session.key.id
+    if denial is not None and denial.kind is DenialKind.UNAUTHENTICATED:
+        return MISSING_KEY if denial.reason == "missing" else INVALID_KEY
+    return NO_KEY
+
+
+def _event(
+    request: Request,
+    outcome: AuditOutcome,
+    key_id: str = "",
+    reason: str = "",
+    scope: str = "",
+    upstream_serial: int = 0,
+) -> AuditEvent:
+    session, proto_id = request.session, request.proto_id
+    # An unlock's body is a password's hash, InitConnect's may be a key.
+    secret = proto_id in (ProtoId.TRD_UNLOCK_TRADE, ProtoId.INIT_CONNECT)
+    return AuditEvent(
+        iface=session.transport,
+        peer=request.peer or session.peer,
+        key_id=key_id or _key_id(session, None),
+        endpoint=f"proto_id={proto_id}",
+        outcome=outcome,
+        reason=reason,
+        scope=scope,
+        args_hash="" if secret else args_hash_of(request.body),
+        order=order_summary_untrusted(proto_id, request.proto_fmt, request.body),
+        upstream_serial=upstream_serial,
+    )

@@ -1,0 +1,69 @@
+"""Can this proxy serve now, and if not, why: what `/readyz` says.
+
+Ready means that the connection to every OpenD has done InitConnect and restored what clients hold. OpenD's own logins
+are shown beside it and change nothing: OpenD answers for itself what it can't do without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from opendmux.core.audit import timestamp_of
+from opendmux.core.lanes import Lane
+
+from .station import Station
+
+__all__ = ["OpendState", "Readiness", "readiness_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpendState:
+    """One OpenD, or one group of them."""
+
+    name: str
+    state: Literal["ready", "down"]
+    since: str
+    """RFC 3339, UTC."""
+    simulated: bool
+    quote_login: bool | None
+    """None: not known, OpenD has not said so on this connection."""
+    trade_login: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The whole answer."""
+
+    ready: bool
+    reasons: list[str]
+    """Why not; one sentence each."""
+    simulated: bool
+    """Some of it is the built-in simulator: no real market, no real money."""
+    opends: list[OpendState]
+
+
+def readiness_of(stations: Sequence[Station], *, now: float, wall: float, further: Iterable[str] = ()) -> Readiness:
+    """Look at every station. ``now``: Trio seconds, ``wall``: UTC seconds. ``further``: other reasons not to be ready,
+    such as a drain."""
+    reasons = list(further)
+    states = []
+    for station in stations:
+        lanes = station.hub.router.lanes
+        needed: list[Lane] = list(dict.fromkeys((lanes.main, lanes.trade)))
+        down = [lane for lane in needed if not lane.upstream.ready]
+        reasons += [lane.upstream.absence(now) for lane in down]
+        since = min(lane.upstream.down_since for lane in down) if down else max(x.upstream.ready_since for x in needed)
+        quote, trade = lanes.main.upstream.logins, lanes.trade.upstream.logins
+        states.append(
+            OpendState(
+                station.reach.name,
+                "down" if down else "ready",
+                timestamp_of(wall - now + since),
+                station.reach.simulated,
+                None if quote is None else quote.quote,
+                None if trade is None else trade.trade,
+            )
+        )
+    return Readiness(not reasons, reasons, any(state.simulated for state in states), states)

@@ -1,0 +1,54 @@
+"""The proxy as the HTTP face sees it; see `transports.http.Site`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import trio
+
+from opendmux.core.access import Access
+from opendmux.core.audit import INVALID_KEY, MISSING_KEY
+from opendmux.core.denial import Denial
+from opendmux.core.keys import Key
+
+from .metrics import Metrics
+from .readiness import Readiness, readiness_of
+from .station import Station
+
+__all__ = ["ProxySite"]
+
+
+@dataclass(slots=True)
+class ProxySite:
+    """One per process."""
+
+    stations: Callable[[], Sequence[Station]]
+    access: Access
+    figures: Metrics
+    names: Collection[str] = ()
+    """Host names besides this machine's own under which it may be reached, in lower case."""
+    open_locally: bool = True
+    """From this machine metrics and probes need no key."""
+    trouble: Callable[[], Iterable[str]] = tuple
+    """Reasons not to be ready that stations do not know of: a drain, an audit log that can't be written."""
+    wall: Callable[[], float] = time.time
+
+    def metrics(self) -> bytes:
+        """See `Site`."""
+        return self.figures.text(trio.current_time())
+
+    def readiness(self) -> Readiness:
+        """See `Site`."""
+        return readiness_of(self.stations(), now=trio.current_time(), wall=self.wall(), further=self.trouble())
+
+    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:  # noqa: ARG002 (the audit's)
+        """See `Site`."""
+        admitted = self.access.admit(bearer, iface="http", local=local, wall=self.wall())
+        if isinstance(admitted, Denial):
+            self.access.tally.auth("http", "reject", MISSING_KEY if bearer is None else INVALID_KEY)
+            return admitted
+        assert admitted.key is not None, "over HTTP the anonymous have a key too"
+        self.access.tally.auth("http", "allow", admitted.key.id)
+        return admitted.key

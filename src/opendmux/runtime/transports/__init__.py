@@ -1,0 +1,1 @@
+"""One thin shell per protocol that is not OpenD's own."""

@@ -1,0 +1,411 @@
+"""The server's side of a gRPC connection, sans-IO.
+
+Theory of operation. `receive_untrusted` takes what came, `events` says what it means, `data_to_send` gives what is to
+be written. HTTP/2 itself (header compression, stream states, settings) is done by h2, fed frame by frame, so that
+hostile frames are counted and long ones refused before anything is buffered for them. No caller sees h2: another
+engine can take its place here.
+
+In: a stream starts with a window of 64 KiB. When a message needs more, the window is opened for exactly that message
+once the connection's budget for large requests has room for it, so that one which was let in can always become whole.
+It keeps that room until it is answered; what a request unpacks to counts as well.
+The connection's own window is given back at once, because what the streams may send is bounded.
+
+Out: messages wait in a queue per stream. Frames are made of them only in `data_to_send`, round robin, and only as the
+windows allow; a queue that stands behind a window moves again on a WINDOW_UPDATE of the stream or of the connection
+and on new SETTINGS. Who produces more than a client reads asks `room` first, and is told by Writable when to go on.
+
+h2 refuses to go on after a GOAWAY in either direction, where the protocol lets running streams end. Therefore GOAWAY
+frames are read and written here and h2 never knows of them.
+
+Not handled here: server push, priorities, trailers of the client (ignored), compression of replies.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import h2.events
+from h2.errors import ErrorCodes
+from h2.exceptions import ProtocolError
+from hpack import HeaderTuple
+from hyperframe.frame import GoAwayFrame, RstStreamFrame
+
+from opendmux.errors import RemoteProtocolError
+
+from .grpc_engine import CONNECTION_WINDOW, open_engine
+from .grpc_events import Call, Cancelled, Event, GoAway, HalfClosed, Message, PingAnswered, Writable
+from .grpc_frames import FrameCutter, FrameError
+from .grpc_guard import GrpcLimits, Patience
+from .grpc_head import Head
+from .grpc_message import ENCODINGS, Assembler
+from .grpc_status import CallError, Code, Status, trailers
+from .grpc_stream import WINDOW, CallStream, RequestBudget
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["GrpcServer"]
+
+CHUNK: Final = 128 * 1024
+"""About so much is handed to the writer at a time."""
+QUANTUM: Final = 16_384
+"""One stream's turn."""
+TABLE_MAX: Final = 4096
+"""Our half of the header compression; a client could allow four gigabytes."""
+
+_MAX_STREAM_ID: Final = 2**31 - 1
+_DRAIN_PING: Final = b"drain\0\0\0"
+_KEEPALIVE_PING: Final = b"alive\0\0\0"
+_HEAD: Final = [
+    HeaderTuple(b":status", b"200"),
+    HeaderTuple(b"content-type", b"application/grpc"),
+    HeaderTuple(b"grpc-accept-encoding", b",".join(ENCODINGS)),
+]
+
+
+class GrpcServer:
+    """One connection. Not for use after `receive_untrusted` has raised, but for `data_to_send`."""
+
+    def __init__(self, limits: GrpcLimits) -> None:
+        self._limits = limits
+        self._h2 = open_engine(limits)
+        self._cutter = FrameCutter(limits)
+        self._out = bytearray()
+        self._events: list[Event] = []
+        self._streams: dict[int, CallStream] = {}
+        self._turns: deque[CallStream] = deque()
+        self._wanting: set[int] = set()
+        self._budget = RequestBudget(limits.request_budget_bytes)
+        self._unacknowledged = 0
+        self._resets = Patience(limits.reset_burst, limits.resets_per_s)
+        self._draining = False
+        self._last_stream_id: int | None = None
+        self._peer_left = False
+        self._failed = False
+        self.queued_bytes = 0
+        """Message bytes of all streams that have not been sent."""
+        self.established = False
+        """The client has shown that it speaks HTTP/2."""
+        self._collect()
+
+    # What comes in.
+
+    def receive_untrusted(self, data: Buffer, now: float) -> None:
+        """Bytes of the client. Raises RemoteProtocolError; `data_to_send` has the goodbye then, and events that came
+        before are still there."""
+        if self._failed:
+            return
+        try:
+            for frame in self._cutter.feed_untrusted(data, now):
+                self._frame_untrusted(frame, now)
+        except FrameError as error:
+            raise self._fail(error.code, str(error)) from None
+        finally:
+            self._collect()
+        self._tell_writable()
+
+    def events(self) -> list[Event]:
+        """What has happened since the last time, in order."""
+        events, self._events = self._events, []
+        return events
+
+    def _frame_untrusted(self, frame: bytes, now: float) -> None:
+        if frame[3] == GoAwayFrame.type:
+            if not self._peer_left:
+                self._peer_left = True
+                self._events.append(GoAway())
+            return
+        if frame[3] == RstStreamFrame.type and not self._resets.spend(now):
+            raise self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "too many calls were cancelled")
+        try:
+            happened = self._h2.receive_data(frame)
+        except ProtocolError as error:
+            self._give_up()
+            # Only the kind: h2's texts quote headers, and a key may be in one.
+            raise RemoteProtocolError(f"HTTP/2: {type(error).__name__}") from error
+        for event in happened:
+            self._on_h2_untrusted(event, now)
+
+    def _on_h2_untrusted(self, event: h2.events.Event, now: float) -> None:
+        match event:
+            case h2.events.DataReceived():
+                self._on_data_untrusted(event)
+            case h2.events.RequestReceived():
+                self._on_request_untrusted(event, now)
+            case h2.events.StreamEnded(stream_id=stream_id):
+                self._on_end(stream_id)
+            case h2.events.WindowUpdated(stream_id=stream_id):
+                if stream_id and (stream := self._streams.get(stream_id)):
+                    self._take_turn(stream)
+            case h2.events.StreamReset(stream_id=stream_id):
+                if not event.remote_reset and not self._resets.spend(now):
+                    raise self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "too many broken calls")
+                if stream := self._streams.get(stream_id):
+                    self._forget(stream)
+                    self._events.append(Cancelled(stream_id))
+            case h2.events.RemoteSettingsChanged():
+                self.established = True
+                if self._h2.encoder.header_table_size > TABLE_MAX:
+                    self._h2.encoder.header_table_size = TABLE_MAX
+                for stream in self._streams.values():
+                    self._take_turn(stream)
+            case h2.events.PingAckReceived(ping_data=ping_data):
+                if ping_data == _DRAIN_PING and self._draining and self._last_stream_id is None:
+                    self._last_stream_id = self._h2.highest_inbound_stream_id
+                    self._collect()
+                    self._say_goaway(self._last_stream_id, ErrorCodes.NO_ERROR)
+                elif ping_data == _KEEPALIVE_PING:
+                    self._events.append(PingAnswered())
+
+    def _on_request_untrusted(self, event: h2.events.RequestReceived, now: float) -> None:
+        stream_id = event.stream_id
+        left = self._last_stream_id is not None and stream_id > self._last_stream_id
+        if left or len(self._streams) >= self._limits.max_streams:
+            self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
+            if not left and not self._resets.spend(now):
+                raise self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "too many calls at once, again and again")
+            return
+        head = Head(event.headers)
+        if head.http_status:
+            self._h2.send_headers(stream_id, [HeaderTuple(b":status", head.http_status)], end_stream=True)
+            if event.stream_ended is None:
+                self._h2.reset_stream(stream_id, ErrorCodes.NO_ERROR)
+            return
+        stream = CallStream(stream_id, Assembler(head.encoding, self._limits.request_bytes))
+        stream.half_closed = event.stream_ended is not None
+        self._streams[stream_id] = stream
+        try:
+            timeout_s = head.timeout_untrusted()
+        except CallError as error:
+            self.finish(stream_id, error.status)
+            return
+        self._events.append(Call(stream_id, head.path, head.metadata, timeout_s))
+
+    def _on_data_untrusted(self, event: h2.events.DataReceived) -> None:
+        self._unacknowledged += event.flow_controlled_length
+        if self._unacknowledged >= CONNECTION_WINDOW // 2:
+            self._h2.increment_flow_control_window(self._unacknowledged)
+            self._unacknowledged = 0
+        stream = self._streams.get(event.stream_id)
+        if stream is None or stream.status is not None:
+            return
+        stream.credit -= event.flow_controlled_length
+        stream.half_closed = event.stream_ended is not None
+        try:
+            messages = stream.assembler.feed_untrusted(event.data)
+        except CallError as error:
+            self._break(stream, error.status)
+            return
+        for message in messages:
+            if stream.assembler.gzip and not self._budget.charge(stream, len(message)):
+                text = "too many large requests at once on this connection"
+                self._break(stream, Status(Code.RESOURCE_EXHAUSTED, text))
+                return
+            self._events.append(Message(stream.stream_id, message))
+        if not stream.half_closed:
+            self._credit(stream)
+
+    def _on_end(self, stream_id: int) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            return
+        stream.half_closed = True
+        if stream.status is not None:
+            return
+        if stream.assembler.missing:
+            self._break(stream, Status(Code.INTERNAL, "the request ends inside a message"))
+        else:
+            self._events.append(HalfClosed(stream_id))
+
+    def _break(self, stream: CallStream, status: Status) -> None:
+        self._events.append(Cancelled(stream.stream_id))
+        self.finish(stream.stream_id, status, discard=True)
+
+    # Windows for requests.
+
+    def _credit(self, stream: CallStream) -> None:
+        missing = stream.assembler.missing
+        if missing > stream.credit:
+            if not stream.reserved:
+                self._grant(self._budget.ask(stream, missing))
+            elif not stream.waiting:
+                self._open_window(stream, missing - stream.credit)  # padding has used some up
+        elif not missing and stream.credit < WINDOW // 2:
+            self._open_window(stream, WINDOW - stream.credit)
+
+    def _grant(self, streams: list[CallStream]) -> None:
+        for stream in streams:
+            self._open_window(stream, max(stream.assembler.missing - stream.credit, 1))
+
+    def _open_window(self, stream: CallStream, size: int) -> None:
+        self._h2.increment_flow_control_window(size, stream.stream_id)
+        stream.credit += size
+
+    # What goes out.
+
+    def accept(self, stream_id: int) -> None:
+        """Send the headers of the answer now, not with the first message."""
+        stream = self._streams.get(stream_id)
+        if stream is not None and not stream.head_sent:
+            stream.head_sent = True
+            self._h2.send_headers(stream_id, _HEAD)
+            self._collect()
+
+    def send_message(self, stream_id: int, message: bytes) -> None:
+        """Queue a message. Nothing happens when the stream is gone."""
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.status is not None:
+            return
+        self.accept(stream_id)
+        self.queued_bytes += stream.put(message)
+        self._take_turn(stream)
+
+    def finish(self, stream_id: int, status: Status, *, discard: bool = False) -> None:
+        """End a call after what is queued, or instead of it. Nothing happens when the stream is gone."""
+        stream = self._streams.get(stream_id)
+        if stream is None or (stream.status is not None and not discard):
+            return
+        stream.status = status
+        self._grant(self._budget.release(stream))
+        if discard:
+            self.queued_bytes -= stream.discard()
+        if stream.queue:
+            self._take_turn(stream)
+        else:
+            self._end(stream)
+            self._collect()
+
+    def reset(self, stream_id: int) -> None:
+        """Drop a call, without a status."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._forget(stream)
+            self._h2.reset_stream(stream_id, ErrorCodes.CANCEL)
+            self._collect()
+
+    def room(self, stream_id: int) -> int:
+        """Bytes that this stream could send now; 0 while something of it is queued. After a 0 there will be Writable,
+        unless the stream ends before."""
+        stream = self._streams.get(stream_id)
+        if stream is None or stream.status is not None:
+            return 0
+        if not stream.queue:
+            window = self._h2.local_flow_control_window(stream_id)
+            if window > 0:
+                return window
+        self._wanting.add(stream_id)
+        return 0
+
+    def queued(self, stream_id: int) -> int | None:
+        """Bytes of this stream that wait to be sent; None when it is over."""
+        stream = self._streams.get(stream_id)
+        return None if stream is None else stream.queued
+
+    def finishing(self) -> dict[int, int]:
+        """Streams that will end with what is queued, and how many bytes that is."""
+        return {stream.stream_id: stream.queued for stream in self._streams.values() if stream.status is not None}
+
+    def ping(self) -> None:
+        """Ask for a sign of life: PingAnswered."""
+        if not self._failed:
+            self._h2.ping(_KEEPALIVE_PING)
+            self._collect()
+
+    def drain(self) -> None:
+        """Tell the client to begin no more calls. Those on their way are taken until it has answered. Idempotent."""
+        if not self._draining and not self._failed:
+            self._draining = True
+            self._say_goaway(_MAX_STREAM_ID, ErrorCodes.NO_ERROR)
+            self._h2.ping(_DRAIN_PING)
+            self._collect()
+
+    @property
+    def finished(self) -> bool:
+        """No call is open and none will come, or the client broke the protocol."""
+        return self._failed or (not self._streams and (self._peer_left or self._last_stream_id is not None))
+
+    @property
+    def control_bytes(self) -> int:
+        """Bytes that wait for `data_to_send`, beside messages. Who sends without reading makes them grow."""
+        return len(self._out)
+
+    def data_to_send(self) -> bytes:
+        """What to write now; empty when there is nothing, or no window for it."""
+        if not self._failed:
+            self._fill()
+        data = bytes(self._out)
+        self._out.clear()
+        if data:
+            self._tell_writable()
+        return data
+
+    def _fill(self) -> None:
+        turns = self._turns
+        while turns and len(self._out) < CHUNK and self._h2.outbound_flow_control_window > 0:
+            stream = turns.popleft()
+            stream.in_turn = False
+            if self._streams.get(stream.stream_id) is not stream:
+                continue
+            window = self._h2.local_flow_control_window(stream.stream_id)
+            if window > 0:
+                data = stream.cut(min(window, self._h2.max_outbound_frame_size, QUANTUM))
+                self.queued_bytes -= len(data)
+                self._h2.send_data(stream.stream_id, data)
+                if stream.queue:
+                    self._take_turn(stream)
+                elif stream.status is not None:
+                    self._end(stream)
+                self._collect()
+
+    def _take_turn(self, stream: CallStream) -> None:
+        if stream.queue and not stream.in_turn:
+            stream.in_turn = True
+            self._turns.append(stream)
+
+    def _end(self, stream: CallStream) -> None:
+        """Trailers; with the head in one frame when nothing has been sent (Trailers-Only)."""
+        assert stream.status is not None
+        headers = trailers(stream.status)
+        self._h2.send_headers(stream.stream_id, headers if stream.head_sent else _HEAD + headers, end_stream=True)
+        if not stream.half_closed:
+            # The client need not go on with a request that is answered already.
+            self._h2.reset_stream(stream.stream_id, ErrorCodes.NO_ERROR)
+        self._forget(stream)
+
+    def _forget(self, stream: CallStream) -> None:
+        del self._streams[stream.stream_id]
+        self._wanting.discard(stream.stream_id)
+        self.queued_bytes -= stream.discard()
+        self._grant(self._budget.release(stream))
+
+    def _tell_writable(self) -> None:
+        if self._failed or self._h2.outbound_flow_control_window <= 0:
+            return
+        for stream_id in sorted(self._wanting):
+            stream = self._streams[stream_id]
+            if not stream.queue and self._h2.local_flow_control_window(stream_id) > 0:
+                self._wanting.discard(stream_id)
+                if stream.status is None:
+                    self._events.append(Writable(stream_id))
+
+    def _collect(self) -> None:
+        self._out += self._h2.data_to_send()
+
+    def _say_goaway(self, last_stream_id: int, code: ErrorCodes, text: str = "") -> None:
+        frame = GoAwayFrame(0, last_stream_id=last_stream_id, error_code=code, additional_data=text.encode())
+        self._out += frame.serialize()
+
+    def _give_up(self) -> None:
+        """From now on nothing is sent but the goodbye; answers that still come find no stream."""
+        self._failed = True
+        self._streams.clear()
+        self._turns.clear()
+        self._wanting.clear()
+        self.queued_bytes = 0
+
+    def _fail(self, code: ErrorCodes, text: str) -> RemoteProtocolError:
+        self._give_up()
+        self._collect()
+        self._say_goaway(self._h2.highest_inbound_stream_id, code, text)
+        return RemoteProtocolError(f"HTTP/2: {text}")
