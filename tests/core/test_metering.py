@@ -305,7 +305,7 @@ def test_what_waits_is_gated_again_when_it_leaves() -> None:
     session.row = bytes([RequestAction.DENY]) * len(session.row)
     (line,) = play.later(0.9)
     assert line[:5] == ("reply", 2, PLACE, play.serial, -1)
-    assert "not allowed on this connection" in str(line[5])
+    assert "not allowed any more" in str(line[5])
 
 
 def test_everything_metered_is_shown_to_core() -> None:

@@ -19,7 +19,7 @@ from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
-from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId, RequestAction
+from opendmux.wire.protocols import PACKET_ID_IDS, PROTOCOLS, ProtoId, RequestAction
 
 from . import logins
 from .access import Access
@@ -29,9 +29,9 @@ from .budgets import Waits
 from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
 from .denial import Denial, DenialKind
 from .entry import Entry, end
-from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
+from .gate import HANDSHAKE_ROW, action_of, denial_of, inspecting, is_trade
 from .identity import Session
-from .keys import Scopes
+from .keys import Key, Scopes
 from .lanes import Lane, Lanes
 from .limits import Limits
 from .metering import Metering
@@ -93,12 +93,12 @@ class Router:
             address,
             self.sessions,
             self.unlock,
-            Visibility(self.access.tally.filtered_push),
+            Visibility(self.access.tally.filtered_push, self._allowed),
             extra=policy.extra_lanes,
             trade_address=trade_address,
         )
         self.entry = Entry(policy.open_row, self.access, self.lanes)
-        self.roster = Roster(self.lanes.trade.index)
+        self.roster = Roster(self.lanes.trade.index, lambda: self.lanes.trade.upstream.ready)
         self.accounts = AccountGate(self.roster)
         self.gate = TradeGate(
             self.lanes.trade.index,
@@ -118,6 +118,7 @@ class Router:
             reply_s=policy.reply_s,
             waits=policy.waits,
             again=self.parking.again if policy.retry_reads else None,
+            refusal=self.accounts.refusal,
             unsent=self.gate.unsent,
         )
         self.subscriptions = Subscriptions(
@@ -133,6 +134,9 @@ class Router:
             ProtoId.QOT_GET_SUB_INFO: lambda _lane, request, now: self.subscriptions.sub_info(request, now),
             ProtoId.QOT_SUB_EVENT_CONTRACT: lambda _lane, r, now: self.subscriptions.sub_event_contract(r, now),
         }
+
+    def _allowed(self, key: Key) -> frozenset[int] | None:
+        return self.roster.allowed(key)
 
     # -- sessions
 
@@ -177,7 +181,9 @@ class Router:
             return []  # when the lane is back, `link_up` asks again
 
         def told(_later: float) -> list[Command]:
-            if not session.ready or not session.streams or session.key is None:
+            if not session.ready or not session.streams or session.key is None or not lane.upstream.ready:
+                return []
+            if Scopes.ACC_READ not in session.key.scopes:
                 return []
             return lane.trading.watch(session.owner, self.roster.visible(session.key))
 
@@ -191,17 +197,26 @@ class Router:
         """Look at the keys of all sessions again: some may have ended, or have been changed by a reload."""
         self._reviewed_at = now
         commands: list[Command] = []
-        for session in [session for session in self.sessions.values() if session.key and session.ready]:
-            key = self.access.still(session, now + self.wall_offset)
-            if key is None:
+        wall = now + self.wall_offset
+        for session in [session for session in self.sessions.values() if session.ready]:
+            if self.access.ended(session, wall):
                 commands.append(end(session, "its key has expired or was revoked"))
-            elif key is not session.key:
-                session.key, session.row = key, self.entry.row_of(key)
-                commands.append(UseRow(session))
-                allowed = self.roster.allowed(key) if Scopes.ACC_READ in key.scopes else frozenset()
-                for lane in self.lanes.wanted():
-                    commands += lane.trading.narrow(session.owner, allowed)
+                continue
+            key = self.access.still(session, wall)
+            if key is not None and key is not session.key:
+                commands += self._use_key(session, key, now)
         return commands
+
+    def _use_key(self, session: Session, key: Key, now: float) -> list[Command]:
+        """The session's key has been changed. What core was shown of it, it is shown still: a stream on an EXTRA lane
+        needs that."""
+        shown = [proto_id for proto_id in PROTOCOLS if action_of(session.row, proto_id) is RequestAction.INSPECT]
+        session.key, session.row = key, inspecting(self.entry.row_of(key), shown)
+        commands: list[Command] = [UseRow(session)]
+        allowed = self.roster.allowed(key) if Scopes.ACC_READ in key.scopes else frozenset()
+        for lane in self.lanes.wanted():
+            commands += lane.trading.narrow(session.owner, allowed)
+        return commands + (self._watch_accounts(session, now) if session.streams else [])
 
     # -- requests
 
@@ -235,8 +250,12 @@ class Router:
         return self._frame(request, now)
 
     def call(self, request: Request, now: float) -> list[Command]:
-        """A request of a caller, whose face has checked its frame."""
-        return [] if request.session.state is State.CLOSED else self._frame(request, now)
+        """A request of a caller, whose face has checked its frame. It waits no longer than any client's."""
+        if request.session.state is State.CLOSED:
+            return []
+        if request.until is not None:
+            request = replace(request, until=min(request.until, now + self.policy.reply_s))
+        return self._frame(request, now)
 
     def _frame(self, request: Request, now: float) -> list[Command]:
         session = request.session
@@ -267,10 +286,24 @@ class Router:
             if not lane.upstream.ready:
                 return self.parking.arrive(lane, request, now)
             if self.accounts.applies(request):
-                return self.accounts.admit(lane.index, request, now, lambda r, at: self._inspect(lane, r, at, until))
+                answer_by = now + self.policy.reply_s if until is None else until
+                return self.accounts.admit(request, now, lambda r, at: self._admitted(lane, r, at, answer_by))
             return self._inspect(lane, request, now, until)
         except RemoteProtocolError as error:
             return [_unreadable(request, error)]
+
+    def _admitted(self, lane: Lane, request: Request, now: float, until: float) -> list[Command]:
+        """The account gate let it pass, maybe after a wait: what has changed since it came is looked at again."""
+        if not request.session.ready:
+            return []
+        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
+            return self._deny(request)
+        if not lane.upstream.ready:
+            return [unavailable(request, lane.upstream.absence(now))]
+        if now >= until:
+            text = f"{name_of(request.proto_id)} was not sent: OpenD did not tell in time which accounts it has"
+            return [denied(request, Denial(DenialKind.TIMEOUT, "accounts", text))]
+        return self._inspect(lane, request, now, until)
 
     def _inspect(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
         if request.proto_id in PACKET_ID_IDS:
@@ -328,7 +361,7 @@ class Router:
         """What core does with the reply to a request that was passed on; None: nothing, it goes straight back."""
         editor = EDITORS.get(request.proto_id)
         if editor is None:
-            return None
+            return self.accounts.list_editor(request)
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
             if outcome.failure is not None:
@@ -423,6 +456,9 @@ class Router:
             commands += lane.pushes.due(now)
         if now - self._reviewed_at >= REVIEW_S:
             commands += self.review(now)
+        if self.roster.due(now):
+            for session in [session for session in self.sessions.values() if session.streams]:
+                commands += self._watch_accounts(session, now)
         return commands + self.gate.due(now) + self.metering.due(now) + self.lanes.tidy(now)
 
 
