@@ -66,7 +66,7 @@ class Callers:
         """See `Backend`."""
         admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall())
         if isinstance(admitted, Denial):
-            self._access.tally.auth(iface, "reject", "<missing>" if bearer is None else "<invalid>")
+            self._hub.notary.turned_away(iface, peer, admitted)
             return admitted
         if self._draining:
             return STOPPING
