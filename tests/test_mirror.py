@@ -33,6 +33,7 @@ ELSEWHERE: dict[str, str] = {
     "core/keyvalues.py": "the fields of one key: tests/core/test_keyfile.py",
     "core/lanes.py": "tests/core/test_subscriptions_lanes.py",
     "core/markets.py": "tables; tests/core/test_keyfile.py reads names through them",
+    "core/parking.py": "requests during an outage: tests/core/test_router_link.py",
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",
     "core/whitelists.py": "what a key's lists say: tests/core/test_tradegate.py",
     "runtime/backend.py": "protocols and data",

@@ -4,12 +4,6 @@ Theory of operation. The native switch has already passed on what may be forward
 core must see: frames before InitConnect, INSPECT, LOCAL and DENY cells, everything while the link is down, bad
 frames, and replies of EVENT cells. State changes at once and completely; the returned commands are executed in order
 by runtime. A request is answered exactly once: by a command from here, or by the closing of its session.
-
-While a lane is down requests are refused at once with the reason. Two exceptions. The Python SDK restores its
-subscriptions exactly once after a reconnect, so the restore calls of a session that came during the lane's outage are
-parked until the lane is back or their time is up, when the session is closed and the SDK will try again. And a lane
-that is just being made
-for its first client lets all requests wait.
 """
 
 from __future__ import annotations
@@ -31,18 +25,19 @@ from . import logins
 from .access import Access
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
-from .budgets import Waits, is_trade_write
+from .budgets import Waits
 from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
 from .denial import Denial, DenialKind
-from .entry import SETTLE_S, Entry, end
+from .entry import Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, inspecting, is_trade
 from .identity import Session
 from .keys import Key, Scopes
-from .lanes import Lane, Lanes, Waiting
+from .lanes import Lane, Lanes
 from .limits import Limits
 from .metering import Metering
 from .orderbook import OrderBook
 from .outages import Outages
+from .parking import Parking
 from .prices import Prices
 from .replies import EDITORS
 from .roster import Roster
@@ -51,20 +46,9 @@ from .tradegate import LEARNT_IDS, TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
 
-__all__ = ["PARKED_IDS", "Policy", "Router"]
+__all__ = ["Policy", "Router"]
 
 log = logging.getLogger("opendmux.router")
-
-PARKED_IDS = frozenset(
-    {
-        ProtoId.TRD_GET_ACC_LIST,
-        ProtoId.TRD_UNLOCK_TRADE,
-        ProtoId.TRD_SUB_ACC_PUSH,
-        ProtoId.QOT_SUB,
-        ProtoId.QOT_REG_QOT_PUSH,
-    }
-)
-"""What the Python SDK sends by itself, once, after a reconnect."""
 
 REVIEW_S = 1.0
 """How often sessions are looked at for keys that have expired."""
@@ -124,13 +108,16 @@ class Router:
             roster=self.roster,
             quote_lane=self.lanes.main.index,
         )
+        self.parking = Parking(
+            self.lanes, self._handle, park_s=policy.park_s, reply_s=policy.reply_s, waits=policy.waits
+        )
         self.metering = Metering(
             self.lanes,
             budgets=policy.budgets,
             coalesce=policy.coalesce,
             reply_s=policy.reply_s,
             waits=policy.waits,
-            again=self._again if policy.retry_reads else None,
+            again=self.parking.again if policy.retry_reads else None,
             refusal=self.accounts.refusal,
             unsent=self.gate.unsent,
         )
@@ -297,7 +284,7 @@ class Router:
         try:
             lane = self._lane_for(request)
             if not lane.upstream.ready:
-                return self._while_down(lane, request, now)
+                return self.parking.arrive(lane, request, now)
             if self.accounts.applies(request):
                 answer_by = now + self.policy.reply_s if until is None else until
                 return self.accounts.admit(request, now, lambda r, at: self._admitted(lane, r, at, answer_by))
@@ -368,58 +355,6 @@ class Router:
             return self.lanes.trade_of(request.session)
         return self.subscriptions.lane_of_data_untrusted(request) or self.lanes[request.session.lane]
 
-    def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
-        session = request.session
-        give_up_at = now + self.policy.park_s
-        if is_trade_write(request.proto_id):
-            give_up_at = min(give_up_at, self.policy.waits.give_up_at(request.proto_id, now))
-        answer_by = now + self.policy.reply_s
-        if request.until is not None:
-            answer_by, give_up_at = min(answer_by, request.until), min(give_up_at, request.until)
-        if lane.opening:
-            lane.waiting.append(
-                Waiting(
-                    give_up_at,
-                    session,
-                    lambda later: self._handle(request, later, answer_by),
-                    lambda later: [unavailable(request, lane.upstream.absence(later))],
-                )
-            )
-            return []
-        came_during_it = session.settled_at - SETTLE_S >= lane.upstream.down_since
-        if came_during_it and request.proto_id in PARKED_IDS:
-            lane.waiting.append(
-                Waiting(
-                    give_up_at,
-                    session,
-                    lambda later: self._handle(request, later, answer_by),
-                    lambda later: self._give_up(session, lane, later),
-                )
-            )
-            return []
-        return [unavailable(request, lane.upstream.absence(now))]
-
-    def _again(self, request: Request, lane_index: int, until: float) -> list[Command]:
-        """A read was cut off: it waits for the lane and is sent once more."""
-        session, lane = request.session, self.lanes[lane_index]
-        if not session.ready or session.on_outage == "close":
-            return [failed(request, Failure.LOST)]
-        second = replace(request, repeated=True)
-        lane.waiting.append(
-            Waiting(
-                until,
-                session,
-                lambda later: self._handle(second, later, until),
-                lambda _later: [failed(request, Failure.LOST)],
-            )
-        )
-        return []
-
-    @staticmethod
-    def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:
-        """Without an answer to its restore call the SDK must start afresh."""
-        return [end(session, lane.upstream.absence(now))] if session.ready else []
-
     # -- replies
 
     def _editor_of(self, lane: Lane, request: Request) -> Then | None:
@@ -481,12 +416,7 @@ class Router:
         if lane is self.lanes.trade:
             for session in [session for session in self.sessions.values() if session.streams]:
                 commands += self._watch_accounts(session, now)
-        waiting = list(lane.waiting)
-        lane.waiting.clear()
-        for item in waiting:
-            if item.session.ready:
-                commands += item.go(now) if now < item.until else item.give_up(now)
-        return commands
+        return commands + self.parking.back(lane, now)
 
     def link_lost(self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
         """The lane's connection ended. ``pending``: what waited for a reply, by its continuation or as passed on."""
@@ -520,9 +450,7 @@ class Router:
         """Whatever is due: waits whose time is up, delayed unsubscribes, pushes held for a settling client."""
         commands: list[Command] = []
         for lane in self.lanes.all:
-            for item in [item for item in lane.waiting if item.until <= now]:
-                lane.waiting.remove(item)
-                commands += item.give_up(now)
+            commands += self.parking.due(lane, now)
             if lane.upstream.ready:
                 commands += lane.quotes.due(now) + lane.trading.due(now)
             commands += lane.pushes.due(now)
