@@ -27,7 +27,6 @@ ELSEWHERE: dict[str, str] = {
     "core/budget_table.py": "tests/core/test_budgets_table.py",
     "core/commands.py": "data; every router test compares them",
     "core/denial.py": "data",
-    "core/events.py": "data",
     "core/identity.py": "data; its one text is in tests/core/test_router_link.py",
     "core/joint.py": "the parts of a request: tests/core/test_subscriptions_lanes.py",
     "core/keyrecord.py": "one key of the file: tests/core/test_keyfile.py",
