@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import logging
+import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -24,11 +25,23 @@ import trio
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key, Scopes
 from opendmux.core.origins import host_is_ours, origin_is_ours
+from opendmux.runtime.backend import Backend, Caller
 from opendmux.runtime.metrics import CONTENT_TYPE
 from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
 
-__all__ = ["ROUTES", "Exchange", "HttpSession", "Route", "Site", "serve_http"]
+__all__ = [
+    "ROUTES",
+    "STATUS",
+    "BodyPool",
+    "Exchange",
+    "HttpSession",
+    "RefusedError",
+    "Route",
+    "Site",
+    "find",
+    "serve_http",
+]
 
 log = logging.getLogger("opendmux.http")
 
@@ -42,6 +55,10 @@ SEND_BYTES: Final = 64 * 1024
 """A longer answer is sent in pieces of so much, each with a deadline of its own."""
 GOODBYE_S: Final = 1.0
 """For a stream to say why it ends, when the proxy stops."""
+BODY_S: Final = 60.0
+"""For the whole body of a request."""
+BODIES_BYTES: Final = 64 * 1024 * 1024
+"""Bodies of all requests together."""
 LINGER_S: Final = 1.0
 """After the last answer the peer's own bytes are read and dropped for so long: closing with unread bytes would send a
 reset, which can destroy the answer before the peer has read it."""
@@ -86,15 +103,67 @@ class _GoneError(Exception):
     """The peer breaks off, or takes no bytes."""
 
 
+class RefusedError(Exception):
+    """A handler has no other answer than this: status, short reason, one sentence, and maybe a `Denial` behind it."""
+
+    def __init__(self, status: int, reason: str, text: str, denial: Denial | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+        self.text = text
+        self.denial = denial
+
+    @classmethod
+    def of(cls, denial: Denial) -> RefusedError:
+        """The same in HTTP's words."""
+        return cls(STATUS[denial.kind], denial.reason, denial.text, denial)
+
+
+class BodyPool:
+    """The memory for bodies of requests, shared by all connections."""
+
+    def __init__(self, limit: int = BODIES_BYTES) -> None:
+        self._free = limit
+
+    def take(self, size: int) -> bool:
+        """False: there is not so much left."""
+        if size > self._free:
+            return False
+        self._free -= size
+        return True
+
+    def give(self, size: int) -> None:
+        """What was taken is not used any more."""
+        self._free += size
+
+
 class Exchange:
     """One request and the way to answer it. A handler answers exactly once."""
 
-    def __init__(self, session: HttpSession, head: RequestHead, site: Site, key: Key | None) -> None:
+    def __init__(
+        self, session: HttpSession, head: RequestHead, route: Route, params: Mapping[str, str], who: Key | Caller | None
+    ) -> None:
         self.head = head
-        self.site = site
-        self.key = key
-        """Whose it is; None where the route is open to this peer."""
+        self.site = session.site
+        self.routes = session.routes
+        self.params = params
+        """What stands in the path for the names in braces of the route's; not decoded."""
+        self.key = who if isinstance(who, Key) else None
+        """Whose it is; None where the route is open to this peer, or a caller serves it."""
+        self._caller = None if isinstance(who, Key) else who
+        self._route = route
         self._session = session
+
+    @property
+    def caller(self) -> Caller:
+        """Of a route that calls."""
+        assert self._caller is not None, "the route does not call"
+        return self._caller
+
+    async def body(self) -> bytes:
+        """The whole body. Raises RefusedError when it is too long, too slow or broken. Cancellation: the connection
+        ends."""
+        return await self._session.body(self._route.body_bytes) if self.head.has_body else b""
 
     @property
     def draining(self) -> trio.Event:
@@ -135,6 +204,12 @@ class Route:
     """What a key must have; empty: any valid key will do."""
     open_locally: bool = False
     """Needs no key from this machine, where the site says so."""
+    calls: bool = False
+    """Its handler asks OpenD: the key is that of a caller (`Exchange.caller`), counted as such."""
+    body_bytes: int = 0
+    """How long the body of a request may be; 0: it takes none."""
+    about: Mapping[str, object] = field(default_factory=dict)
+    """What the OpenAPI document says about it beside what it knows: an operation, or a part of one."""
 
     def handler(self, method: str) -> Handler | None:
         return self.methods.get("GET" if method == "HEAD" else method)
@@ -166,6 +241,19 @@ ROUTES: Final[Mapping[str, Route]] = {
 """By path."""
 
 
+def find(routes: Mapping[str, Route], path: str) -> tuple[Route | None, dict[str, str]]:
+    """The route of a path, and what stands in it for the names in braces: each a whole part between slashes."""
+    if (route := routes.get(path)) is not None and "{" not in path:
+        return route, {}
+    parts = path.split("/")
+    for template, route in routes.items():
+        names = template.split("/")
+        pairs = list(zip(names, parts, strict=False))
+        if len(names) == len(parts) and all(name == part or (part and name[:1] == "{") for name, part in pairs):
+            return route, {name.strip("{}"): part for name, part in pairs if name[:1] == "{"}
+    return None, {}
+
+
 @dataclass(slots=True, eq=False)
 class HttpSession:
     """One connection. Made by `serve_http`."""
@@ -178,6 +266,13 @@ class HttpSession:
     own_host: str
     """The address that the peer has reached."""
     routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
+    backend: Backend | None = None
+    """For routes that call."""
+    bodies: BodyPool = field(default_factory=BodyPool)
+    _held: int = 0
+    """Taken from ``bodies``."""
+    _known: tuple[str | None, bool, Caller] | None = None
+    """The caller of the last request: what was shown, whether locally, and who it is."""
     _wire: HttpServer = field(default_factory=HttpServer)
     _idle: trio.CancelScope | None = None
     """Around the wait for the next request."""
@@ -211,6 +306,8 @@ class HttpSession:
                 await self._linger()
             except _GoneError as gone:
                 log.debug("%s: %s", self.peer, gone)
+            finally:
+                self._forget_caller()
             self._nursery.cancel_scope.cancel(reason="the connection is over")
 
     async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]] = ()) -> None:
@@ -235,8 +332,33 @@ class HttpSession:
         self, status: int, body: bytes, content_type: str, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         """See `Exchange`."""
-        closing = [("connection", "close")] if self._draining else []
+        while isinstance(self._wire.next_event(), Body):
+            pass  # what nobody wanted to read
+        closing = [("connection", "close")] if self._draining or self._wire.reading else []
         await self._send(self._wire.respond(status, _headers(content_type, [*headers, *closing]), body))
+
+    async def body(self, limit: int) -> bytes:
+        """See `Exchange`."""
+        parts: list[bytes] = []
+        with trio.move_on_after(BODY_S):
+            await self._send(self._wire.go_on())
+            while True:
+                event = self._wire.next_event()
+                if event is None:
+                    self._wire.receive_untrusted(await self._receive())
+                elif isinstance(event, Body):
+                    if not self.bodies.take(len(event.data)):
+                        raise RefusedError(503, "memory", "the memory for requests is used up")
+                    self._held += len(event.data)
+                    parts.append(event.data)
+                    if self._held > limit:
+                        raise RefusedError(413, "body", f"the body is longer than {limit} bytes")
+                elif isinstance(event, EndOfRequest):
+                    return b"".join(parts)
+                else:
+                    assert isinstance(event, Broken), "a body ends or breaks"
+                    raise RefusedError(event.status, "malformed", event.text)
+        raise RefusedError(408, "slow", f"the body was not complete within {BODY_S:g} s")
 
     # -- inside
 
@@ -249,11 +371,16 @@ class HttpSession:
             await self._serve(head)
         except _GoneError:
             raise
+        except RefusedError as refused:
+            await self._refuse_as(refused)
         except Exception:
             log.exception("%s: a crash over %s %s; the others go on", self.peer, head.method, head.path)
             if not self._wire.may_respond:
                 return False
             await self._refuse(500, "crash", "opendmux failed over this request")
+        finally:
+            self.bodies.give(self._held)
+            self._held = 0
         if self._left is not None:
             if not self._torn and not self._left.is_set():
                 await self._send(self._wire.finish())
@@ -296,7 +423,7 @@ class HttpSession:
         if not all(origin_is_ours(origin, own=own, further=names) for origin in origins):
             await self._refuse(403, "origin", "pages of other sites may not ask this proxy")
             return
-        route = self.routes.get(head.path)
+        route, params = find(self.routes, head.path)
         if route is None:
             await self._refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
             return
@@ -304,17 +431,19 @@ class HttpSession:
         if handler is None:
             await self._refuse(405, "method", f"this takes {route.allow}", [("allow", route.allow)])
             return
-        if head.has_body:
+        if head.has_body and not route.body_bytes:
             await self._refuse(413, "body", "this takes no body", close=True)
             return
-        key = self._admit(head, route)
-        if isinstance(key, Denial):
-            await self._deny(key)
-            return
+        who = self._who(head, route)
+        if isinstance(who, Denial):
+            raise RefusedError.of(who)
+        length = head.get("content-length")
+        if length is not None and int(length) > route.body_bytes:
+            raise RefusedError(413, "body", f"the body is longer than {route.body_bytes} bytes")
         with trio.CancelScope() as self._handling:
-            await handler(Exchange(self, head, self.site, key))
+            await handler(Exchange(self, head, route, params, who))
 
-    def _admit(self, head: RequestHead, route: Route) -> Key | Denial | None:
+    def _who(self, head: RequestHead, route: Route) -> Key | Caller | Denial | None:
         """Whose request this is, where that is asked for."""
         local = self.local and not any(head.all(name) for name in FORWARDED)
         if local and route.open_locally and self.site.open_locally:
@@ -324,23 +453,53 @@ class HttpSession:
             return Denial(DenialKind.INVALID, "authorization", "there is more than one Authorization header")
         scheme, _, bearer = (shown[0] if shown else "").partition(" ")
         shown_key = bearer.strip() if scheme.lower() == "bearer" else None
+        if route.calls:
+            return self._find_caller(shown_key, local=local)
         key = self.site.admit(shown_key, peer=self.peer, local=local)
         if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
             return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
         return key
 
-    async def _deny(self, denial: Denial) -> None:
+    def _find_caller(self, shown: str | None, *, local: bool) -> Caller | Denial:
+        assert self.backend is not None, "a route that calls needs somebody to call"
+        if self._known is not None and self._known[:2] == (shown, local):
+            return self._known[2]
+        self._forget_caller()
+        caller = self.backend.admit(shown, iface="http", peer=self.peer, local=local)
+        if not isinstance(caller, Denial):
+            self._known = shown, local, caller
+        return caller
+
+    def _forget_caller(self) -> None:
+        if self._known is not None:
+            self._known[2].detach()
+            self._known = None
+
+    async def _refuse_as(self, refused: RefusedError) -> None:
         headers = []
-        if denial.kind is DenialKind.UNAUTHENTICATED:
+        if refused.status == 401:
             headers.append(("www-authenticate", "Bearer"))
-        if denial.retry_s is not None:
-            headers.append(("retry-after", str(max(1, round(denial.retry_s)))))
-        await self._refuse(STATUS[denial.kind], denial.reason, denial.text, headers)
+            self._forget_caller()  # it may be another one by now
+        if refused.status == 503 and refused.reason == "memory":
+            headers.append(("retry-after", "1"))
+        denial = refused.denial
+        if denial is not None and denial.retry_s is not None:
+            headers.append(("retry-after", str(max(1, math.ceil(denial.retry_s)))))
+        scope = "" if denial is None else denial.scope
+        await self._refuse(refused.status, refused.reason, refused.text, headers, scope=scope)
 
     async def _refuse(
-        self, status: int, reason: str, text: str, headers: Sequence[tuple[str, str]] = (), *, close: bool = False
+        self,
+        status: int,
+        reason: str,
+        text: str,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        scope: str = "",
+        close: bool = False,
     ) -> None:
-        error = msgspec.json.encode({"error": {"status": status, "reason": reason, "text": text}}) + b"\n"
+        said = {"status": status, "reason": reason, "text": text, **({"scope": scope} if scope else {})}
+        error = msgspec.json.encode({"error": said}) + b"\n"
         closing = [("connection", "close")] if close and not self._draining else []
         await self.respond(status, error, "application/json", [*headers, *closing])
 
@@ -411,14 +570,16 @@ async def serve_http(
     own_host: str = "",
     routes: Mapping[str, Route] = ROUTES,
     sessions: set[HttpSession] | None = None,
+    backend: Backend | None = None,
+    bodies: BodyPool | None = None,
 ) -> None:
     """Serve one accepted connection and close it; its crash ends with it.
 
     ``first``: what was read to find out that it is HTTP. ``local``: the peer is on this machine. ``own_host``: the
     address that the peer has reached, when it is known. ``sessions``: those that a drain has to reach. Cancellation:
-    the connection is closed at once.
+    the connection is closed at once. ``backend``: for the routes that call. ``bodies``: what all connections share.
     """
-    session = HttpSession(stream, site, peer, local, own_host, routes)
+    session = HttpSession(stream, site, peer, local, own_host, routes, backend, bodies or BodyPool())
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
