@@ -323,8 +323,8 @@ def test_the_quota_is_opends_and_the_lists_are_ours(all_conn: bool) -> None:
     assert info(getattr(reply, "body", b"")) == (9, 91, {True: [own], False: others})
 
 
-@pytest.mark.parametrize(("scopes", "others"), [(("qot:read",), {}), (("qot:read", "admin"), {1: ["AAPL"]})])
-def test_what_other_keys_watch_is_theirs(scopes: tuple[str, ...], others: dict[int, list[str]]) -> None:
+@pytest.mark.parametrize(("scopes", "shown"), [(("qot:read",), []), (("qot:read", "admin"), ["AAPL"])])
+def test_what_other_keys_watch_is_theirs(scopes: tuple[str, ...], shown: list[str]) -> None:
     play = Play(keyring=ring(key(*scopes, key_id="a"), key("qot:read", key_id="b")))
     a, b = (play.client(owner, client_id=plaintext(name)) for owner, name in ((1, "a"), (2, "b")))
     for session, security in ((a, TENCENT), (b, AAPL)):
@@ -333,7 +333,10 @@ def test_what_other_keys_watch_is_theirs(scopes: tuple[str, ...], others: dict[i
     play.send(a, 3003, sub_info(all_conn=True))
     play.answer(body=encode(QUOTA))
     (reply,) = play.commands
-    assert info(getattr(reply, "body", b""))[2] == {True: [{1: ["00700"]}], False: [others]}
+    own, other = opend.GetSubInfoResponse.FromString(getattr(reply, "body", b"")).s2c.connSubInfoList
+    assert [s.code for listed in own.subInfoList for s in listed.securityList] == ["00700"]
+    assert (other.isOwnConnData, other.usedQuota) == (False, 1)
+    assert [s.code for listed in other.subInfoList for s in listed.securityList] == shown
 
 
 def test_who_has_nothing_reads_an_empty_entry_of_its_own() -> None:
