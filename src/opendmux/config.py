@@ -81,6 +81,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Unsent bytes of all clients together."""
     link_high_water_bytes: int = 1024 * 1024
     """Unsent bytes towards upstream above which no client is read."""
+    push_ring_bytes: int = 4 * 1024 * 1024
+    """Recent pushes that are kept for the streams of one key that can be resumed; nothing is kept for keys without."""
     extra_lanes: int = 4
     """Further upstream connections for subscriptions whose options conflict. OpenD takes 128 connections in all."""
     silent_per_address: int = 64
