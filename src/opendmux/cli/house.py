@@ -12,10 +12,12 @@ from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
 from opendmux.errors import ConfigError
 from opendmux.runtime.audit import AuditLog
+from opendmux.runtime.certificates import read_contexts
 from opendmux.runtime.house import House
 from opendmux.runtime.keystore import load
 from opendmux.runtime.machine import machine_id
 from opendmux.runtime.store import open_store
+from opendmux.runtime.tls import Tls
 
 __all__ = ["house_of"]
 
@@ -40,7 +42,18 @@ def house_of(config: Config) -> House:
         store=open_store(Path(usage_db)) if keyring is not None else None,
         names=tuple(name.lower() for name in config.http_names),
         open_locally=config.metrics_open_locally,
+        tls=_tls_of(config),
         read_keys=read_keys,
+    )
+
+
+def _tls_of(config: Config) -> Tls | None:
+    if not config.tls.cert:
+        return None
+    return Tls(
+        partial(read_contexts, config.tls),
+        handshakes=config.limits.tls_handshakes,
+        handshake_s=config.timeouts.handshake_s,
     )
 
 

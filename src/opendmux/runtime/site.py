@@ -43,9 +43,16 @@ class ProxySite:
         """See `Site`."""
         return readiness_of(self.stations(), now=trio.current_time(), wall=self.wall(), further=self.trouble())
 
-    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:  # noqa: ARG002 (the audit's)
+    def admit(
+        self,
+        bearer: str | None,
+        *,
+        peer: str,  # noqa: ARG002 (the audit's)
+        local: bool,
+        certified: str | None = None,
+    ) -> Key | Denial:
         """See `Site`."""
-        admitted = self.access.admit(bearer, iface="http", local=local, wall=self.wall())
+        admitted = self.access.admit(bearer, iface="http", local=local, wall=self.wall(), bound_to=certified)
         if isinstance(admitted, Denial):
             self.access.tally.auth("http", "reject", MISSING_KEY if bearer is None else INVALID_KEY)
             return admitted
