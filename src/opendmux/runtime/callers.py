@@ -57,9 +57,11 @@ class Callers:
         self._desks: dict[tuple[str, str], _Desk] = {}
         self._draining = False
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
+    def admit(
+        self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
+    ) -> Caller | Denial:
         """See `Backend`."""
-        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall())
+        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall(), bound_to=certified)
         if isinstance(admitted, Denial):
             self._hub.notary.turned_away(iface, peer, admitted)
             return admitted
