@@ -138,12 +138,15 @@ class FakeBackend:
         self.asked = 0
         self.dropped = 0
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
+    def admit(
+        self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
+    ) -> Caller | Denial:
         assert iface == self.iface
         assert local
         assert peer
         self.admitted.append(bearer)
         if bearer not in self.keys:
             return NO_KEY
-        self.callers.append(FakeCaller(self, self.keys[bearer]))
+        name = certified if bearer is None and certified is not None else self.keys[bearer]
+        self.callers.append(FakeCaller(self, name))
         return self.callers[-1]

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, keys, proto, serve, sim
+from . import audit, bench, keys, proto, serve, sim, tls
 
-__all__ = ["audit", "bench", "keys", "main", "proto", "serve", "sim"]
+__all__ = ["audit", "bench", "keys", "main", "proto", "serve", "sim", "tls"]
 
-COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "audit": audit, "proto": proto, "bench": bench}
+COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "tls": tls, "audit": audit, "proto": proto, "bench": bench}
 
 EPILOG = """\
 examples:
@@ -25,6 +25,7 @@ examples:
   opendmux --listen 127.0.0.1:44444 --upstream 192.0.2.7:11111
   opendmux sim --listen 127.0.0.1:11111      the simulator alone
   opendmux keys add --id bot --scopes qot:read   an API key, in keys.json
+  opendmux tls self-signed --out .           a certificate for a quick start with TLS
 
 Without a command, `serve` is meant: `opendmux serve --help` lists its options.
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.

@@ -85,7 +85,10 @@ class Caller(Protocol):
 class Backend(Protocol):
     """The way in."""
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
+    def admit(
+        self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
+    ) -> Caller | Denial:
         """Who this is. ``bearer``: the plaintext key, None when the client showed none. ``iface``: ``grpc`` or
-        ``http``; ``local``: the peer is on this machine. To be called once per connection and key, and again for each
-        request only when the key differs."""
+        ``http``; ``local``: the peer is on this machine; ``certified``: the key id that its certificate names, for a
+        client that shows no key. To be called once per connection and key, and again for each request only when the
+        key differs."""

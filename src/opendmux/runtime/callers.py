@@ -59,9 +59,11 @@ class Callers:
         self._desks: dict[tuple[str, str], _Desk] = {}
         self._draining = False
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
+    def admit(
+        self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
+    ) -> Caller | Denial:
         """See `Backend`."""
-        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall())
+        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall(), bound_to=certified)
         if isinstance(admitted, Denial):
             self._hub.notary.turned_away(iface, peer, admitted)
             return admitted
@@ -124,7 +126,7 @@ class _Desk:
         self.session = hub.open_session("callers", "callers", iface, "hold")
         self.session.key = key
         self._tally, self._key_id = hub.house.access.tally, key.id
-        hub.router.open_caller(self.session)
+        hub.router.tenancy.open_caller(self.session)
         hub.add(self)
         self._open: dict[int, _Open] = {}
         """By serial: all that OpenD or the proxy still owes an answer, wanted or not."""

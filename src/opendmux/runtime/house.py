@@ -14,6 +14,7 @@ from opendmux.core.limits import Limits
 
 from .audit import AuditLog
 from .store import Store
+from .tls import Tls
 
 __all__ = ["House"]
 
@@ -33,6 +34,8 @@ class House:
     """Host names besides this machine's own under which HTTP may be asked."""
     open_locally: bool = True
     """From this machine metrics and probes need no key."""
+    tls: Tls | None = None
+    """None: TLS is not configured."""
     read_keys: Callable[[], Keyring] | None = None
     """Read the keys again; raises ConfigError. None: no keys file is configured."""
 

@@ -86,7 +86,7 @@ class Streams:
         return stream
 
     def _begin(self, slot: int) -> None:
-        self.hub.run(self.hub.router.stream_opened(self.session, slot, trio.current_time()))
+        self.hub.run(self.hub.router.tenancy.stream_opened(self.session, slot, trio.current_time()))
 
     def _scopeless(self) -> Denial | None:
         key = self.session.key
@@ -137,7 +137,7 @@ class Streams:
 
     def _narrow(self) -> None:
         if not self.session.streams and self.session.ready:
-            self.hub.run(self.hub.router.streams_closed(self.session))
+            self.hub.run(self.hub.router.tenancy.streams_closed(self.session))
 
 
 class _Stream:

@@ -59,6 +59,7 @@ class GrpcCalls:
         *,
         peer: str,
         local: bool,
+        certified: str | None = None,
         serving: Callable[[], bool],
         limits: GrpcLimits,
         times: GrpcTimes,
@@ -70,6 +71,7 @@ class GrpcCalls:
         self._backend = backend
         self._peer = peer
         self._local = local
+        self._certified = certified
         self._serving = serving
         self._limits = limits
         self._times = times
@@ -180,7 +182,9 @@ class GrpcCalls:
             return caller
         if len(self._callers) >= CALLERS_MAX:
             return Status(Code.RESOURCE_EXHAUSTED, f"more than {CALLERS_MAX} keys on one connection", "keys")
-        answer = self._backend.admit(bearer, iface="grpc", peer=self._peer, local=self._local)
+        answer = self._backend.admit(
+            bearer, iface="grpc", peer=self._peer, local=self._local, certified=self._certified
+        )
         if isinstance(answer, Denial):
             return status_of(answer)
         self._callers[bearer] = answer

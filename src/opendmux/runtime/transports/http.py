@@ -15,9 +15,9 @@ import contextlib
 import email.utils
 import logging
 import math
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import trio
@@ -27,8 +27,9 @@ from opendmux.core.keys import Key, Scopes
 from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.backend import Backend, Caller
 from opendmux.runtime.metrics import CONTENT_TYPE
-from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
+
+from ._http_route import STATUS, BodyPool, Exchange, RefusedError, Route, Site, find
 
 __all__ = [
     "ROUTES",
@@ -57,8 +58,6 @@ GOODBYE_S: Final = 1.0
 """For a stream to say why it ends, when the proxy stops."""
 BODY_S: Final = 60.0
 """For the whole body of a request."""
-BODIES_BYTES: Final = 64 * 1024 * 1024
-"""Bodies of all requests together."""
 LINGER_S: Final = 1.0
 """After the last answer the peer's own bytes are read and dropped for so long: closing with unread bytes would send a
 reset, which can destroy the answer before the peer has read it."""
@@ -67,157 +66,9 @@ READ_BYTES: Final = 16 * 1024
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Another proxy has passed this on, so the address of the peer says nothing about who asks."""
 
-STATUS: Final[Mapping[DenialKind, int]] = {
-    DenialKind.UNAUTHENTICATED: 401,
-    DenialKind.PERMISSION: 403,
-    DenialKind.LIMIT: 429,
-    DenialKind.INVALID: 400,
-    DenialKind.UNAVAILABLE: 503,
-    DenialKind.TIMEOUT: 504,
-}
-
-
-class Site(Protocol):
-    """What the face needs of the proxy behind it. None of the calls waits."""
-
-    @property
-    def names(self) -> Collection[str]:
-        """Host names besides this machine's own under which it may be reached, in lower case."""
-
-    @property
-    def open_locally(self) -> bool:
-        """From this machine metrics and probes need no key."""
-
-    def metrics(self) -> bytes:
-        """See `Metrics.text`."""
-
-    def readiness(self) -> Readiness:
-        """See `readiness_of`."""
-
-    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:
-        """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown.
-        ``local``: they are on this machine."""
-
 
 class _GoneError(Exception):
     """The peer breaks off, or takes no bytes."""
-
-
-class RefusedError(Exception):
-    """A handler has no other answer than this: status, short reason, one sentence, and maybe a `Denial` behind it."""
-
-    def __init__(self, status: int, reason: str, text: str, denial: Denial | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.reason = reason
-        self.text = text
-        self.denial = denial
-
-    @classmethod
-    def of(cls, denial: Denial) -> RefusedError:
-        """The same in HTTP's words."""
-        return cls(STATUS[denial.kind], denial.reason, denial.text, denial)
-
-
-class BodyPool:
-    """The memory for bodies of requests, shared by all connections."""
-
-    def __init__(self, limit: int = BODIES_BYTES) -> None:
-        self._free = limit
-
-    def take(self, size: int) -> bool:
-        """False: there is not so much left."""
-        if size > self._free:
-            return False
-        self._free -= size
-        return True
-
-    def give(self, size: int) -> None:
-        """What was taken is not used any more."""
-        self._free += size
-
-
-class Exchange:
-    """One request and the way to answer it. A handler answers exactly once."""
-
-    def __init__(
-        self, session: HttpSession, head: RequestHead, route: Route, params: Mapping[str, str], who: Key | Caller | None
-    ) -> None:
-        self.head = head
-        self.site = session.site
-        self.routes = session.routes
-        self.params = params
-        """What stands in the path for the names in braces of the route's; not decoded."""
-        self.key = who if isinstance(who, Key) else None
-        """Whose it is; None where the route is open to this peer, or a caller serves it."""
-        self._caller = None if isinstance(who, Key) else who
-        self._route = route
-        self._session = session
-
-    @property
-    def caller(self) -> Caller:
-        """Of a route that calls."""
-        assert self._caller is not None, "the route does not call"
-        return self._caller
-
-    async def body(self) -> bytes:
-        """The whole body. Raises RefusedError when it is too long, too slow or broken. Cancellation: the connection
-        ends."""
-        return await self._session.body(self._route.body_bytes) if self.head.has_body else b""
-
-    @property
-    def draining(self) -> trio.Event:
-        """Set when the proxy stops: a stream should say so and end, within `GOODBYE_S`."""
-        return self._session.drained
-
-    async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Begin an answer that comes in pieces, by `send`, and ends when the handler returns; the connection ends with
-        it. From now on the handler is cancelled when the peer leaves. Cancellation: as with `respond`."""
-        await self._session.start_stream(content_type, headers)
-
-    async def send(self, piece: bytes) -> None:
-        """A piece of the stream. Waits until the peer has taken it; one that takes nothing for `WRITE_S` is gone, and
-        the handler ends. Cancellation: an unknown part is sent, and the connection ends."""
-        await self._session.send_piece(piece)
-
-    async def respond(
-        self, status: int, body: bytes, content_type: str, headers: Sequence[tuple[str, str]] = ()
-    ) -> None:
-        """The whole answer. Cancellation: an unknown part is sent, and the connection ends."""
-        await self._session.respond(status, body, content_type, headers)
-
-    async def respond_json(self, status: int, value: object) -> None:
-        """The whole answer, as JSON."""
-        await self.respond(status, msgspec.json.encode(value) + b"\n", "application/json")
-
-
-Handler = Callable[[Exchange], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What can be done at a path."""
-
-    methods: Mapping[str, Handler]
-    """HEAD is served by GET."""
-    scope: str = ""
-    """What a key must have; empty: any valid key will do."""
-    open_locally: bool = False
-    """Needs no key from this machine, where the site says so."""
-    calls: bool = False
-    """Its handler asks OpenD: the key is that of a caller (`Exchange.caller`), counted as such."""
-    body_bytes: int = 0
-    """How long the body of a request may be; 0: it takes none."""
-    about: Mapping[str, object] = field(default_factory=dict)
-    """What the OpenAPI document says about it beside what it knows: an operation, or a part of one."""
-
-    def handler(self, method: str) -> Handler | None:
-        return self.methods.get("GET" if method == "HEAD" else method)
-
-    @property
-    def allow(self) -> str:
-        methods = set(self.methods)
-        return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 async def _metrics(exchange: Exchange) -> None:
@@ -241,19 +92,6 @@ ROUTES: Final[Mapping[str, Route]] = {
 """By path."""
 
 
-def find(routes: Mapping[str, Route], path: str) -> tuple[Route | None, dict[str, str]]:
-    """The route of a path, and what stands in it for the names in braces: each a whole part between slashes."""
-    if (route := routes.get(path)) is not None and "{" not in path:
-        return route, {}
-    parts = path.split("/")
-    for template, route in routes.items():
-        names = template.split("/")
-        pairs = list(zip(names, parts, strict=False))
-        if len(names) == len(parts) and all(name == part or (part and name[:1] == "{") for name, part in pairs):
-            return route, {name.strip("{}"): part for name, part in pairs if name[:1] == "{"}
-    return None, {}
-
-
 @dataclass(slots=True, eq=False)
 class HttpSession:
     """One connection. Made by `serve_http`."""
@@ -266,6 +104,8 @@ class HttpSession:
     own_host: str
     """The address that the peer has reached."""
     routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
+    certified: str | None = None
+    """The key id that the peer's TLS certificate names."""
     backend: Backend | None = None
     """For routes that call."""
     bodies: BodyPool = field(default_factory=BodyPool)
@@ -455,7 +295,7 @@ class HttpSession:
         shown_key = bearer.strip() if scheme.lower() == "bearer" else None
         if route.calls:
             return self._find_caller(shown_key, local=local)
-        key = self.site.admit(shown_key, peer=self.peer, local=local)
+        key = self.site.admit(shown_key, peer=self.peer, local=local, certified=self.certified)
         if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
             return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
         return key
@@ -465,7 +305,7 @@ class HttpSession:
         if self._known is not None and self._known[:2] == (shown, local):
             return self._known[2]
         self._forget_caller()
-        caller = self.backend.admit(shown, iface="http", peer=self.peer, local=local)
+        caller = self.backend.admit(shown, iface="http", peer=self.peer, local=local, certified=self.certified)
         if not isinstance(caller, Denial):
             self._known = shown, local, caller
         return caller
@@ -569,6 +409,7 @@ async def serve_http(
     local: bool,
     own_host: str = "",
     routes: Mapping[str, Route] = ROUTES,
+    certified: str | None = None,
     sessions: set[HttpSession] | None = None,
     backend: Backend | None = None,
     bodies: BodyPool | None = None,
@@ -576,10 +417,11 @@ async def serve_http(
     """Serve one accepted connection and close it; its crash ends with it.
 
     ``first``: what was read to find out that it is HTTP. ``local``: the peer is on this machine. ``own_host``: the
-    address that the peer has reached, when it is known. ``sessions``: those that a drain has to reach. Cancellation:
-    the connection is closed at once. ``backend``: for the routes that call. ``bodies``: what all connections share.
+    address that the peer has reached, when it is known. ``certified``: the key id that its certificate names.
+    ``sessions``: those that a drain has to reach. ``backend``: for the routes that call. ``bodies``: what all
+    connections share. Cancellation: the connection is closed at once.
     """
-    session = HttpSession(stream, site, peer, local, own_host, routes, backend, bodies or BodyPool())
+    session = HttpSession(stream, site, peer, local, own_host, routes, certified, backend, bodies or BodyPool())
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
