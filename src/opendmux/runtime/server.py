@@ -37,7 +37,8 @@ from .session import TcpSession, serve_tcp
 from .site import ProxySite
 from .station import Reach, Station
 from .transports.grpc import serve_grpc
-from .transports.http import ROUTES, HttpSession, serve_http
+from .transports.http import BodyPool, HttpSession, serve_http
+from .transports.http_table import TABLE
 from .upstream import UpstreamLink
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
@@ -145,6 +146,7 @@ class _Clients:
     site: ProxySite
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
+    bodies: BodyPool = field(default_factory=BodyPool)
     doors: list[Door] = field(default_factory=list)
 
 
@@ -248,9 +250,11 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             peer=guest.peer,
             local=guest.local,
             own_host=guest.own_host,
-            routes=ROUTES if "http" in face.protocols else {},
+            routes=TABLE if "http" in face.protocols else {},
             certified=guest.certified,
             sessions=clients.browsers,
+            backend=wing.callers,
+            bodies=clients.bodies,
         )
 
     rooms: list[tuple[ProtocolName, Kind, Room]] = [

@@ -84,12 +84,31 @@ async def _readyz(exchange: Exchange) -> None:
     await exchange.respond_json(200 if readiness.ready else 503, readiness)
 
 
-ROUTES: Final[Mapping[str, Route]] = {
-    "/metrics": Route({"GET": _metrics}, Scopes.ADMIN, open_locally=True),
-    "/livez": Route({"GET": _livez}, open_locally=True),
-    "/readyz": Route({"GET": _readyz}, open_locally=True),
+_METRICS: Final = {
+    "operationId": "metrics",
+    "summary": "Figures for Prometheus",
+    "responses": {"200": {"description": "Text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 }
-"""By path."""
+_LIVEZ: Final = {
+    "operationId": "livez",
+    "summary": "The process runs",
+    "responses": {"200": {"description": "It does.", "content": {"application/json": {"schema": {"type": "object"}}}}},
+}
+_READYZ: Final = {
+    "operationId": "readyz",
+    "summary": "OpenD can be reached, or the reasons why not",
+    "responses": {
+        status: {"description": text, "content": {"application/json": {"schema": {"type": "object"}}}}
+        for status, text in (("200", "Ready."), ("503", "Not ready."))
+    },
+}
+
+ROUTES: Final[Mapping[str, Route]] = {
+    "/metrics": Route({"GET": _metrics}, Scopes.ADMIN, open_locally=True, about=_METRICS),
+    "/livez": Route({"GET": _livez}, open_locally=True, about=_LIVEZ),
+    "/readyz": Route({"GET": _readyz}, open_locally=True, about=_READYZ),
+}
+"""What is about the process. By path; all of it is in `http_table`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -212,6 +231,7 @@ class HttpSession:
         except _GoneError:
             raise
         except RefusedError as refused:
+            assert self._wire.may_respond, "a handler that has answered can't refuse any more"
             await self._refuse_as(refused)
         except Exception:
             log.exception("%s: a crash over %s %s; the others go on", self.peer, head.method, head.path)
