@@ -160,6 +160,7 @@ class GrpcServer:
 
     def _on_request_untrusted(self, event: h2.events.RequestReceived, now: float) -> None:
         stream_id = event.stream_id
+        self._h2.decoder.found_good()
         left = self._last_stream_id is not None and stream_id > self._last_stream_id
         if left or len(self._streams) >= self._limits.max_streams:
             self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)

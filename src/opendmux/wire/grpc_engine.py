@@ -11,6 +11,7 @@ from h2.settings import SettingCodes, Settings
 
 from .grpc_frames import FRAME_MAX
 from .grpc_guard import GrpcLimits
+from .grpc_headers import BlockDecoder, BlockEncoder
 from .grpc_stream import WINDOW
 
 __all__ = ["CONNECTION_WINDOW", "Engine", "open_engine"]
@@ -32,6 +33,11 @@ class Engine(H2Connection):
     MAX_CLOSED_STREAMS = 8192
     opened = 0
 
+    def __init__(self, config: H2Configuration) -> None:
+        super().__init__(config)
+        self.decoder: BlockDecoder = BlockDecoder(config)
+        self.encoder = BlockEncoder()
+
     @property
     def open_inbound_streams(self) -> int:
         self.opened += 1
@@ -47,6 +53,7 @@ def open_engine(limits: GrpcLimits) -> Engine:
         header_encoding=None,
         validate_outbound_headers=False,
         normalize_outbound_headers=False,
+        normalize_inbound_headers=False,  # it joins cookies, which nobody reads here
     )
     engine = Engine(config)
     # Settings that are updated before the start would be applied here and never sent.
