@@ -29,6 +29,7 @@ from .door import Door, Room
 from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
+from .notary import Notary
 from .ports import Guest
 from .pump import AVAILABLE, Pump
 from .session import TcpSession, serve_tcp
@@ -95,7 +96,8 @@ class Proxy:
         if house.read_keys is not None:
             house.access.keyring = await trio.to_thread.run_sync(house.read_keys)
             for station in self.stations:
-                station.hub.run(station.hub.router.review(trio.current_time()))
+                hub = station.hub
+                hub.run(hub.router.tenancy.review(trio.current_time(), hub.wall()))
 
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""
@@ -249,7 +251,9 @@ def _site(proxy: Proxy) -> ProxySite:
 
     sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
     figures = Metrics(lambda: proxy.stations, sources)
-    return ProxySite(lambda: proxy.stations, house.access, figures, house.names, house.open_locally, trouble)
+    return ProxySite(
+        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, trouble
+    )
 
 
 @asynccontextmanager
