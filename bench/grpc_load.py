@@ -126,7 +126,8 @@ def serve(name: str, command: list[str], port: int, stub: Stub, key: str) -> Ite
                     time.sleep(0.1)
                     continue
                 errors.seek(0)
-                raise UnavailableError(f"{error}: {errors.read().strip()}") from error
+                last = errors.read().strip().rpartition("\n")[2]
+                raise UnavailableError(f"{error}; {last}") from error
         yield Server(name, port, stub)
 
 

@@ -7,10 +7,11 @@ sockets that would block are left to a session's writer or the link's.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import trio
 
@@ -75,6 +76,7 @@ class Hub(Carrier):
             config.limits.silent_per_address, lambda client: client.session.state is State.NEW
         )
         self._next_owner = 1
+        self._together = False
         self.on_tick: list[Callable[[float], None]] = []
         """What else is looked at with the deadlines."""
 
@@ -160,7 +162,18 @@ class Hub(Carrier):
         """Carry out what core decided outside of a round of reading."""
         self.execute(commands)
         self.resume_paused()
-        self.flush_links()
+        if not self._together:
+            self.flush_links()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is run inside leaves by one write per link, when the block ends. Nothing inside may wait."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            self.flush_links()
 
     # -- client -> upstream
 

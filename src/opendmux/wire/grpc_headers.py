@@ -46,7 +46,11 @@ class _Standing:
 
 class BlockDecoder(Decoder):
     """For requests. h2 checks what was decoded right after that, as ``config`` says: headers that were `found_good`
-    need no second look."""
+    need no second look.
+
+    Takes blanks around a value away. For h2 they are an error that ends the whole connection, with all its calls;
+    clients send them when a program's key is empty (``Bearer ``) or was pasted with a blank.
+    """
 
     def __init__(self, config: H2Configuration) -> None:
         super().__init__()
@@ -63,7 +67,7 @@ class BlockDecoder(Decoder):
         self._last = None
         if good is not None:
             return good
-        headers = list(super().decode(block, raw))
+        headers = [_bare(header) for header in super().decode(block, raw)]
         if not self._standing.still():
             self._good.clear()
         elif len(block) <= BLOCK_LEN_MAX:
@@ -80,6 +84,12 @@ class BlockDecoder(Decoder):
                 self._good.clear()
             self._good[self._last[0]] = self._last[1]
             self._last = None
+
+
+def _bare(header: HeaderTuple) -> HeaderTuple:
+    name, value = header
+    bare = value.strip()
+    return header if bare == value else type(header)(name, bare)
 
 
 class BlockEncoder(Encoder):
