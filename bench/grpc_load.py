@@ -208,6 +208,8 @@ SERVERS: dict[str, Callable[[str], contextlib.AbstractContextManager[Server]]] =
 def measure(rounds: int, seconds: float, warmup: float, note: Callable[[str], None]) -> dict[str, Any]:
     """Both servers at every load, round by round, so that what disturbs the machine disturbs both."""
     version = h2load_version()
+    if version_of("grpcio") == "not installed":
+        raise UnavailableError("gRPC: grpcio is not installed (pip install -e '.[dev]')")
     key = "fc_" + secrets.token_hex(32)
     results: Results = {(load, name): [] for load in LOADS for name in SERVERS}
     with contextlib.ExitStack() as stack:
@@ -280,6 +282,11 @@ def cells(row: dict[str, Any]) -> str:
     )
 
 
+def report(measured: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
+    return f"{versions}\n{table(measured['rows'])}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
@@ -287,8 +294,14 @@ def main() -> int:
     parser.add_argument("--warmup", type=float, default=0.5, help="before each (default: %(default)s)")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    measured = measure(args.rounds, args.seconds, args.warmup, lambda text: print(text, file=sys.stderr, flush=True))
-    print(f"{measured['versions']}, {measured['stubs']}\n{table(measured['rows'])}")
+    try:
+        measured = measure(
+            args.rounds, args.seconds, args.warmup, lambda text: print(text, file=sys.stderr, flush=True)
+        )
+    except UnavailableError as reason:
+        print(f"skipped: {reason}")
+        return 1
+    print(report(measured))
     return 1 if any(row["failed"] for row in measured["rows"]) else 0
 
 
