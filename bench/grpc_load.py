@@ -255,7 +255,8 @@ def summarize(load: Load, name: str, results: Results) -> dict[str, Any]:
 
 
 HEADING = (
-    f"{'gRPC load':<16}{'target':<10}{'requests/s':>11}{'p50 us':>9}{'p99 us':>9}{'/ grpc.aio':>11}   lowest - highest"
+    f"{'gRPC load':<16}{'target':<10}{'requests/s':>11}{'p50 us':>11}{'p99 us':>11}{'/ grpc.aio':>11}"
+    "   lowest - highest"
 )
 
 
@@ -277,7 +278,7 @@ def cells(row: dict[str, Any]) -> str:
     ratio = f"{row['ratio']:.2f}" if "ratio" in row else "-"
     failed = f"   failed in {row['failed']} rounds" if row["failed"] else ""
     return (
-        f"{row['requests_per_second']:>11,.0f}{row['p50_us']:>9,.0f}{row['p99_us']:>9,.0f}{ratio:>11}"
+        f"{row['requests_per_second']:>11,.0f}{row['p50_us']:>11,.0f}{row['p99_us']:>11,.0f}{ratio:>11}"
         f"   {row['lowest']:,.0f} - {row['highest']:,.0f}{failed}"
     )
 

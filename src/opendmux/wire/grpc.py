@@ -331,6 +331,11 @@ class GrpcServer:
         """Bytes that wait for `data_to_send`, beside messages. Who sends without reading makes them grow."""
         return len(self._out)
 
+    @property
+    def pending(self) -> bool:
+        """`data_to_send` may have something."""
+        return bool(self._out or self._turns)
+
     def data_to_send(self) -> bytes:
         """What to write now; empty when there is nothing, or no window for it."""
         if not self._failed:

@@ -172,7 +172,8 @@ class GrpcSession:
             return False
         with self._backend.together():
             self._dispatch()
-        _poke(self._wake)
+        if self._server.pending or self._server.finished:
+            _poke(self._wake)
         return True
 
     def _dispatch(self) -> None:
