@@ -11,6 +11,7 @@ import trio
 from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
 from opendmux.core.limits import Limits
+from opendmux.core.rejects import Rejects
 
 from .audit import AuditLog
 from .store import Store
@@ -33,6 +34,8 @@ class House:
     """Host names besides this machine's own under which HTTP may be asked."""
     open_locally: bool = True
     """From this machine metrics and probes need no key."""
+    rejects: Rejects = field(default_factory=Rejects)
+    """What was turned away lately."""
     read_keys: Callable[[], Keyring] | None = None
     """Read the keys again; raises ConfigError. None: no keys file is configured."""
 
