@@ -39,6 +39,7 @@ ELSEWHERE: dict[str, str] = {
     "runtime/backend.py": "protocols and data",
     "runtime/binding.py": "ports and dials: tests/cli/test_upstreams.py, tests/runtime/test_server.py, test_groups.py",
     "runtime/carrier.py": "how a session reads: tests/runtime/test_session.py and tests/e2e/test_encryption.py",
+    "runtime/house.py": "tests/cli/test_house.py",
     "runtime/hub.py": "driven by every test of sessions, links and broadcasts",
     "runtime/metric_table.py": "data, held against what is scraped: tests/runtime/test_metrics.py",
     "runtime/outlet.py": "the writer of every session and link",

@@ -55,7 +55,7 @@ def test_all_others_are_told_why_and_closed(client_id: str, bound_to: str | None
         assert session.key is BOSS
         return
     kinds = [type(command) for command in play.commands]
-    assert kinds == [Witness, Reply, Close]
+    assert kinds == [Reply, Close]
     assert play.denial().kind is DenialKind.UNAUTHENTICATED
     assert play.denial().reason == ("missing" if shows_none else "invalid")
     assert session.state is State.CLOSED
