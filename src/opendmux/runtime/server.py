@@ -35,8 +35,10 @@ from .pump import AVAILABLE, Pump
 from .session import TcpSession, serve_tcp
 from .site import ProxySite
 from .station import Reach, Station
+from .status import Status
 from .transports.grpc import serve_grpc
-from .transports.http import HttpSession, serve_http
+from .transports.http import ROUTES, HttpSession, serve_http
+from .transports.status import status_routes
 from .upstream import UpstreamLink
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
@@ -122,6 +124,7 @@ class _Clients:
 
     sessions: trio.Nursery
     site: ProxySite
+    status: Status
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
     doors: list[Door] = field(default_factory=list)
@@ -149,16 +152,17 @@ async def run_proxy(
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = _Wing(station, pump, callers)
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
-    site = _site(proxy)
+    site, status = _site(proxy)
     try:
         async with house.records(), trio.open_nursery() as services:
+            services.start_soon(status.sampler.run)
             for wing in wings.values():
                 services.start_soon(wing.station.run)
                 if wing.pump is not None:
                     services.start_soon(wing.pump.run)
             task_status.started(proxy)
             async with trio.open_nursery() as sessions:
-                clients = _Clients(sessions, site)
+                clients = _Clients(sessions, site, status)
                 async with trio.open_nursery() as accepting:
                     accepting.start_soon(_accept_all, proxy, faces, wings, clients)
                     await proxy.stopped()
@@ -223,6 +227,7 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             stream,
             guest.first,
             clients.site,
+            routes={**ROUTES, **status_routes(clients.status)},
             peer=guest.peer,
             local=guest.local,
             own_host=guest.own_host,
@@ -232,7 +237,7 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
     return {Kind.OPEND: opend, Kind.HTTP2: http2, Kind.HTTP1: http1}
 
 
-def _site(proxy: Proxy) -> ProxySite:
+def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     house = proxy.house
 
     def rooms() -> list[KeyRoom]:
@@ -250,9 +255,11 @@ def _site(proxy: Proxy) -> ProxySite:
 
     sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
     figures = Metrics(lambda: proxy.stations, sources)
-    return ProxySite(
+    site = ProxySite(
         lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, trouble
     )
+    status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
+    return site, status
 
 
 @asynccontextmanager

@@ -17,8 +17,9 @@ import msgspec
 import trio
 
 from opendmux.core import snapshot
-from opendmux.core.audit import timestamp_of
+from opendmux.core.audit import NO_KEY, timestamp_of
 from opendmux.core.identity import Session
+from opendmux.core.keys import Key, Scopes
 from opendmux.core.lanes import Lane
 from opendmux.core.streams import Space, StreamView
 from opendmux.native import LATENCY_BUCKETS_S
@@ -26,6 +27,8 @@ from opendmux.wire.protocols import PROTOCOLS
 
 from .house import House
 from .metrics import AuditState, KeyRoom
+from .notary import Notary
+from .ports import Client
 from .readiness import Readiness
 from .sampler import Latencies, Sampler, Samples, pushes_of
 from .station import Station
@@ -67,17 +70,43 @@ class Status:
     def __post_init__(self) -> None:
         self.sampler = Sampler(self.stations)
 
-    def text(self) -> bytes:
+    def text(self, now: float) -> bytes:
         """The snapshot as JSON, at most `FRESH_S` old."""
-        now = trio.current_time()
         if not self._text or now >= self._until or self._at_sample != self.sampler.count:
             self._text = _encoder.encode(self.snapshot(now))
             self._until, self._at_sample = now + FRESH_S, self.sampler.count
         return self._text
 
-    def end_client(self, client_id: str) -> Session | None:
-        """End this client's session; None when there is none. What waits for it is dropped, but for the frame that is
-        half sent."""
+    def status(self) -> bytes:
+        """See `StatusFace`."""
+        return self.text(trio.current_time())
+
+    async def sampled(self) -> None:
+        """See `StatusFace`."""
+        await self.sampler.taken()
+
+    def may_still_look(self, key: Key | None) -> bool:
+        """See `StatusFace`."""
+        keyring = self.house.access.keyring
+        if keyring is None:
+            return True
+        if key is None:
+            return False
+        now = keyring.keys.get(key.id)
+        alive = now is not None and (now.expires_at is None or self.wall() < now.expires_at)
+        return now is not None and alive and Scopes.ADMIN in now.scopes
+
+    def end_client(self, client_id: str, *, peer: str, key: Key | None) -> bool:
+        """See `StatusFace`. What waits for the client is dropped, but for the frame that is half sent."""
+        client = self._find(client_id)
+        if client is None:
+            return False
+        Notary(self.house).ended("http", peer, NO_KEY if key is None else key.id, str(client.session))
+        client.end("closed by an administrator", flush_all=False)
+        self._text = b""
+        return True
+
+    def _find(self, client_id: str) -> Client | None:
         match = _CLIENT_ID.fullmatch(client_id)
         stations = self.stations()
         if match is None or int(match[1] or 1) > len(stations):
@@ -85,11 +114,7 @@ class Status:
         hub = stations[int(match[1] or 1) - 1].hub
         session = hub.router.sessions.get(int(match[2]))
         client = None if session is None else hub.clients.get(session.slot)
-        if client is None or client.session is not session:
-            return None
-        client.end("closed by an administrator", flush_all=False)
-        self._text = b""
-        return session
+        return client if client is not None and client.session is session else None
 
     def snapshot(self, now: float) -> snapshot.Snapshot:
         """Look at everything. ``now``: Trio seconds."""
