@@ -53,6 +53,12 @@ class Session:
     """The upstream connection that its requests use and that its pushes come from, unless a stream needs another."""
     secure: ServerSide | None = None
     """What encrypts this connection; None where nothing does."""
+    since: float = 0.0
+    """When it connected, in Trio seconds."""
+    calls: int = 0
+    """Requests that did not come as frames."""
+    past_pushes: int = 0
+    """What its streams that have ended were given."""
     settled_at: float = 0.0
     """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
 

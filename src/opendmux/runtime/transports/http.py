@@ -71,6 +71,10 @@ class Site(Protocol):
     def open_locally(self) -> bool:
         """From this machine metrics and probes need no key."""
 
+    @property
+    def keyed(self) -> bool:
+        """Keys are configured."""
+
     def metrics(self) -> bytes:
         """See `Metrics.text`."""
 
@@ -90,8 +94,11 @@ class _GoneError(Exception):
 class Exchange:
     """One request and the way to answer it. A handler answers exactly once."""
 
-    def __init__(self, session: HttpSession, head: RequestHead, site: Site, key: Key | None) -> None:
+    def __init__(self, session: HttpSession, head: RequestHead, site: Site, key: Key | None, argument: str) -> None:
         self.head = head
+        self.argument = argument
+        """What stands in the path where its route has ``{}``."""
+        self.peer = session.peer
         self.site = site
         self.key = key
         """Whose it is; None where the route is open to this peer."""
@@ -122,6 +129,10 @@ class Exchange:
         """The whole answer, as JSON."""
         await self.respond(status, msgspec.json.encode(value) + b"\n", "application/json")
 
+    async def refuse(self, status: int, reason: str, text: str) -> None:
+        """The whole answer: an error as all routes give it."""
+        await self._session.refuse(status, reason, text)
+
 
 Handler = Callable[[Exchange], Awaitable[None]]
 
@@ -136,6 +147,10 @@ class Route:
     """What a key must have; empty: any valid key will do."""
     open_locally: bool = False
     """Needs no key from this machine, where the site says so."""
+    open_unkeyed: bool = False
+    """Needs no key from this machine while none are configured."""
+    public: bool = False
+    """Never needs a key."""
 
     def handler(self, method: str) -> Handler | None:
         return self.methods.get("GET" if method == "HEAD" else method)
@@ -256,7 +271,7 @@ class HttpSession:
             log.exception("%s: a crash over %s %s; the others go on", self.peer, head.method, head.path)
             if not self._wire.may_respond:
                 return False
-            await self._refuse(500, "crash", "opendmux failed over this request")
+            await self.refuse(500, "crash", "opendmux failed over this request")
         if self._left is not None:
             if not self._torn and not self._left.is_set():
                 await self._send(self._wire.finish())
@@ -280,13 +295,13 @@ class HttpSession:
         timed_out, self._idle = self._idle.cancelled_caught, None
         if timed_out:
             if wire.begun:
-                await self._refuse(408, "slow", f"the request was not complete within {HEAD_S:g} s", close=True)
+                await self.refuse(408, "slow", f"the request was not complete within {HEAD_S:g} s", close=True)
             return None
         if isinstance(event, RequestHead):
             return event
         assert isinstance(event, Broken | Gone), "a request begins with its head"
         if isinstance(event, Broken) and wire.may_respond:
-            await self._refuse(event.status, "malformed", event.text)
+            await self.refuse(event.status, "malformed", event.text)
         return None
 
     async def _serve(self, head: RequestHead) -> None:
@@ -294,33 +309,37 @@ class HttpSession:
         hosts, origins = head.all("host"), head.all("origin")
         # Without a Host it is no browser: HTTP/1.0, as some probes speak it.
         if not all(host_is_ours(host, own=own, further=names) for host in hosts):
-            await self._refuse(403, "host", "this proxy is not known by the name in the Host header")
+            await self.refuse(403, "host", "this proxy is not known by the name in the Host header")
             return
         if not all(origin_is_ours(origin, own=own, further=names) for origin in origins):
-            await self._refuse(403, "origin", "pages of other sites may not ask this proxy")
+            await self.refuse(403, "origin", "pages of other sites may not ask this proxy")
             return
-        route = self.routes.get(head.path)
+        route, argument = _route_of(self.routes, head.path)
         if route is None:
-            await self._refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
+            await self.refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
             return
         handler = route.handler(head.method)
         if handler is None:
-            await self._refuse(405, "method", f"this takes {route.allow}", [("allow", route.allow)])
+            await self.refuse(405, "method", f"this takes {route.allow}", [("allow", route.allow)])
             return
         if head.has_body:
-            await self._refuse(413, "body", "this takes no body", close=True)
+            await self.refuse(413, "body", "this takes no body", close=True)
             return
         key = self._admit(head, route)
         if isinstance(key, Denial):
             await self._deny(key)
             return
         with trio.CancelScope() as self._handling:
-            await handler(Exchange(self, head, self.site, key))
+            await handler(Exchange(self, head, self.site, key, argument))
 
     def _admit(self, head: RequestHead, route: Route) -> Key | Denial | None:
         """Whose request this is, where that is asked for."""
+        if route.public:
+            return None
         local = self.local and not any(head.all(name) for name in FORWARDED)
         if local and route.open_locally and self.site.open_locally:
+            return None
+        if local and route.open_unkeyed and not self.site.keyed:
             return None
         shown = head.all("authorization")
         if len(shown) > 1:
@@ -338,9 +357,9 @@ class HttpSession:
             headers.append(("www-authenticate", "Bearer"))
         if denial.retry_s is not None:
             headers.append(("retry-after", str(max(1, round(denial.retry_s)))))
-        await self._refuse(STATUS[denial.kind], denial.reason, denial.text, headers)
+        await self.refuse(STATUS[denial.kind], denial.reason, denial.text, headers)
 
-    async def _refuse(
+    async def refuse(
         self, status: int, reason: str, text: str, headers: Sequence[tuple[str, str]] = (), *, close: bool = False
     ) -> None:
         error = msgspec.json.encode({"error": {"status": status, "reason": reason, "text": text}}) + b"\n"
@@ -392,6 +411,19 @@ class HttpSession:
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise _GoneError("the connection broke") from error
+
+
+def _route_of(routes: Mapping[str, Route], path: str) -> tuple[Route | None, str]:
+    """The route of this path, and what stands in it for ``{}``."""
+    if path in routes:
+        return (None if "{}" in path else routes[path]), ""
+    for pattern, route in routes.items():
+        head, mark, tail = pattern.partition("{}")
+        if mark and path.startswith(head) and path.endswith(tail) and len(path) > len(pattern) - len(mark):
+            argument = path[len(head) : len(path) - len(tail)]
+            if "/" not in argument:
+                return route, argument
+    return None, ""
 
 
 def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
