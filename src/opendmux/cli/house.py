@@ -10,6 +10,7 @@ from pathlib import Path
 from opendmux.config import Config
 from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
+from opendmux.core.origins import origin_in
 from opendmux.errors import ConfigError
 from opendmux.runtime.audit import AuditLog
 from opendmux.runtime.house import House
@@ -39,6 +40,7 @@ def house_of(config: Config) -> House:
         audit_reads=config.audit_reads,
         store=open_store(Path(usage_db)) if keyring is not None else None,
         names=tuple(name.lower() for name in config.http_names),
+        origins=tuple(map(_origin, config.http_origins)),
         open_locally=config.metrics_open_locally,
         read_keys=read_keys,
     )
@@ -50,6 +52,13 @@ def _check_bound_keys_have_a_file(config: Config) -> None:
             raise ConfigError(
                 f"listener {listener.listen}: it is bound to the key {listener.key!r}, but `keys` is not set"
             )
+
+
+def _origin(text: str) -> str:
+    origin = origin_in(text)
+    if origin is None:
+        raise ConfigError(f"http_origins: {text!r} is not an origin like https://app.example or null")
+    return origin
 
 
 def _read_keys(config: Config) -> Keyring:

@@ -28,7 +28,7 @@ from opendmux.wire.handshake import Act, Identity, State
 from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId, RequestAction
 
 from . import logins
-from .access import Access
+from .access import Access, Admitted
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits, is_trade_write
@@ -169,6 +169,10 @@ class Router:
             commands += lane.quotes.close_owner(owner, now)
             commands += lane.trading.close_owner(owner, link_ready=lane.upstream.ready)
         return commands
+
+    def admit(self, session: Session, admitted: Admitted) -> list[Command]:
+        """See `Entry.open`."""
+        return self.entry.open(session, admitted)
 
     def open_caller(self, session: Session) -> None:
         """A key's session on a face of its own begins; it needs no InitConnect."""
