@@ -12,6 +12,7 @@ import trio
 import trio.testing
 
 from opendmux.config import Config
+from opendmux.runtime.house import House
 from opendmux.runtime.server import Face, Proxy, run_proxy
 from opendmux.runtime.station import Reach
 from opendmux.wire.frame import Frame, Splitter, build_frame
@@ -109,10 +110,12 @@ class Client(Peer):
             if (frame.proto_id, frame.serial_no) == (proto_id, serial_no):
                 return frame
 
-    async def init(self, *, recv_notify: bool = False, push_proto_fmt: int = 0) -> opend.InitConnectS2C:
+    async def init(
+        self, client_id: str = "test", *, recv_notify: bool = False, push_proto_fmt: int = 0
+    ) -> opend.InitConnectS2C:
         c2s = opend.InitConnectC2S(
             clientVer=300,
-            clientID="test",
+            clientID=client_id,
             recvNotify=recv_notify,
             packetEncAlgo=-1,
             pushProtoFmt=push_proto_fmt,
@@ -213,16 +216,16 @@ class World:
     async def connect(self) -> Client:
         return Client(*await self.listener.connect())
 
-    async def client(self, *, recv_notify: bool = False, push_proto_fmt: int = 0) -> Client:
+    async def client(self, client_id: str = "test", *, recv_notify: bool = False, push_proto_fmt: int = 0) -> Client:
         """Connected, InitConnect done, settled: pushes may come."""
         client = await self.connect()
-        await client.init(recv_notify=recv_notify, push_proto_fmt=push_proto_fmt)
+        await client.init(client_id, recv_notify=recv_notify, push_proto_fmt=push_proto_fmt)
         await trio.sleep(0.2)
         return client
 
 
 @asynccontextmanager
-async def world(config: Config | None = None, *, up: bool = True) -> AsyncIterator[World]:
+async def world(config: Config | None = None, *, up: bool = True, house: House | None = None) -> AsyncIterator[World]:
     """A running proxy on memory streams; ends without a drain."""
     async with trio.open_nursery() as nursery:
         opend_double = OpenD(nursery, up=up)
@@ -233,7 +236,7 @@ async def world(config: Config | None = None, *, up: bool = True) -> AsyncIterat
             face = Face(
                 Reach("opend.test:11111", opend_double.dial), settings, settings.on_outage, listeners=[listener]
             )
-            await run_proxy([face], drain_s=settings.timeouts.drain_s, task_status=task_status)
+            await run_proxy([face], drain_s=settings.timeouts.drain_s, house=house, task_status=task_status)
 
         proxy = await nursery.start(run)
         if up:

@@ -33,24 +33,30 @@ def house_of(config: Config) -> House:
     read_keys = partial(_read_keys, config) if config.keys else None
     keyring = None if read_keys is None else read_keys()
     access = Access(keyring, machine_id=_machine_id(keyring), insecure_allow_trading=config.insecure_allow_trading)
-    usage_db = config.usage_db or (config.keys and config.keys + USAGE_SUFFIX)
-    return House(
+    house = House(
         access=access,
-        audit=AuditLog(config.audit_log) if config.audit_log else None,
         audit_reads=config.audit_reads,
-        store=open_store(Path(usage_db)) if keyring is not None else None,
         names=tuple(name.lower() for name in config.http_names),
         origins=tuple(map(_origin, config.http_origins)),
         open_locally=config.metrics_open_locally,
         read_keys=read_keys,
     )
+    try:
+        if keyring is not None:
+            house.use_store(open_store(Path(config.usage_db or config.keys + USAGE_SUFFIX)))
+        if config.audit_log:
+            house.use_audit(AuditLog(config.audit_log))
+    except ConfigError:
+        house.close()
+        raise
+    return house
 
 
 def _check_bound_keys_have_a_file(config: Config) -> None:
     for listener in config.listeners:
         if listener.key and not config.keys:
             raise ConfigError(
-                f"listener {listener.listen}: it is bound to the key {listener.key!r}, but `keys` is not set"
+                f"listener {listener.listen}: it is bound to the key {listener.key!r}, but keys is not set"
             )
 
 

@@ -76,6 +76,8 @@ class Access:
         ``local``: it is on this machine. ``bound_to``: the key id of its listener, for those that show no key.
         """
         if self.keyring is None:
+            if bound_to is not None:
+                return _unauthenticated("invalid", "this port needs a key, and no keys are configured")
             if plaintext is not None and iface != "tcp":
                 return _unauthenticated("invalid", "this proxy has no keys file, so no key is valid; send none")
             # OpenD's own WebSocket is as open as its TCP port, but it is meant for this machine.
@@ -108,19 +110,32 @@ class Access:
 
     def machine_denial(self, key: Key, *, local: bool) -> Denial | None:
         """Why the key may not be used from there: which machine another one is can't be checked."""
-        if key.allowed_machines is None or (local and self._machine_id in key.allowed_machines):
+        if key.allowed_machines is None or (local and self._machine_id and self._machine_id in key.allowed_machines):
             return None
         return Denial(DenialKind.PERMISSION, "machine", "the key may not be used from this machine")
 
-    def digest_ended(self, digest: bytes, wall: float) -> bool:
-        """A plaintext that was good has been revoked, or has expired."""
-        return self.keyring is not None and self.keyring.find_digest(digest, wall) is None
+    def current(self, admitted: Admitted, wall: float) -> Key | None:
+        """The key of somebody who was admitted, as it is now; None when the plaintext has been revoked, has expired or
+        stands for another key."""
+        if self.keyring is None or admitted.key is None:
+            return admitted.key
+        key = self.keyring.find_digest(admitted.digest, wall) if admitted.digest else None
+        return key if key is not None and key.id == admitted.key.id else None
+
+    def ended(self, session: Session, wall: float) -> bool:
+        """What the session was admitted with is good no more."""
+        if self.keyring is None:
+            return False
+        key = self.still(session, wall)
+        # A caller's connections may come from several machines; each of them is looked at by itself.
+        return key is None or (session.streams is None and self.machine_denial(key, local=session.local) is not None)
 
     def still(self, session: Session, wall: float) -> Key | None:
-        """The key of a session that was admitted with one, as it is now; None when it has ended."""
-        assert session.key is not None, "a session without a key has nothing that can end"
+        """The key of a session as it is now; None when it has ended, or when there was none and one is needed now."""
         if self.keyring is None:
             return session.key
+        if session.key is None or session.key is self._anonymous:
+            return None
         if session.digest:
             return self.keyring.find_digest(session.digest, wall)
         return self._alive(self.keyring.keys.get(session.key.id), wall)

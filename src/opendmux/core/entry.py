@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire import handshake
@@ -13,7 +14,7 @@ from opendmux.wire.websocket import init_reply as websocket_init_reply
 from opendmux.wire.websocket import ws_hello_untrusted
 
 from .access import Access, Admitted
-from .answers import denied, reply
+from .answers import denied, reply, unavailable
 from .commands import Close, Command, Request, UseRow, Witness
 from .denial import Denial, DenialKind
 from .gate import key_row
@@ -27,6 +28,10 @@ log = logging.getLogger("opendmux.router")
 
 SETTLE_S = 0.05
 """No push goes to a client before this long after its InitConnect reply: the SDK drops one in the same segment."""
+
+
+LOOKS_LIKE_KEY = re.compile(rf"^\s*(?:bearer\s+)?{KEY_PREFIX}|{KEY_PREFIX}[0-9a-f]{{16}}|[0-9a-f]{{64}}", re.IGNORECASE)
+"""A client id that is meant as a key, spelt well or not: it is judged as one, and never logged."""
 
 
 class Entry:
@@ -45,13 +50,17 @@ class Entry:
         """Answer InitConnect. A client whose key is not valid gets the reason and is closed."""
         session, identity = request.session, self._lanes.main.upstream.identity
         if identity is None:
-            return [end(session, "OpenD has not been reached yet")]
+            text = "OpenD has not been reached yet"
+            return [end(session, text) if session.streams is None else unavailable(request, text)]
         if session.sdk_dialect:
             return self._init_websocket(request, now, wall)
         try:
             hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
         except RemoteProtocolError as error:
-            return [end(session, f"InitConnect can't be read: {error}")]
+            text = f"InitConnect can't be read: {error}"
+            if session.streams is None:
+                return [end(session, text)]
+            return [denied(request, Denial(DenialKind.INVALID, "body", text))]
         # An InitConnect that came in the clear stays in the clear, whatever it asks for.
         secure = session.secure
         algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
@@ -63,8 +72,7 @@ class Entry:
             ]  # a second InitConnect changes nothing: not the key, not the lane, not the row
         refusal = self._admit(session, hello, wall)
         if refusal is not None:
-            witness = Witness(request, "reject", refusal.reason, note=refusal.text)
-            return [witness, denied(request, refusal), end(session, refusal.text)]
+            return [denied(request, refusal), end(session, refusal.text)]
         if secure is not None:
             secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
         session.recv_notify = hello.recv_notify
@@ -118,7 +126,7 @@ class Entry:
         return [UseRow(session)]
 
     def _admit(self, session: Session, hello: ClientHello, wall: float) -> Denial | None:
-        shows_key = hello.client_id.startswith(KEY_PREFIX)
+        shows_key = LOOKS_LIKE_KEY.search(hello.client_id) is not None
         session.client_id = "" if shows_key else hello.client_id
         if session.admitted and not shows_key:
             return None

@@ -11,7 +11,8 @@ from opendmux.wire.protocols import PROTOCOLS, ProtoId
 
 from . import streams
 from .pushbody import open_untrusted
-from .pushes import ACC_ID, BOOK_TYPE, KL_SECURITY, KL_TYPE, LISTS, PROTO_FMT_AT, SECURITY, SINGLE, proto_id_of
+from .pushes import BOOK_TYPE, KL_SECURITY, KL_TYPE, LISTS, PROTO_FMT_AT, SECURITY, SINGLE, proto_id_of
+from .tradepush import ACC_ID
 
 __all__ = ["PushEvent", "event_of"]
 

@@ -58,6 +58,13 @@ class Notary:
             event = _event(reply.request, outcome, key_id, denial.reason, denial.scope)
             self._house.audit.write(event)
 
+    def turned_away(self, iface: str, peer: str, denial: Denial) -> None:
+        """Somebody came with no key, or with one that is not good."""
+        key_id = MISSING_KEY if denial.reason == "missing" else INVALID_KEY
+        self._house.access.tally.auth(iface, "reject", key_id)
+        if self._house.audit is not None:
+            self._house.audit.write(AuditEvent(iface, peer, key_id, "admission", "reject", denial.reason, denial.scope))
+
     def sent(self, forward: Forward, upstream_serial: int) -> None:
         """A request has been let through and given its upstream serial."""
         request = forward.request

@@ -29,6 +29,7 @@ from .door import Door, Room
 from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
+from .notary import Notary
 from .ports import Guest
 from .pump import AVAILABLE, Pump
 from .session import TcpSession, serve_tcp
@@ -249,7 +250,9 @@ def _site(proxy: Proxy) -> ProxySite:
 
     sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
     figures = Metrics(lambda: proxy.stations, sources)
-    return ProxySite(lambda: proxy.stations, house.access, figures, house.names, house.open_locally, trouble)
+    return ProxySite(
+        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, trouble
+    )
 
 
 @asynccontextmanager
