@@ -37,6 +37,7 @@ from .site import ProxySite
 from .station import Reach, Station
 from .transports.grpc import serve_grpc
 from .transports.http import HttpSession, serve_http
+from .transports.websocket import WebSocketRoom, WebSocketSession
 from .upstream import UpstreamLink
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
@@ -124,6 +125,7 @@ class _Clients:
     site: ProxySite
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
+    websockets: set[WebSocketSession] = field(default_factory=set)
     doors: list[Door] = field(default_factory=list)
 
 
@@ -175,6 +177,8 @@ async def run_proxy(
                     client.drain()
                 for browser in list(clients.browsers):
                     browser.drain()
+                for websocket in list(clients.websockets):
+                    websocket.drain()
                 sessions.cancel_scope.deadline = trio.current_time() + drain_s
             services.cancel_scope.cancel(reason="drained")
     finally:
@@ -227,6 +231,7 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             local=guest.local,
             own_host=guest.own_host,
             sessions=clients.browsers,
+            upgrades=WebSocketRoom(hub, guest, face.on_outage, clients.websockets, proxy.house.origins),
         )
 
     return {Kind.OPEND: opend, Kind.HTTP2: http2, Kind.HTTP1: http1}

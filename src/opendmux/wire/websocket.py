@@ -7,9 +7,6 @@ section), an answer one of 44 (the same, an error number, 20 characters of text)
 Facts about the SDK that are built in here. It reads the text as 20 characters, so anything but ASCII would shift the
 body. An answer without a body never settles its promise, so every answer has one. It looks at the error number of
 Init alone, and an error there stops it for good.
-
-`MessageGuard` walks along the frames of a WebSocket before a library takes them apart, because a message must be
-bounded when it is announced, and not when it has been put together.
 """
 
 from __future__ import annotations
@@ -17,13 +14,14 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from opendmux.errors import RemoteProtocolError
 
+from .frame import HEADER_LEN, ProtoFmt, RetType
 from .http import RequestHead
-from .messages import decode_untrusted, encode
+from .messages import decode_untrusted, encode, head_untrusted, ret_body
 from .pb import opend
 
 __all__ = [
@@ -33,13 +31,11 @@ __all__ = [
     "SIGN",
     "UPSTREAM_LOST",
     "WS_REFUSED",
-    "CloseCode",
-    "MessageGuard",
+    "Sections",
     "WsHello",
     "WsReply",
     "WsRequest",
     "build_reply",
-    "close_frame",
     "init_reply",
     "is_upgrade",
     "parse_request_untrusted",
@@ -60,21 +56,8 @@ WS_REFUSED: Final = -1
 """The error number of an Init that is turned away."""
 
 NAME_SHOWN: Final = 80
-FRAMES_MAX: Final = 4096
-"""Pieces of one message. Libraries send a large message in a handful; a million empty ones would be an attack."""
-
-
-class CloseCode:
-    """Why a WebSocket is closed (RFC 6455, 7.4.1)."""
-
-    NORMAL: Final = 1000
-    GOING_AWAY: Final = 1001
-    PROTOCOL_ERROR: Final = 1002
-    UNSUPPORTED: Final = 1003
-    POLICY: Final = 1008
-    TOO_BIG: Final = 1009
-    INTERNAL: Final = 1011
-    RESTART: Final = 1012
+FIRST_SERIAL: Final = 1 << 31
+"""Serial numbers of the SDK's requests. Pushes keep OpenD's own, which begin low."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,69 +154,28 @@ def _words(value: str) -> list[str]:
     return [word.strip().lower() for word in value.split(",")]
 
 
-# -- frames
+# -- requests and their answers
 
 
-def close_frame(code: int, reason: str) -> bytes:
-    """A server's close frame. The reason is cut to what one frame may hold."""
-    text = cut(reason).encode()
-    return bytes([0x88, 2 + len(text)]) + code.to_bytes(2, "big") + text
+@dataclass(slots=True)
+class Sections:
+    """What the SDK's requests are called on either side, while they wait for an answer. They have no serial number, and
+    their sections are the client's own choice."""
 
+    serial_no: int = FIRST_SERIAL - 1
+    open: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    """(proto_id, serial_no) -> (cmd, section)."""
 
-def cut(reason: str) -> str:
-    """So much of the text as a close frame may hold: 123 bytes of UTF-8."""
-    return reason.encode("utf-8", "replace")[:123].decode("utf-8", "ignore")
+    def add(self, proto_id: int, cmd: int, section: int) -> int:
+        self.serial_no = FIRST_SERIAL + (self.serial_no + 1) % FIRST_SERIAL
+        self.open[proto_id, self.serial_no] = (cmd, section)
+        return self.serial_no
 
-
-class MessageGuard:
-    """Follows the frames of a client, which are masked. ``limit``: the largest message, in bytes; it may be changed at
-    any time and counts from the next frame head on."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._head = bytearray()
-        self._skip = 0
-        """Payload that is still to come of the present frame."""
-        self._frames = 0
-        """Of the present message."""
-        self.size = 0
-        """Bytes announced of the message that is not complete; 0 between two messages."""
-        self._fin = True
-
-    def feed_untrusted(self, data: bytes | bytearray) -> None:
-        """Look at a chunk. Raises RemoteProtocolError for a message over the limit; nothing may be fed after that."""
-        at, end = 0, len(data)
-        while at < end:
-            if self._skip:
-                step = min(self._skip, end - at)
-                self._skip -= step
-                at += step
-            else:
-                self._head.append(data[at])
-                at += 1
-                if len(self._head) < 2 or len(self._head) < self._head_len():
-                    continue
-                self._begin_untrusted()
-            if not self._skip and not self._head and self._fin:
-                self.size = self._frames = 0
-
-    def _head_len(self) -> int:
-        code = self._head[1] & 0x7F
-        return 2 + (2 if code == 126 else 8 if code == 127 else 0) + (4 if self._head[1] & 0x80 else 0)
-
-    def _begin_untrusted(self) -> None:
-        head, code = self._head, self._head[1] & 0x7F
-        length = int.from_bytes(head[2:4]) if code == 126 else int.from_bytes(head[2:10]) if code == 127 else code
-        control = bool(head[0] & 0x08)
-        fin = bool(head[0] & 0x80)
-        head.clear()
-        self._skip = length
-        if control:
-            return
-        self._fin = fin
-        self.size += length
-        self._frames += 1
-        if self.size > self.limit:
-            raise RemoteProtocolError(f"a message of {self.size} bytes; at most {self.limit} are taken here")
-        if self._frames > FRAMES_MAX:
-            raise RemoteProtocolError(f"a message in more than {FRAMES_MAX} pieces")
+    def message_of(self, frame: bytes) -> bytes:
+        """A frame of the outbox as the SDK wants it."""
+        proto_id, serial_no = int.from_bytes(frame[2:6], "little"), int.from_bytes(frame[8:12], "little")
+        body = frame[HEADER_LEN:] or ret_body(ProtoFmt.PROTOBUF, RetType.FAILED, "OpenD's answer was empty")
+        cmd, section = self.open.pop((proto_id, serial_no), (proto_id, 0))
+        if cmd == INIT and head_untrusted(body, ProtoFmt.PROTOBUF)[0] != RetType.SUCCEED:
+            return build_reply(WsReply(cmd, section, body, WS_REFUSED, "login was refused"))
+        return build_reply(WsReply(cmd, section, body))

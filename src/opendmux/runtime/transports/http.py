@@ -26,8 +26,9 @@ from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.metrics import CONTENT_TYPE
 from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
+from opendmux.wire.websocket import is_upgrade, upgrade_problem
 
-__all__ = ["ROUTES", "Exchange", "HttpSession", "Route", "Site", "serve_http"]
+__all__ = ["ROUTES", "Exchange", "HttpSession", "Route", "Site", "Upgrades", "serve_http"]
 
 log = logging.getLogger("opendmux.http")
 
@@ -44,6 +45,9 @@ READ_BYTES: Final = 16 * 1024
 
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Another proxy has passed this on, so the address of the peer says nothing about who asks."""
+
+WEBSOCKET_PATHS: Final = ("/", "/ws")
+"""OpenD's own is at the first."""
 
 STATUS: Final[Mapping[DenialKind, int]] = {
     DenialKind.UNAUTHENTICATED: 401,
@@ -75,6 +79,18 @@ class Site(Protocol):
     def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:
         """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown.
         ``local``: they are on this machine."""
+
+
+class Upgrades(Protocol):
+    """Who serves the connections that ask for a WebSocket."""
+
+    @property
+    def origins(self) -> Collection[str]:
+        """Foreign origins whose pages may ask for one, in lower case."""
+
+    def ask(self, head: RequestHead, *, local: bool) -> Denial | Callable[[trio.abc.Stream, bytes], Awaitable[None]]:
+        """May it have one? Returns what serves it, given the stream and all bytes that were read of it: it ends with
+        the connection, and no error comes out of it."""
 
 
 class _GoneError(Exception):
@@ -158,6 +174,8 @@ class HttpSession:
     own_host: str
     """The address that the peer has reached."""
     routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
+    upgrades: Upgrades | None = None
+    """None: there are no WebSockets here."""
     _wire: HttpServer = field(default_factory=HttpServer)
     _idle: trio.CancelScope | None = None
     """Around the wait for the next request."""
@@ -245,8 +263,13 @@ class HttpSession:
         if not all(host_is_ours(host, own=own, further=names) for host in hosts):
             await self._refuse(403, "host", "this proxy is not known by the name in the Host header")
             return
-        if not all(origin_is_ours(origin, own=own, further=names) for origin in origins):
+        upgrades = self.upgrades if is_upgrade(head) else None
+        welcome = () if upgrades is None else upgrades.origins
+        if not all(origin in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
             await self._refuse(403, "origin", "pages of other sites may not ask this proxy")
+            return
+        if upgrades is not None:
+            await self._upgrade(head, upgrades)
             return
         route = self.routes.get(head.path)
         if route is None:
@@ -265,9 +288,26 @@ class HttpSession:
         else:
             await handler(Exchange(self, head, self.site, key))
 
+    async def _upgrade(self, head: RequestHead, upgrades: Upgrades) -> None:
+        if head.path not in WEBSOCKET_PATHS:
+            await self._refuse(404, "not_found", f"WebSockets are at {' and '.join(WEBSOCKET_PATHS)}", close=True)
+            return
+        problem = upgrade_problem(head)
+        if problem is not None:
+            await self._refuse(problem[0], "upgrade", problem[1], [("sec-websocket-version", "13")], close=True)
+            return
+        taker = upgrades.ask(head, local=self._is_local(head))
+        if isinstance(taker, Denial):
+            await self._deny(taker)
+        else:
+            await taker(self.stream, self._wire.take_over())
+
+    def _is_local(self, head: RequestHead) -> bool:
+        return self.local and not any(head.all(name) for name in FORWARDED)
+
     def _admit(self, head: RequestHead, route: Route) -> Key | Denial | None:
         """Whose request this is, where that is asked for."""
-        local = self.local and not any(head.all(name) for name in FORWARDED)
+        local = self._is_local(head)
         if local and route.open_locally and self.site.open_locally:
             return None
         shown = head.all("authorization")
@@ -334,6 +374,7 @@ async def serve_http(
     own_host: str = "",
     routes: Mapping[str, Route] = ROUTES,
     sessions: set[HttpSession] | None = None,
+    upgrades: Upgrades | None = None,
 ) -> None:
     """Serve one accepted connection and close it; its crash ends with it.
 
@@ -341,7 +382,7 @@ async def serve_http(
     address that the peer has reached, when it is known. ``sessions``: those that a drain has to reach. Cancellation:
     the connection is closed at once.
     """
-    session = HttpSession(stream, site, peer, local, own_host, routes)
+    session = HttpSession(stream, site, peer, local, own_host, routes, upgrades)
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
