@@ -45,7 +45,7 @@ class Desk:
         """The keys file has been read again."""
         self.world.proxy.house.access.keyring = ring(*keys)
         hub = self.world.proxy.hub
-        hub.run(hub.router.review(trio.current_time()))
+        hub.run(hub.router.tenancy.review(trio.current_time(), hub.wall()))
 
     def admit(self, its_key: Key, *, local: bool = True) -> Caller:
         caller = self.callers.admit(plaintext(its_key.id), iface="grpc", peer="p", local=local)

@@ -127,7 +127,7 @@ class _Desk:
         self.session = hub.open_session("callers", "callers", iface, "hold")
         self.session.key = key
         self._tally, self._key_id = hub.house.access.tally, key.id
-        hub.router.open_caller(self.session)
+        hub.router.tenancy.open_caller(self.session)
         hub.add(self)
         self._open: dict[int, _Open] = {}
         """By serial: all that OpenD or the proxy still owes an answer, wanted or not."""
@@ -229,7 +229,7 @@ class _Desk:
         self.streams[stream.slot] = stream
         self._list_streams()
         self.attach()
-        self._hub.run(self._hub.router.stream_opened(self.session, stream.slot, trio.current_time()))
+        self._hub.run(self._hub.router.tenancy.stream_opened(self.session, stream.slot, trio.current_time()))
         return stream
 
     def _scopeless(self) -> Denial | None:
@@ -253,7 +253,7 @@ class _Desk:
             return
         self._list_streams()
         if not self.streams and not self.gone:
-            self._hub.run(self._hub.router.streams_closed(self.session))
+            self._hub.run(self._hub.router.tenancy.streams_closed(self.session))
 
     def _list_streams(self) -> None:
         self.session.streams = list(self.streams)

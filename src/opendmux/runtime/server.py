@@ -97,7 +97,8 @@ class Proxy:
         if house.read_keys is not None:
             house.access.keyring = await trio.to_thread.run_sync(house.read_keys)
             for station in self.stations:
-                station.hub.run(station.hub.router.review(trio.current_time()))
+                hub = station.hub
+                hub.run(hub.router.tenancy.review(trio.current_time(), hub.wall()))
 
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""

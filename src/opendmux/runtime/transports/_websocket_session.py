@@ -279,7 +279,7 @@ class WebSocketSession:
         elif not message.startswith(b"FT"):
             raise RemoteProtocolError("the first message is neither of ft-v1.0 nor an FT frame")
         elif self._admitted is not None:
-            self._hub.run(self._hub.router.admit(self.session, self._admitted))
+            self._hub.run(self._hub.router.entry.open(self.session, self._admitted))
 
     def _request_untrusted(self, asked: Sections, message: bytes) -> None:
         got = parse_request_untrusted(message)

@@ -2,8 +2,8 @@
 
 Theory of operation. A request passes the same steps whatever it asks for: a head within its deadline, Host and Origin
 (see `core/origins.py`), the route, the key, the handler. A route is an entry of a table; its handler gets an `Exchange`
-and answers at once, in pieces, or takes the connection over. Every await on the peer has a deadline; a peer that
-breaks off or is too slow ends its connection and nothing else.
+and answers at once, in pieces (a stream, which ends its connection), or takes the connection over. Every await on the
+peer has a deadline; a peer that breaks off or is too slow ends its connection and nothing else.
 
 Keys. `/livez` and `/readyz` need any valid key, `/metrics` one with the scope ``admin``. From this machine all three
 are open, unless the site says otherwise; a request that some other proxy passed on does not count as from this machine.
@@ -11,6 +11,7 @@ are open, unless the site says otherwise; a request that some other proxy passed
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -38,6 +39,10 @@ IDLE_S: Final = 60.0
 """Between two requests: longer than the usual interval of a scrape or a probe is kept open."""
 WRITE_S: Final = 10.0
 """For the peer to take one answer, or one piece of it."""
+SEND_BYTES: Final = 64 * 1024
+"""A longer answer is sent in pieces of so much, each with a deadline of its own."""
+GOODBYE_S: Final = 1.0
+"""For a stream to say why it ends, when the proxy stops."""
 LINGER_S: Final = 1.0
 """After the last answer the peer's own bytes are read and dropped for so long: closing with unread bytes would send a
 reset, which can destroy the answer before the peer has read it."""
@@ -106,6 +111,21 @@ class Exchange:
         self.key = key
         """Whose it is; None where the route is open to this peer."""
         self._session = session
+
+    @property
+    def draining(self) -> trio.Event:
+        """Set when the proxy stops: a stream should say so and end, within `GOODBYE_S`."""
+        return self._session.drained
+
+    async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Begin an answer that comes in pieces, by `send`, and ends when the handler returns; the connection ends with
+        it. From now on the handler is cancelled when the peer leaves. Cancellation: as with `respond`."""
+        await self._session.start_stream(content_type, headers)
+
+    async def send(self, piece: bytes) -> None:
+        """A piece of the stream. Waits until the peer has taken it; one that takes nothing for `WRITE_S` is gone, and
+        the handler ends. Cancellation: an unknown part is sent, and the connection ends."""
+        await self._session.send_piece(piece)
 
     async def respond(
         self, status: int, body: bytes, content_type: str, headers: Sequence[tuple[str, str]] = ()
@@ -180,37 +200,61 @@ class HttpSession:
     _idle: trio.CancelScope | None = None
     """Around the wait for the next request."""
     _draining: bool = False
+    drained: trio.Event = field(default_factory=trio.Event)
+    """Set by `drain`."""
+    _nursery: trio.Nursery | None = None
+    _handling: trio.CancelScope | None = None
+    """Around the handler of a request."""
+    _left: trio.Event | None = None
+    """Set when the peer has left; there once a stream has begun, for then a task reads."""
+    _torn: bool = False
+    """A piece of a stream was sent in part."""
 
     def drain(self) -> None:
         """End after the request that is being served, or now. Harmless when called again."""
         self._draining = True
+        self.drained.set()
+        if self._left is not None and self._handling is not None:
+            self._handling.deadline = min(self._handling.deadline, trio.current_time() + GOODBYE_S)
         if self._idle is not None and not self._wire.begun:
             self._idle.cancel(reason="drain")
 
     async def run(self, first: bytes) -> None:
         """Serve until one side ends it. ``first``: what was read already."""
-        try:
-            self._wire.receive_untrusted(first)
-            while await self._one():
-                pass
-            await self._linger()
-        except _GoneError as gone:
-            log.debug("%s: %s", self.peer, gone)
+        async with trio.open_nursery() as self._nursery:
+            try:
+                self._wire.receive_untrusted(first)
+                while await self._one():
+                    pass
+                await self._linger()
+            except _GoneError as gone:
+                log.debug("%s: %s", self.peer, gone)
+            self._nursery.cancel_scope.cancel(reason="the connection is over")
+
+    async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """See `Exchange`."""
+        assert self._nursery is not None
+        assert self._handling is not None
+        whole = _headers(content_type, [*headers, ("connection", "close")])
+        await self._send_whole(self._wire.begin(200, whole))
+        self._left = trio.Event()
+        self._nursery.start_soon(self._watch, self._left, self._handling)
+        if self._draining:
+            self._handling.deadline = trio.current_time() + GOODBYE_S
+        if self._wire.bodiless:
+            self._handling.cancel(reason="HEAD")
+
+    async def send_piece(self, piece: bytes) -> None:
+        """See `Exchange`."""
+        if piece:
+            await self._send_whole(self._wire.data(piece))
 
     async def respond(
         self, status: int, body: bytes, content_type: str, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         """See `Exchange`."""
-        whole = [
-            ("date", email.utils.formatdate(usegmt=True)),
-            ("content-type", content_type),
-            ("cache-control", "no-store"),
-            ("x-content-type-options", "nosniff"),
-            *headers,
-        ]
-        if self._draining:
-            whole.append(("connection", "close"))
-        await self._send(self._wire.respond(status, whole, body))
+        closing = [("connection", "close")] if self._draining else []
+        await self._send(self._wire.respond(status, _headers(content_type, [*headers, *closing]), body))
 
     # -- inside
 
@@ -228,6 +272,10 @@ class HttpSession:
             if not self._wire.may_respond:
                 return False
             await self._refuse(500, "crash", "opendmux failed over this request")
+        if self._left is not None:
+            if not self._torn and not self._left.is_set():
+                await self._send(self._wire.finish())
+            return False
         while isinstance(self._wire.next_event(), Body | EndOfRequest):
             pass
         return not self._draining and self._wire.next_request()
@@ -285,7 +333,8 @@ class HttpSession:
         key = self._admit(head, route)
         if isinstance(key, Denial):
             await self._deny(key)
-        else:
+            return
+        with trio.CancelScope() as self._handling:
             await handler(Exchange(self, head, self.site, key))
 
     async def _upgrade(self, head: RequestHead, upgrades: Upgrades) -> None:
@@ -344,13 +393,29 @@ class HttpSession:
             raise _GoneError("the connection broke") from error
 
     async def _send(self, data: bytes) -> None:
-        with trio.move_on_after(WRITE_S) as scope:
-            try:
-                await self.stream.send_all(data)
-            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise _GoneError("the connection broke") from error
-        if scope.cancelled_caught:
-            raise _GoneError(f"the peer took no answer for {WRITE_S:g} s")
+        view = memoryview(data)
+        for start in range(0, len(view), SEND_BYTES):
+            with trio.move_on_after(WRITE_S) as scope:
+                try:
+                    await self.stream.send_all(view[start : start + SEND_BYTES])
+                except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                    raise _GoneError("the connection broke") from error
+            if scope.cancelled_caught:
+                raise _GoneError(f"the peer took no answer for {WRITE_S:g} s")
+
+    async def _send_whole(self, data: bytes) -> None:
+        """Of a stream: a cancellation on the way leaves it torn."""
+        self._torn = True
+        await self._send(data)
+        self._torn = False
+
+    async def _watch(self, left: trio.Event, handling: trio.CancelScope) -> None:
+        """While an answer is streamed: what the peer still says is dropped, and when it leaves, the handler ends."""
+        with contextlib.suppress(_GoneError):
+            while await self._receive():
+                pass
+        left.set()
+        handling.cancel(reason="the peer has left")
 
     async def _linger(self) -> None:
         if not isinstance(self.stream, trio.abc.HalfCloseableStream):
@@ -358,10 +423,22 @@ class HttpSession:
         with trio.move_on_after(LINGER_S):
             try:
                 await self.stream.send_eof()
-                while await self._receive():
+                if self._left is not None:
+                    await self._left.wait()
+                while self._left is None and await self._receive():
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise _GoneError("the connection broke") from error
+
+
+def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [
+        ("date", email.utils.formatdate(usegmt=True)),
+        ("content-type", content_type),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        *further,
+    ]
 
 
 async def serve_http(
