@@ -12,11 +12,22 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, keys, proto, serve, sim
+from . import audit, bench, clients, keys, proto, serve, sim, status, subs
+from ._control import CommandError
 
-__all__ = ["audit", "bench", "keys", "main", "proto", "serve", "sim"]
+__all__ = ["audit", "bench", "clients", "keys", "main", "proto", "serve", "sim", "status", "subs"]
 
-COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "audit": audit, "proto": proto, "bench": bench}
+COMMANDS = {
+    "serve": serve,
+    "sim": sim,
+    "status": status,
+    "clients": clients,
+    "subs": subs,
+    "keys": keys,
+    "audit": audit,
+    "proto": proto,
+    "bench": bench,
+}
 
 EPILOG = """\
 examples:
@@ -24,6 +35,7 @@ examples:
   opendmux --upstream sim                    the same with the built-in simulator: no OpenD, no account
   opendmux --listen 127.0.0.1:44444 --upstream 192.0.2.7:11111
   opendmux sim --listen 127.0.0.1:11111      the simulator alone
+  opendmux status                            how the running one is; also: clients list, subs
   opendmux keys add --id bot --scopes qot:read   an API key, in keys.json
 
 Without a command, `serve` is meant: `opendmux serve --help` lists its options.
@@ -45,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"opendmux: {error}", file=sys.stderr)
         return 2
+    except CommandError as error:
+        print(f"opendmux: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:  # before the signals were ours
         return 128 + 2
 

@@ -73,9 +73,7 @@ class Samples:
             rates[owner] = (_rate(new[0] - old[0], passed), _rate(new[1] - old[1], passed))
         self._counts, self._rates = counts, rates
         requests = counters.frames_in + hub.calls
-        self.window.append(
-            Sample(now, requests, counters.pushes_in, counters.pushes_out, hub.switch.latencies())
-        )
+        self.window.append(Sample(now, requests, counters.pushes_in, counters.pushes_out, hub.switch.latencies()))
 
     def of_client(self, owner: int) -> tuple[float, float]:
         """Requests and pushes per second."""
