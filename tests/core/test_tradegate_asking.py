@@ -276,6 +276,16 @@ def test_nothing_is_sent_for_a_session_that_has_gone() -> None:
     assert (desk.sent, desk.gate.next_due()) == ([], None)
 
 
+def test_nothing_is_sent_that_its_caller_has_given_up() -> None:
+    desk = Desk(key_of(max_order_value=1000.0))
+    given_up: list[bool] = []
+    request = Request(desk.session, 2205, 0, 1, modify(order_id=7), given_up=lambda: bool(given_up))
+    assert desk.take(desk.gate.admit(request, 0.0, WALL, lambda _now: pytest.fail("it was sent"))) is None
+    given_up.append(True)
+    denial = refused(desk.answer(order_list(order(7, "X7")), 1.0))
+    assert denial == Denial(DenialKind.TIMEOUT, "given_up", MODIFY + "its caller has given it up")
+
+
 def test_what_has_waited_is_judged_by_the_key_of_now() -> None:
     desk = Desk(key_of(max_order_value=1000.0, max_orders_per_minute=5))
     assert desk.key is not None

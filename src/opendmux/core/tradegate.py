@@ -337,6 +337,8 @@ class TradeGate:
             return []
         if now >= held.until:
             return self._refuse(held, _late())
+        if held.request.given_up():
+            return self._refuse(held, Denial(DenialKind.TIMEOUT, "given_up", "its caller has given it up"))
         key = held.request.session.key
         calming = held.facts is not None and held.facts.calming
         closed = None if key is None or calming else self._limits.out_of_hours(key, now + held.wall_offset)

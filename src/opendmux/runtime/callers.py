@@ -47,6 +47,10 @@ class _Open:
     answer: Callable[[Answer], None] | None
     """None: nobody wants it any more."""
 
+    def given_up(self) -> bool:
+        """See `Request`."""
+        return self.answer is None
+
 
 class Callers:
     """The callers of one hub; see `Backend`."""
@@ -149,7 +153,7 @@ class _Desk:
         serial = self._last_serial = self._last_serial % 0xFFFF_FFFF + 1
         waiting = self._open[serial] = _Open(request.proto_id, answer)
         try:
-            self._hub.call(replace(request, session=self.session, serial_no=serial))
+            self._hub.call(replace(request, session=self.session, serial_no=serial, given_up=waiting.given_up))
         except Exception:
             log.exception("%s: a crash over a request of proto_id %d", self.session, request.proto_id)
             self._cut_off(serial, Denial(DenialKind.UNAVAILABLE, "crash", "opendmux failed over this request"))
