@@ -105,6 +105,7 @@ class Router:
             Prices(),
             roster=self.roster,
             quote_lane=self.lanes.main.index,
+            ready=lambda lane: self.lanes[lane].upstream.ready,
         )
         self.parking = Parking(
             self.lanes, self._handle, park_s=policy.park_s, reply_s=policy.reply_s, waits=policy.waits

@@ -104,7 +104,7 @@ class TradeGate:
 
     ``lane``: where orders are asked for; ``quote_lane``: where prices are, when another OpenD has them. ``limits`` is
     the one of the process; ``book``, ``prices`` and ``roster`` are of this OpenD. Without a roster no card number is
-    known.
+    known. ``ready``: the lane can be asked; it need not be the one that the write goes by.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class TradeGate:
         *,
         roster: Roster | None = None,
         quote_lane: int | None = None,
+        ready: Callable[[int], bool] = lambda _lane: True,
     ) -> None:
         self._lane = lane
         self._quote_lane = lane if quote_lane is None else quote_lane
@@ -123,6 +124,7 @@ class TradeGate:
         self._book = book
         self._prices = prices
         self._roster = Roster(lane, lambda: True) if roster is None else roster
+        self._ready = ready
         self._held: dict[int, _Held] = {}
         """By id of the request object, which the entry keeps alive; ``_sent`` likewise."""
         self._sent: dict[int, _Sent] = {}
@@ -242,7 +244,7 @@ class TradeGate:
                 return self._refuse(held, Denial(DenialKind.INVALID, "other", text))
             order = self._book.find(facts.acc_id, facts.order_id, facts.order_id_ex)
             if order is None:
-                return self._ask_for_order(held, facts)
+                return self._ask_for_order(held, facts, now)
             terms = order.terms if facts.change is None else order.terms.changed(facts.change)
         denial = allowed(key.limits, terms)
         if denial is not None:
@@ -291,7 +293,7 @@ class TradeGate:
 
     # -- questions to OpenD
 
-    def _ask_for_order(self, held: _Held, facts: OrderFacts) -> list[Command]:
+    def _ask_for_order(self, held: _Held, facts: OrderFacts, now: float) -> list[Command]:
         which = facts.order_id_ex or str(facts.order_id)
         if held.asked_order:
             return self._refuse(
@@ -299,13 +301,14 @@ class TradeGate:
                 held.unanswered or Denial(DenialKind.INVALID, "other", f"account {facts.acc_id} has no order {which}"),
             )
         held.asked_order = True
-        return self._ask(held, self._lane, ProtoId.TRD_GET_ORDER_LIST, order_request(facts))
+        return self._ask(held, self._lane, ProtoId.TRD_GET_ORDER_LIST, order_request(facts), now)
 
     def _ask_for_price(self, held: _Held, limits: KeyLimits, terms: Terms, now: float) -> list[Command]:
         missing = self._prices.missing(terms, now, STALE_S if held.asked_price else FRESH_S)
         if not held.asked_price and missing:
             held.asked_price = True
-            return self._ask(held, self._quote_lane, ProtoId.QOT_GET_SECURITY_SNAPSHOT, snapshot_request(missing))
+            body = snapshot_request(missing)
+            return self._ask(held, self._quote_lane, ProtoId.QOT_GET_SECURITY_SNAPSHOT, body, now)
         name, most = "max_order_value", limits.max_order_value
         if most is None:
             name, most = "max_daily_value", limits.max_daily_value
@@ -314,7 +317,13 @@ class TradeGate:
         reason = "per_order" if name == "max_order_value" else "daily"
         return self._refuse(held, Denial(DenialKind.LIMIT, reason, text))
 
-    def _ask(self, held: _Held, lane: int, proto_id: int, body: bytes) -> list[Command]:
+    def _ask(self, held: _Held, lane: int, proto_id: int, body: bytes, now: float) -> list[Command]:
+        if not self._ready(lane):
+            held.unanswered = Denial(
+                DenialKind.UNAVAILABLE, "other", "OpenD is away and can't tell what it must be checked against"
+            )
+            return self._judge(held, now)
+
         def then(outcome: Outcome, now: float) -> list[Command]:
             if outcome.failure is None:
                 self.learn(proto_id, outcome.body, outcome.proto_fmt, now)
