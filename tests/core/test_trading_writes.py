@@ -13,7 +13,7 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PACKET_ID_IDS
 from tests.core.key_kit import key, plaintext, ring
 from tests.core.playbook import Play
-from tests.core.trade_kit import MARKET, place
+from tests.core.trade_kit import MARKET, place, snapshot, snapshots
 from tests.native.wire_format import field, scalar
 from tests.runtime.bodies import trade_write
 
@@ -136,3 +136,16 @@ def test_a_group_whose_quotes_are_away_is_not_asked_for_a_price() -> None:
     play.send(session, 2202, place(order_type=MARKET, price=None))
     assert play.denial().reason == "per_order"
     assert not play.waiting, "it would be the first word on the next connection"
+
+
+def test_nothing_is_sent_while_the_audit_can_not_be_written() -> None:
+    limited = key("trade:real", limits=KeyLimits(max_order_value=1000.0))
+    play = Play(keyring=ring(limited))
+    session = play.client(1, client_id=plaintext("k"))
+    play.send(session, 2202, place(order_type=MARKET, price=None))
+    play.access.audit_ok = lambda: False
+    play.answer(body=snapshots(snapshot(5)))
+    assert play.denial().reason == "audit", "it was good when the order came, and is not when it would leave"
+    play.send(session, 2202, place())
+    assert play.denial().reason == "audit"
+    assert not play.waiting

@@ -24,7 +24,7 @@ from typing import Final
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
-from opendmux.wire.protocols import ProtoId
+from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId
 
 from .answers import denied, name_of, verdict
 from .commands import Ask, Command, Failure, Outcome, Reply, Request, Witness
@@ -158,6 +158,19 @@ class TradeGate:
         until = now + HOLD_S if request.until is None else min(request.until, now + HOLD_S)
         held = _Held(request, go, key.id, slot, real, facts, until, wall - now)
         return self._judge(held, now) if now < until else self._refuse(held, _late())
+
+    def refusal(self, request: Request) -> Reply | None:
+        """Why a write that was let through, and has waited for OpenD's windows since, may not be sent after all: its
+        key was changed meanwhile. Of its limits only the lists are looked at again, for the rest has been counted."""
+        key = request.session.key
+        if key is None or request.proto_id not in PACKET_ID_IDS:
+            return None
+        real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
+        denial = permitted(key, real, None, None)
+        sent = self._sent.get(id(request))
+        if denial is None and sent is not None and sent.facts is not None and sent.facts.terms is not None:
+            denial = allowed(key.limits, sent.facts.terms)
+        return None if denial is None else _refusal(request, denial)
 
     def settled(
         self, request: Request, ret_type: int, body: bytes, now: float, wall: float, *, proto_fmt: int | None = None
@@ -374,7 +387,7 @@ def _unanswered(outcome: Outcome) -> Denial | None:
     return Denial(kind, "other", f"OpenD did not tell what it must be checked against: {ret_msg}")
 
 
-def _refusal(request: Request, denial: Denial) -> Command:
+def _refusal(request: Request, denial: Denial) -> Reply:
     text = f"{name_of(request.proto_id)} was not sent: {denial.text}"
     return denied(request, replace(denial, text=text))
 
