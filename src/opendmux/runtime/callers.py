@@ -48,6 +48,10 @@ class _Open:
     answer: Callable[[Answer], None] | None
     """None: nobody wants it any more."""
 
+    def given_up(self) -> bool:
+        """See `Request`."""
+        return self.answer is None
+
 
 class Callers:
     """The callers of one hub; see `Backend`."""
@@ -156,7 +160,11 @@ class _Desk:
         serial = self._last_serial = self._last_serial % 0xFFFF_FFFF + 1
         waiting = self._open[serial] = _Open(proto_id, answer)
         try:
+<<<<<<< HEAD
             self._hub.call(Request(self.session, proto_id, ProtoFmt.PROTOBUF, serial, body, until, peer))
+=======
+            self._hub.call(replace(request, session=self.session, serial_no=serial, given_up=waiting.given_up))
+>>>>>>> wt-review
         except Exception:
             log.exception("%s: a crash over a request of proto_id %d", self.session, proto_id)
             self._cut_off(serial, Denial(DenialKind.UNAVAILABLE, "crash", "opendmux failed over this request"))
