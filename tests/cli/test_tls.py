@@ -81,6 +81,7 @@ def test_it_replaces_nothing_unasked(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--days", "0"], "--days 0 is not between 1 and 36500"),
         (["--name", "a" * 70], "is neither a host name nor an address"),
         (["--name", ""], "is neither a host name nor an address"),
+        (["--name", "proxy.example:33333"], "is neither a host name nor an address"),
     ],
 )
 def test_what_is_impossible(tmp_path: Path, words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
