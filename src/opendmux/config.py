@@ -87,6 +87,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Unsent bytes of all clients together."""
     link_high_water_bytes: int = 1024 * 1024
     """Unsent bytes towards upstream above which no client is read."""
+    push_ring_bytes: int = 4 * 1024 * 1024
+    """Recent pushes that are kept for the streams of one key that can be resumed; nothing is kept for keys without."""
     extra_lanes: int = 4
     """Further upstream connections for subscriptions whose options conflict. OpenD takes 128 connections in all."""
     silent_per_address: int = 64
@@ -232,6 +234,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_names: tuple[str, ...] = ()
     """Host names besides this machine's own under which HTTP may be asked; others are refused, for a page in a browser
     could use them to reach this port."""
+    http_origins: tuple[str, ...] = ()
+    """Origins, like ``https://app.example``, whose pages in a browser may open a WebSocket here. Pages of this machine
+    and of ``http_names`` always may."""
     metrics_open_locally: bool = True
     """From this machine ``/metrics``, ``/livez`` and ``/readyz`` need no key."""
     log_level: str = "info"

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from opendmux.core.access import Access
 from opendmux.core.answers import verdict
 from opendmux.core.commands import (
     Ask,
@@ -38,10 +39,13 @@ from opendmux.wire.handshake import Identity
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PROTOCOLS, ProtoId, ReplyAction
+from tests.core.key_kit import MACHINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from opendmux.core.denial import Denial
+    from opendmux.core.keys import Key, Keyring
     from opendmux.core.lanes import Lane
     from opendmux.core.unlock import Mode
 
@@ -111,6 +115,7 @@ def hello(*, recv_notify: bool = False, enc: int = -1, client_id: str = "test", 
 
 class Play:
     """``ready`` False: the MAIN lane has been up, and is down now. ``metered``: budgets and shared reads are on.
+    ``keyring``: clients need a key of it.
     ``retry_reads``: as in the configuration; the play shows core every frame that it is told to send anyway."""
 
     def __init__(
@@ -123,6 +128,7 @@ class Play:
         metered: bool = False,
         retry_reads: bool = False,
         trade_address: str | None = None,
+        keyring: Keyring | None = None,
     ) -> None:
         self.now = START
         row = open_row(allow_unknown=allow_unknown)
@@ -135,7 +141,8 @@ class Play:
             coalesce=metered,
             retry_reads=retry_reads,
         )
-        self.router = Router(ADDRESS, policy, trade_address=trade_address)
+        self.access = Access(keyring, machine_id=MACHINE)
+        self.router = Router(ADDRESS, policy, access=self.access, trade_address=trade_address)
         self.waiting: list[Sent] = []
         """Sent upstream, not answered; oldest first."""
         self.commands: list[Command] = []
@@ -161,7 +168,9 @@ class Play:
 
     # -- clients
 
-    def session(self, owner: int, *, on_outage: str = "hold") -> Session:
+    def session(
+        self, owner: int, *, on_outage: str = "hold", local: bool = False, bound_to: str | None = None
+    ) -> Session:
         """Connected; InitConnect is still to come."""
         session = Session(
             owner=owner,
@@ -174,14 +183,45 @@ class Play:
             random=bytes(RANDOM_BYTES),
             row=b"",
             on_outage=on_outage,
+            local=local,
+            bound_to=bound_to,
         )
         self.router.open_session(session)
         return session
 
-    def client(self, owner: int, *, recv_notify: bool = False, push_proto_fmt: int = 0) -> Session:
+    def caller(self, owner: int, key: Key, *, streams: int = 0) -> Session:
+        """A key's session on a face of its own, with so many push streams. What they set off is done."""
+        session = self.session(owner)
+        session.transport = "grpc"
+        session.key = key
+        self.router.tenancy.open_caller(session)
+        for number in range(streams):
+            self.stream(session, owner * 1000 + number)
+        return session
+
+    def stream(self, session: Session, slot: int) -> list[Line]:
+        """One more push stream of a caller."""
+        session.streams = [*(session.streams or []), slot]
+        return self.do(self.router.tenancy.stream_opened(session, slot, self.now))
+
+    def call(self, session: Session, proto_id: int, body: bytes = b"", *, until: float | None = None) -> list[Line]:
+        """A request of a caller."""
+        request = Request(session, proto_id, ProtoFmt.PROTOBUF, self._asks(session), body, until)
+        return self.do(self.router.call(request, self.now))
+
+    def denial(self) -> Denial:
+        """Of the latest commands: the one refusal."""
+        (refusal,) = [command for command in self.commands if isinstance(command, Reply)]
+        assert refusal.denial is not None, "answered, not refused"
+        return refusal.denial
+
+    def client(
+        self, owner: int, *, recv_notify: bool = False, push_proto_fmt: int = 0, client_id: str = "test"
+    ) -> Session:
         """Connected, InitConnect answered, settled."""
         session = self.session(owner)
-        self.send(session, ProtoId.INIT_CONNECT, hello(recv_notify=recv_notify, push_proto_fmt=push_proto_fmt))
+        body = hello(recv_notify=recv_notify, push_proto_fmt=push_proto_fmt, client_id=client_id)
+        self.send(session, ProtoId.INIT_CONNECT, body)
         self.now += 1.0
         return session
 
@@ -275,6 +315,10 @@ class Play:
     def later(self, seconds: float) -> list[Line]:
         self.now += seconds
         return self.do(self.router.tick(self.now))
+
+    def review(self) -> list[Line]:
+        """The keys have been read again."""
+        return self.do(self.router.tenancy.review(self.now, self.now + self.router.wall_offset))
 
     # -- the runtime
 

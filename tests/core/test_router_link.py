@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from opendmux.core.commands import Ask, Forward
-from opendmux.core.router import PARKED_IDS
+from opendmux.core.parking import PARKED_IDS
 from opendmux.wire.handshake import identity_untrusted
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend

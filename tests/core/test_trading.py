@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from opendmux.core.commands import Ask, Failure, Forward, Outcome, Reply
+from opendmux.core.commands import Ask, Failure, Forward, Outcome, Reply, Witness
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -42,7 +42,8 @@ def test_the_lock_is_remembered_when_upstream_agreed() -> None:
         play.send(session, ProtoId.TRD_UNLOCK_TRADE, unlock_body(unlock))
         assert not isinstance(play.waiting[0], Ask)
         said = (-1, "no such account") if answer is NO else (0, "")
-        assert play.answer(body=answer) == [("reply", 1, 2005, play.serial, *said)]
+        outcome = "failure" if answer is NO else "success"
+        assert play.answer(body=answer) == [("witness", 1, 2005, outcome), ("reply", 1, 2005, play.serial, *said)]
         assert play.router.unlock.open is expected
 
 
@@ -60,7 +61,7 @@ def test_the_answer_goes_back_byte_for_byte() -> None:
     play.send(play.client(1), ProtoId.TRD_UNLOCK_TRADE, unlock_body(True))
     body = scalar(1, 0) + field(77, b"new")
     play.answer(body=body)
-    (reply,) = play.commands
+    _witness, reply = play.commands
     assert getattr(reply, "body", None) == body
 
 
@@ -83,9 +84,9 @@ def test_any_answer_to_an_unlock_goes_back(body: bytes, proto_fmt: int, expected
     forward = play.waiting.pop()
     assert isinstance(forward, Forward)
     assert forward.then is not None
-    assert forward.then(Outcome(body, proto_fmt), play.now) == [
-        Reply(forward.request.session, 2005, proto_fmt, forward.request.serial_no, body)
-    ]
+    (witness,) = forward.then(Outcome(body, proto_fmt), play.now)
+    assert isinstance(witness, Witness)
+    assert witness.reply == Reply(forward.request.session, 2005, proto_fmt, forward.request.serial_no, body)
     assert play.router.unlock.open is expected
 
 

@@ -70,6 +70,35 @@ def order_push(acc_id: int) -> bytes:
     return response(_field(1, header) + _field(2, b""))
 
 
+def trade_push(
+    proto_id: int,
+    acc_id: int,
+    code: str,
+    *,
+    trd_market: int = 1,
+    sec_market: int = 0,
+    legs: Iterable[Security] = (),
+) -> bytes:
+    """An order (2208), a fill (2218) or a notice (2207) as OpenD pushes it."""
+    header = encode(opend.TrdHeader(trdEnv=1, accID=acc_id, trdMarket=trd_market))
+    what = _field(6, code.encode()) if code else b""
+    if sec_market:
+        what += bytes([(15 if proto_id == 2208 else 13) << 3, sec_market])
+    what += b"".join(_field(32, _field(1, security(*leg))) for leg in legs)
+    return response(_field(1, header) + (_field(2, what) if proto_id != 2207 else b"\x10\x01"))
+
+
+def account_read(acc_id: int, *, header_number: int = 1) -> bytes:
+    """C2S with a header, as all reads of an account begin."""
+    return _field(1, _field(header_number, encode(opend.TrdHeader(trdEnv=1, accID=acc_id, trdMarket=1))))
+
+
+def acc_list(*accounts: tuple[int, str]) -> bytes:
+    """The answer to Trd_GetAccList: (accID, cardNum) each."""
+    listed = [opend.TrdAcc(trdEnv=1, accID=acc_id, cardNum=card) for acc_id, card in accounts]
+    return encode(opend.GetAccListResponse(retType=0, s2c=opend.GetAccListS2C(accList=listed)))
+
+
 def trade_write(conn_id: int, serial_no: int, *, acc_id: int = 1, tail: bytes = b"\x18\x01") -> bytes:
     """A C2S with packetID, header and more fields behind."""
     packet_id = encode(opend.PacketID(connID=conn_id, serialNo=serial_no))

@@ -81,6 +81,7 @@ class FakeCaller:
     key_id: str
     asked: list[Asked] = field(default_factory=list)
     streams: list[FakeStream] = field(default_factory=list)
+    resumed: list[int | None] = field(default_factory=list)
     detached: int = 0
 
     def request(
@@ -98,7 +99,8 @@ class FakeCaller:
 
         return drop
 
-    def open_stream(self) -> PushStream | Denial:
+    def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
+        self.resumed.append(resume_from)
         if self.backend.no_stream is not None:
             return self.backend.no_stream
         stream = FakeStream()

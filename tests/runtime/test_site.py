@@ -8,7 +8,9 @@ from trio.testing import MockClock
 from opendmux.core.access import Access
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key, Keyring, Scopes, digest_of
+from opendmux.runtime.house import House
 from opendmux.runtime.metrics import Metrics, Sources
+from opendmux.runtime.notary import Notary
 from opendmux.runtime.site import ProxySite
 from opendmux.runtime.transports.http import Site, serve_http
 
@@ -20,7 +22,7 @@ KEY = Key("bot", frozenset({Scopes.QOT_READ}))
 
 def site_of(w: World, access: Access) -> ProxySite:
     figures = Metrics(lambda: w.proxy.stations, Sources(access.tally, "1"))
-    return ProxySite(lambda: w.proxy.stations, access, figures, wall=lambda: 1_700_000_000.0)
+    return ProxySite(lambda: w.proxy.stations, access, Notary(House(access)), figures, wall=lambda: 1_700_000_000.0)
 
 
 async def test_keys_are_judged_and_counted(autojump_clock: MockClock) -> None:

@@ -111,10 +111,12 @@ class Client(Peer):
             if (frame.proto_id, frame.serial_no) == (proto_id, serial_no):
                 return frame
 
-    async def init(self, *, recv_notify: bool = False, push_proto_fmt: int = 0) -> opend.InitConnectS2C:
+    async def init(
+        self, client_id: str = "test", *, recv_notify: bool = False, push_proto_fmt: int = 0
+    ) -> opend.InitConnectS2C:
         c2s = opend.InitConnectC2S(
             clientVer=300,
-            clientID="test",
+            clientID=client_id,
             recvNotify=recv_notify,
             packetEncAlgo=-1,
             pushProtoFmt=push_proto_fmt,
@@ -215,10 +217,10 @@ class World:
     async def connect(self) -> Client:
         return Client(*await self.listener.connect())
 
-    async def client(self, *, recv_notify: bool = False, push_proto_fmt: int = 0) -> Client:
+    async def client(self, client_id: str = "test", *, recv_notify: bool = False, push_proto_fmt: int = 0) -> Client:
         """Connected, InitConnect done, settled: pushes may come."""
         client = await self.connect()
-        await client.init(recv_notify=recv_notify, push_proto_fmt=push_proto_fmt)
+        await client.init(client_id, recv_notify=recv_notify, push_proto_fmt=push_proto_fmt)
         await trio.sleep(0.2)
         return client
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from opendmux.config import Config
 from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
+from opendmux.core.origins import origin_in
 from opendmux.errors import ConfigError
 from opendmux.runtime.audit import AuditLog
 from opendmux.runtime.certificates import read_contexts
@@ -34,17 +35,24 @@ def house_of(config: Config) -> House:
     read_keys = partial(_read_keys, config) if config.keys else None
     keyring = None if read_keys is None else read_keys()
     access = Access(keyring, machine_id=_machine_id(keyring), insecure_allow_trading=config.insecure_allow_trading)
-    usage_db = config.usage_db or (config.keys and config.keys + USAGE_SUFFIX)
-    return House(
+    house = House(
         access=access,
-        audit=AuditLog(config.audit_log) if config.audit_log else None,
         audit_reads=config.audit_reads,
-        store=open_store(Path(usage_db)) if keyring is not None else None,
         names=tuple(name.lower() for name in config.http_names),
+        origins=tuple(map(_origin, config.http_origins)),
         open_locally=config.metrics_open_locally,
         tls=_tls_of(config),
         read_keys=read_keys,
     )
+    try:
+        if keyring is not None:
+            house.use_store(open_store(Path(config.usage_db or config.keys + USAGE_SUFFIX)))
+        if config.audit_log:
+            house.use_audit(AuditLog(config.audit_log))
+    except ConfigError:
+        house.close()
+        raise
+    return house
 
 
 def _tls_of(config: Config) -> Tls | None:
@@ -61,8 +69,15 @@ def _check_bound_keys_have_a_file(config: Config) -> None:
     for listener in config.listeners:
         if listener.key and not config.keys:
             raise ConfigError(
-                f"listener {listener.listen}: it is bound to the key {listener.key!r}, but `keys` is not set"
+                f"listener {listener.listen}: it is bound to the key {listener.key!r}, but keys is not set"
             )
+
+
+def _origin(text: str) -> str:
+    origin = origin_in(text)
+    if origin is None:
+        raise ConfigError(f"http_origins: {text!r} is not an origin like https://app.example or null")
+    return origin
 
 
 def _read_keys(config: Config) -> Keyring:

@@ -26,6 +26,7 @@ HOW: Final = {
     "tcp": f"give it as client id, SysConfig.set_client_info('{KEY_PREFIX}...', 1)",
     "grpc": f"send it as metadata, authorization: Bearer {KEY_PREFIX}...",
     "http": f"send it as header, Authorization: Bearer {KEY_PREFIX}...",
+    "ws": f"give it to start(), or at the handshake as ?token={KEY_PREFIX}... or Authorization: Bearer",
 }
 
 
@@ -76,9 +77,13 @@ class Access:
         for those that show no key.
         """
         if self.keyring is None:
+            if bound_to is not None:
+                return _unauthenticated("invalid", "this port needs a key, and no keys are configured")
             if plaintext is not None and iface != "tcp":
                 return _unauthenticated("invalid", "this proxy has no keys file, so no key is valid; send none")
-            return Admitted(None if iface == "tcp" else self._anonymous)
+            # OpenD's own WebSocket is as open as its TCP port, but it is meant for this machine.
+            as_opend = iface == "tcp" or (iface == "ws" and local)
+            return Admitted(None if as_opend else self._anonymous)
         if plaintext is None and bound_to is not None:
             key = self._alive(self.keyring.keys.get(bound_to), wall)
             digest = b""
@@ -90,21 +95,48 @@ class Access:
             return _unauthenticated("invalid", "the key is not known here, or it has expired")
         return self.machine_denial(key, local=local) or Admitted(key, digest)
 
+    def admit_md5(
+        self, md5: str, *, iface: str, local: bool, wall: float, bound_to: str | None = None
+    ) -> Admitted | Denial:
+        """`admit` for OpenD's WebSocket login: the MD5 of a key in hex, empty when none is shown. Without a keys file
+        it is not looked at, as OpenD does where no key is configured."""
+        if self.keyring is None or not md5:
+            return self.admit(None, iface=iface, local=local, wall=wall, bound_to=bound_to)
+        found = self.keyring.find_md5(_bytes_of(md5), wall)
+        if found is None:
+            text = "the key is not known here, or it has expired, or it was made without --websocket"
+            return _unauthenticated("invalid", text)
+        key, digest = found
+        return self.machine_denial(key, local=local) or Admitted(key, digest)
+
     def machine_denial(self, key: Key, *, local: bool) -> Denial | None:
         """Why the key may not be used from there: which machine another one is can't be checked."""
-        if key.allowed_machines is None or (local and self._machine_id in key.allowed_machines):
+        if key.allowed_machines is None or (local and self._machine_id and self._machine_id in key.allowed_machines):
             return None
         return Denial(DenialKind.PERMISSION, "machine", "the key may not be used from this machine")
 
-    def digest_ended(self, digest: bytes, wall: float) -> bool:
-        """A plaintext that was good has been revoked, or has expired."""
-        return self.keyring is not None and self.keyring.find_digest(digest, wall) is None
+    def current(self, admitted: Admitted, wall: float) -> Key | None:
+        """The key of somebody who was admitted, as it is now; None when the plaintext has been revoked, has expired or
+        stands for another key."""
+        if self.keyring is None or admitted.key is None:
+            return admitted.key
+        key = self.keyring.find_digest(admitted.digest, wall) if admitted.digest else None
+        return key if key is not None and key.id == admitted.key.id else None
+
+    def ended(self, session: Session, wall: float) -> bool:
+        """What the session was admitted with is good no more."""
+        if self.keyring is None:
+            return False
+        key = self.still(session, wall)
+        # A caller's connections may come from several machines; each of them is looked at by itself.
+        return key is None or (session.streams is None and self.machine_denial(key, local=session.local) is not None)
 
     def still(self, session: Session, wall: float) -> Key | None:
-        """The key of a session that was admitted with one, as it is now; None when it has ended."""
-        assert session.key is not None, "a session without a key has nothing that can end"
+        """The key of a session as it is now; None when it has ended, or when there was none and one is needed now."""
         if self.keyring is None:
             return session.key
+        if session.key is None or session.key is self._anonymous:
+            return None
         if session.digest:
             return self.keyring.find_digest(session.digest, wall)
         return self._alive(self.keyring.keys.get(session.key.id), wall)
@@ -116,3 +148,10 @@ class Access:
 
 def _unauthenticated(reason: str, text: str) -> Denial:
     return Denial(DenialKind.UNAUTHENTICATED, reason, text)
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""

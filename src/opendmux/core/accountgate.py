@@ -1,6 +1,7 @@
-"""Which accounts a key may look at: account reads, the account list itself, and account pushes (2008).
+"""Which accounts a key may use: account reads, the account list itself, and account pushes (2008).
 
-Trade writes have a gate of their own, `tradegate`, which asks the same question there.
+Trade writes have a gate of their own, `tradegate`, which asks the same question; here they are looked at once more when
+they have waited for OpenD's windows.
 """
 
 from __future__ import annotations
@@ -19,14 +20,19 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PROTOCOLS, ProtoId
 
 from .answers import denied, failed, name_of, reply
-from .commands import Command, Failure, Forward, Outcome, Request
+from .commands import Command, Failure, Outcome, Reply, Request, Then
 from .denial import Denial, DenialKind
 from .roster import Roster
 
 __all__ = ["AccountGate", "account_denial"]
 
+AREAS = frozenset({"trade-read", "trade-sub"})
 ACC_ID = bytes([1, 1, 2])
 """c2s.header.accID, the same in all reads of an account."""
+WRITE_ACC_ID = bytes([1, 2, 2])
+"""The same in all trade writes, where packetID comes first."""
+
+Go = Callable[[Request, float], "list[Command]"]
 
 
 def account_denial(proto_id: int, acc_id: int) -> Denial:
@@ -43,65 +49,98 @@ class AccountGate:
 
     def applies(self, request: Request) -> bool:
         """This request has to be shown to `admit`."""
-        key = request.session.key
-        if key is None or not key.names_accounts:
-            return False
-        protocol = PROTOCOLS.get(request.proto_id)
-        return protocol is not None and protocol.area in ("trade-read", "trade-sub")
+        return _in(AREAS, request)
 
-    def admit(
-        self, lane: int, request: Request, now: float, go: Callable[[Request, float], list[Command]]
-    ) -> list[Command]:
-        """Pass on what asks for the key's own accounts, by ``go``; refuse the rest. Raises RemoteProtocolError for a
-        body that can't be read."""
-        key = request.session.key
-        assert key is not None, "see applies()"
-        if key.allowed_card_nums is not None and not self.roster.known:
-            return self.roster.when_known(lambda later: self._judge(lane, request, later, go), now)
-        return self._judge(lane, request, now, go)
+    def admit(self, request: Request, now: float, go: Go) -> list[Command]:
+        """Pass on what asks for the key's own accounts, by ``go``, maybe later; refuse the rest. Raises
+        RemoteProtocolError for a body that can't be read."""
+        acc_ids, request = _accounts_of_untrusted(request)
 
-    def _judge(
-        self, lane: int, request: Request, now: float, go: Callable[[Request, float], list[Command]]
-    ) -> list[Command]:
-        assert request.session.key is not None, "see applies()"
-        allowed = self.roster.allowed(request.session.key) or frozenset()
-        if request.proto_id == ProtoId.TRD_GET_ACC_LIST:
-            return [Forward(request, lambda outcome, _now: [_filtered(request, outcome, allowed)], lane)]
+        def judge(later: float) -> list[Command]:
+            refusal = self._judge(request, acc_ids)
+            return go(request, later) if refusal is None else [refusal]
+
+        key = request.session.key
+        if key is not None and key.allowed_card_nums is not None:
+            return self.roster.when_known(judge, now)
+        return judge(now)
+
+    def refusal(self, request: Request) -> Reply | None:
+        """`admit` once more for what has waited since: its key may have been changed."""
+        if not _in(AREAS | {"trade-write"}, request):
+            return None
         try:
-            asked, request = _accounts_of_untrusted(request)
+            acc_ids, _request = _accounts_of_untrusted(request)
         except RemoteProtocolError as error:
             text = f"{name_of(request.proto_id)} was not sent: {error}"
-            return [denied(request, Denial(DenialKind.INVALID, "body", text))]
-        for acc_id in asked:
+            return denied(request, Denial(DenialKind.INVALID, "body", text))
+        return self._judge(request, acc_ids)
+
+    def _judge(self, request: Request, acc_ids: list[int]) -> Reply | None:
+        key = request.session.key
+        if key is None or not key.names_accounts:
+            return None
+        if key.allowed_card_nums is not None and not self.roster.known:
+            text = f"{name_of(request.proto_id)} was not sent: OpenD has not told yet which accounts it has"
+            return denied(request, Denial(DenialKind.UNAVAILABLE, "accounts", text))
+        allowed = self.roster.allowed(key) or frozenset()
+        for acc_id in acc_ids:
             if acc_id not in allowed:
-                return [denied(request, account_denial(request.proto_id, acc_id))]
-        return go(request, now)
+                return denied(request, account_denial(request.proto_id, acc_id))
+        return None
+
+    def list_editor(self, request: Request) -> Then | None:
+        """What takes the accounts of others out of the answer to a Trd_GetAccList; None: all may be seen."""
+        key = request.session.key
+        if request.proto_id != ProtoId.TRD_GET_ACC_LIST or key is None or not key.names_accounts:
+            return None
+
+        def then(outcome: Outcome, _now: float) -> list[Command]:
+            if outcome.failure is not None:
+                return [failed(request, outcome.failure)]
+            now_key = request.session.key or key
+            allowed = self.roster.allowed(now_key) if now_key.names_accounts else None
+            try:
+                body = outcome.body if allowed is None else _own_accounts_untrusted(outcome, allowed)
+            except RemoteProtocolError:
+                return [failed(request, Failure.CORRUPT)]
+            return [reply(request, body, outcome.proto_fmt)]
+
+        return then
+
+
+def _in(areas: frozenset[str], request: Request) -> bool:
+    key = request.session.key
+    if key is None or not key.names_accounts:
+        return False
+    protocol = PROTOCOLS.get(request.proto_id)
+    return protocol is not None and protocol.area in areas
 
 
 def _accounts_of_untrusted(request: Request) -> tuple[list[int], Request]:
     """The accounts that a request names, and the request as it must go on: JSON in a form that nobody can read in
     another way."""
+    if request.proto_id == ProtoId.TRD_GET_ACC_LIST:
+        return [], request
     if request.proto_id == ProtoId.TRD_SUB_ACC_PUSH:
         message = decode_untrusted(opend.SubAccPushRequest, request.body, request.proto_fmt)
         return list(message.c2s.accIDList), request
     if request.proto_fmt == ProtoFmt.PROTOBUF:
-        acc_id = read_varint_untrusted(request.body, ACC_ID)
+        is_write = PROTOCOLS[request.proto_id].area == "trade-write"
+        acc_id = read_varint_untrusted(request.body, WRITE_ACC_ID if is_write else ACC_ID)
         if acc_id is None:
             raise RemoteProtocolError("header.accID is missing")
         return [acc_id], request
     body = _strict_json_untrusted(request.body)
-    try:
-        text = body["c2s"]["header"]["accID"]  # type: ignore[index]
-    except (KeyError, TypeError) as error:
-        raise RemoteProtocolError("header.accID is missing") from error
-    if isinstance(text, bool) or not isinstance(text, int | str):
+    c2s = body.get("c2s")
+    header = c2s.get("header") if isinstance(c2s, dict) else None
+    if not isinstance(header, dict) or "accID" not in header:
+        raise RemoteProtocolError("header.accID is missing")
+    acc_id = _number(header["accID"])
+    if acc_id is None:
         raise RemoteProtocolError("header.accID is not a number")
-    try:
-        acc_id = int(text)
-    except ValueError as error:
-        raise RemoteProtocolError("header.accID is not a number") from error
-    body["c2s"]["header"]["accID"] = str(acc_id)  # type: ignore[index]
-    return [acc_id], replace(request, body=json.dumps(body).encode())
+    header["accID"] = str(acc_id)
+    return [acc_id], replace(request, body=_json_untrusted(body))
 
 
 def _strict_json_untrusted(text: bytes) -> dict[str, object]:
@@ -120,38 +159,40 @@ def _strict_json_untrusted(text: bytes) -> dict[str, object]:
     return body
 
 
-def _filtered(request: Request, outcome: Outcome, allowed: frozenset[int]) -> Command:
-    """The account list without the accounts of others."""
-    if outcome.failure is not None:
-        return failed(request, outcome.failure)
+def _json_untrusted(body: dict[str, object]) -> bytes:
     try:
-        return reply(request, _own_accounts_untrusted(outcome, allowed), outcome.proto_fmt)
-    except RemoteProtocolError:
-        return failed(request, Failure.CORRUPT)
+        return json.dumps(body).encode()
+    except RecursionError as error:
+        raise RemoteProtocolError("the JSON body is nested too deep") from error
 
 
 def _own_accounts_untrusted(outcome: Outcome, allowed: frozenset[int]) -> bytes:
+    """The account list without the accounts of others."""
     if outcome.proto_fmt == ProtoFmt.JSON:
-        body = _strict_json_untrusted(outcome.body)
-        s2c = body.get("s2c")
+        try:
+            body = msgspec.json.decode(outcome.body, type=dict[str, object])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise RemoteProtocolError(f"the account list can't be read: {error}") from error
+        s2c = body.pop("s2c", None)
         if isinstance(s2c, dict):
             accounts = s2c.get("accList")
             listed = accounts if isinstance(accounts, list) else []
-            s2c["accList"] = [one for one in listed if isinstance(one, dict) and _number(one.get("accID")) in allowed]
+            mine = [one for one in listed if isinstance(one, dict) and _number(one.get("accID")) in allowed]
+            body["s2c"] = {**s2c, "accList": mine}
         return msgspec.json.encode(body)
     message = decode_untrusted(opend.GetAccListResponse, outcome.body, outcome.proto_fmt)
     if not message.HasField("s2c"):
         return outcome.body
-    mine = [account for account in message.s2c.accList if account.accID in allowed]
+    own = [account for account in message.s2c.accList if account.accID in allowed]
     del message.s2c.accList[:]
-    message.s2c.accList.extend(mine)
+    message.s2c.accList.extend(own)
     return encode(message)
 
 
 def _number(value: object) -> int | None:
+    """A whole number, or one as text, as protobuf's JSON writes 64 bits: digits and nothing else."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    try:
-        return int(value)
-    except ValueError:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and len(value) <= 20):
         return None
+    return int(value)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire import handshake
 from opendmux.wire.cipher import EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import ClientHello, State
+from opendmux.wire.websocket import init_reply as websocket_init_reply
+from opendmux.wire.websocket import ws_hello_untrusted
 
-from .access import Access
-from .answers import denied, reply
+from .access import Access, Admitted
+from .answers import denied, reply, unavailable
 from .commands import Close, Command, Request, UseRow, Witness
-from .denial import Denial
+from .denial import Denial, DenialKind
 from .gate import key_row
 from .identity import Session
 from .keys import KEY_PREFIX, Key
@@ -25,6 +28,10 @@ log = logging.getLogger("opendmux.router")
 
 SETTLE_S = 0.05
 """No push goes to a client before this long after its InitConnect reply: the SDK drops one in the same segment."""
+
+
+LOOKS_LIKE_KEY = re.compile(rf"^\s*(?:bearer\s+)?{KEY_PREFIX}|{KEY_PREFIX}[0-9a-f]{{16}}|[0-9a-f]{{64}}", re.IGNORECASE)
+"""A client id that is meant as a key, spelt well or not: it is judged as one, and never logged."""
 
 
 class Entry:
@@ -43,11 +50,17 @@ class Entry:
         """Answer InitConnect. A client whose key is not valid gets the reason and is closed."""
         session, identity = request.session, self._lanes.main.upstream.identity
         if identity is None:
-            return [end(session, "OpenD has not been reached yet")]
+            text = "OpenD has not been reached yet"
+            return [end(session, text) if session.streams is None else unavailable(request, text)]
+        if session.sdk_dialect:
+            return self._init_websocket(request, now, wall)
         try:
             hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
         except RemoteProtocolError as error:
-            return [end(session, f"InitConnect can't be read: {error}")]
+            text = f"InitConnect can't be read: {error}"
+            if session.streams is None:
+                return [end(session, text)]
+            return [denied(request, Denial(DenialKind.INVALID, "body", text))]
         # An InitConnect that came in the clear stays in the clear, whatever it asks for.
         secure = session.secure
         algo = EncAlgo.NONE if secure is None or secure.asked is None else secure.asked
@@ -59,21 +72,64 @@ class Entry:
             ]  # a second InitConnect changes nothing: not the key, not the lane, not the row
         refusal = self._admit(session, hello, wall)
         if refusal is not None:
-            witness = Witness(request, "reject", refusal.reason, note=refusal.text)
-            return [witness, denied(request, refusal), end(session, refusal.text)]
+            return [denied(request, refusal), end(session, refusal.text)]
         if secure is not None:
             secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
         session.recv_notify = hello.recv_notify
-        session.row = self.row_of(session.key)
-        session.settled_at = now + SETTLE_S
-        commands: list[Command] = [] if session.key is None else [Witness(request, "allow")]
+        commands = self._begin(request, now)
         if hello.push_proto_fmt == ProtoFmt.JSON:
             commands += self._lanes.home_json(session, now)
         log.info("%s: ready, version %d, language %r", session, hello.client_ver, hello.language)
         return [reply(request, body), UseRow(session), *commands]
 
+    def _begin(self, request: Request, now: float) -> list[Command]:
+        session = request.session
+        session.row = self.row_of(session.key)
+        session.settled_at = now + SETTLE_S
+        return [] if session.key is None else [Witness(request, "allow")]
+
+    def _init_websocket(self, request: Request, now: float, wall: float) -> list[Command]:
+        """Answer InitWebSocket, which says less than InitConnect. Its SDK takes every notification."""
+        session = request.session
+        try:
+            hello = ws_hello_untrusted(request.body)
+        except RemoteProtocolError as error:
+            text = f"InitWebSocket can't be read: {error}"
+            return [denied(request, Denial(DenialKind.INVALID, "body", text)), end(session, text)]
+        body = websocket_init_reply(conn_id=session.conn_id, wall_time=int(wall))
+        if session.settled_at:
+            return [reply(request, body)]
+        session.client_id = hello.client_id
+        if hello.ignored:
+            log.warning("%s: asks by InitWebSocket for %s, which is ignored", session, hello.ignored)
+        if hello.md5 or not session.admitted:
+            admitted = self._access.admit_md5(
+                hello.md5, iface=session.transport, local=session.local, wall=wall, bound_to=session.bound_to
+            )
+            if isinstance(admitted, Denial):
+                witness = Witness(request, "reject", admitted.reason, note=admitted.text)
+                return [witness, denied(request, admitted), end(session, admitted.text)]
+            session.key, session.digest = admitted.key, admitted.digest
+        session.recv_notify = True
+        commands = self._begin(request, now)
+        log.info("%s: ready, WebSocket, language %r", session, hello.language)
+        return [reply(request, body), UseRow(session), *commands]
+
+    def open(self, session: Session, admitted: Admitted) -> list[Command]:
+        """The handshake of a session's transport has told who it is: it is ready without InitConnect, which it may
+        still send."""
+        session.state = State.READY
+        session.admitted = True
+        session.key, session.digest = admitted.key, admitted.digest
+        session.row = self.row_of(session.key)
+        log.info("%s: ready by its handshake", session)
+        return [UseRow(session)]
+
     def _admit(self, session: Session, hello: ClientHello, wall: float) -> Denial | None:
-        shows_key = hello.client_id.startswith(KEY_PREFIX)
+        shows_key = LOOKS_LIKE_KEY.search(hello.client_id) is not None
+        session.client_id = "" if shows_key else hello.client_id
+        if session.admitted and not shows_key:
+            return None
         admitted = self._access.admit(
             hello.client_id if shows_key else None,
             iface=session.transport,
@@ -81,7 +137,6 @@ class Entry:
             wall=wall,
             bound_to=session.bound_to,
         )
-        session.client_id = "" if shows_key else hello.client_id
         if isinstance(admitted, Denial):
             return admitted
         session.key, session.digest = admitted.key, admitted.digest

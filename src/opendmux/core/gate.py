@@ -27,6 +27,7 @@ __all__ = [
     "inspecting",
     "is_trade",
     "key_row",
+    "may_send_unknown",
     "missing_scope",
     "open_row",
     "with_trade_link",
@@ -54,11 +55,12 @@ def open_row(*, allow_unknown: bool) -> bytes:
 def missing_scope(key: Key, proto_id: int) -> str:
     """The scope that the key needs for this request and lacks; empty when it may ask.
 
-    A trade write passes with either trade scope here: which one it needs stands in its body.
+    A trade write passes with either trade scope here: which one it needs stands in its body. An unknown id needs more
+    than a scope, see `may_send_unknown`.
     """
     protocol = PROTOCOLS.get(proto_id)
     if protocol is None:
-        return "" if key.allow_unknown and Scopes.TRADE_REAL in key.scopes else Scopes.TRADE_REAL
+        return "" if Scopes.TRADE_REAL in key.scopes else Scopes.TRADE_REAL
     if protocol.scope == "none":
         return ""
     if protocol.scope == "trade":
@@ -68,10 +70,16 @@ def missing_scope(key: Key, proto_id: int) -> str:
     return "" if protocol.scope in key.scopes else protocol.scope
 
 
+def may_send_unknown(key: Key) -> bool:
+    """Ids that opendmux does not know may be sent. Not with a key that names accounts: nobody can say which account
+    such a request is about."""
+    return key.allow_unknown and Scopes.TRADE_REAL in key.scopes and not key.names_accounts
+
+
 def key_row(row: bytes, key: Key) -> bytes:
     """The row, narrowed to what the key may ask. A key that names accounts has every trade read shown to core."""
     cells = bytearray(row)
-    cells[0] = cells[0] & ~3 | (RequestAction.DENY if missing_scope(key, 0) else RequestAction.INSPECT)
+    cells[0] = cells[0] & ~3 | (RequestAction.INSPECT if may_send_unknown(key) else RequestAction.DENY)
     for protocol in PROTOCOLS.values():
         if missing_scope(key, protocol.proto_id):
             cells[protocol.index] |= RequestAction.DENY
@@ -88,12 +96,12 @@ def denial_of(key: Key | None, proto_id: int) -> Denial:
     if proto_id not in PROTOCOLS:
         text = f"proto_id {proto_id} is not known here and was not sent"
         return Denial(DenialKind.PERMISSION, "unknown", text, scope)
-    return Denial(
-        DenialKind.PERMISSION,
-        "scope",
-        f"{name_of(proto_id)} was not sent: it needs a key with the scope {scope}",
-        scope,
-    )
+    needed = f"it needs a key with the scope {_either(proto_id, scope)}" if scope else "it is not allowed any more"
+    return Denial(DenialKind.PERMISSION, "scope", f"{name_of(proto_id)} was not sent: {needed}", scope)
+
+
+def _either(proto_id: int, scope: str) -> str:
+    return f"{scope} or {Scopes.TRADE_REAL}" if PROTOCOLS[proto_id].scope == "trade" else scope
 
 
 def with_trade_link(row: bytes) -> bytes:

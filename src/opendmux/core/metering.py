@@ -58,8 +58,8 @@ class Metering:
     """The windows and the shared reads of one OpenD, over all its lanes.
 
     ``reply_s``: how long a client's request may take in all, waiting included. ``again``: what becomes of a read that
-    was cut off, the first time; None: it is answered so. ``unsent``: told of every request that waited here and was not
-    sent in the end.
+    was cut off, the first time; None: it is answered so. ``refusal``: looks once more at a request that has waited,
+    beyond its session's row. ``unsent``: told of every request that waited here and was not sent in the end.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Metering:
         reply_s: float,
         waits: Waits,
         again: Again | None = None,
+        refusal: Callable[[Request], Command | None] = lambda _request: None,
         unsent: Callable[[Request], None] = lambda _request: None,
     ) -> None:
         self.budgets = Budgets()
@@ -81,6 +82,7 @@ class Metering:
         self._reply_s = reply_s
         self._waits = waits
         self._again = again
+        self._refusal = refusal
         self._unsent = unsent
         self._groups: dict[int, list[_Asker]] = {}
         """By number of a shared read: who waits for it, the first asker in front."""
@@ -146,14 +148,12 @@ class Metering:
     def _leave(self, ticket: _Ticket, now: float) -> list[Command]:
         """Its turn has come; what has changed since it came is looked at again."""
         request, lane = ticket.forward.request, self._lanes[ticket.forward.lane]
-        refusal: Command | None = None
         if not request.session.ready:
             self.budgets.refund(ticket.charge, now)
             self._unsent(request)
             return []
-        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
-            refusal = denied(request, denial_of(request.session.key, request.proto_id))
-        elif not lane.upstream.ready:
+        refusal = self._gated(request)
+        if refusal is None and not lane.upstream.ready:
             refusal = unavailable(request, lane.upstream.absence(now))
         if refusal is not None:
             self.budgets.refund(ticket.charge, now)
@@ -164,6 +164,11 @@ class Metering:
             self.budgets.refund(ticket.charge, now)
             return joined
         return [self._watched(ticket.forward, now)]
+
+    def _gated(self, request: Request) -> Command | None:
+        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
+            return denied(request, denial_of(request.session.key, request.proto_id))
+        return self._refusal(request)
 
     # -- reads on their way
 
@@ -253,9 +258,16 @@ class Metering:
         absence = self._lanes[lane_index].upstream.absence(now)
         for ticket in self.budgets.drop_waiting():
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
+            request = ticket.forward.request
+            if not request.session.ready:
+                self._unsent(request)
+                continue
             if ticket.forward.lane == lane_index:
-                self._unsent(ticket.forward.request)
-                commands.append(unavailable(ticket.forward.request, absence))
+                self._unsent(request)
+                commands.append(unavailable(request, absence))
+            elif (refusal := self._gated(request)) is not None:
+                self._unsent(request)
+                commands.append(refusal)
             else:
                 commands += self.pass_on(ticket.forward, now)
         return commands

@@ -30,7 +30,8 @@ from .identity import Session
 from .ledger import Ledger
 from .pushbody import Body, Item, Place, open_untrusted
 from .streams import PushKey, Space
-from .visibility import Visibility
+from .tradepush import ACC_ID, traded_untrusted
+from .visibility import Trade, Visibility
 
 __all__ = ["Pushes"]
 
@@ -47,7 +48,8 @@ PROTO_FMT_AT = 6
 TICKS = Place(bytes([4, 2]), ("s2c", "tickerList"))
 TICK_SEQUENCE = Place(bytes([2]), ("sequence",))
 BOOK_TYPE = Place(bytes([4, 9]), ("s2c", "orderBookType"))
-ACC_ID = Place(bytes([4, 1, 2]), ("s2c", "header", "accID"))
+REMINDED = Place(bytes([4, 1]), ("s2c", "security"))
+OPTION_OWNER = Place(bytes([4, 1]), ("s2c", "owner"))
 CALC_ID = Place(bytes([4, 1]), ("s2c", "calcId"))
 
 CALCULATIONS_KEPT = 1024
@@ -101,7 +103,7 @@ class Pushes:
         accounts: Accounts,
         sessions: Mapping[int, Session],
         ledger: Ledger,
-        visibility: Visibility | None = None,
+        visibility: Visibility,
     ) -> None:
         self.taken = 0
         """Pushes that came from upstream."""
@@ -113,7 +115,7 @@ class Pushes:
         self._accounts = accounts
         self._sessions = sessions
         self._ledger = ledger
-        self._visibility = visibility or Visibility(lambda _scope, _key_id, _streams: None)
+        self._visibility = visibility
         self._latest: dict[PushKey, bytes] = {}
         self._calculations: dict[str, int] = {}
         self._seen: dict[PushKey, set[int]] = {}
@@ -127,8 +129,8 @@ class Pushes:
             ProtoId.TRD_NOTIFY: self._trade,
             ProtoId.QOT_UPDATE_KL: self._kline,
             ProtoId.QOT_UPDATE_ORDER_BOOK: self._order_book,
-            ProtoId.QOT_UPDATE_PRICE_REMINDER: self._everybody,
-            ProtoId.QOT_UPDATE_OPTION_EVENT: self._everybody,
+            ProtoId.QOT_UPDATE_PRICE_REMINDER: self._reminder,
+            ProtoId.QOT_UPDATE_OPTION_EVENT: self._option_event,
             ProtoId.QOT_PUSH_INDICATOR_CALC: self._calculation,
             **dict.fromkeys(SINGLE, self._single),
             **dict.fromkeys(LISTS, self._list),
@@ -193,7 +195,7 @@ class Pushes:
         if not audience:
             return []
         slots = self._slots(audience, proto_id, security)
-        return [Push(slots, frame, None if sub_type == streams.TICKER else key)]
+        return [Push(slots, frame, None if sub_type == streams.TICKER else key)] if slots else []
 
     def _list(self, push: NativePush, body: Body, _now: float) -> list[Push]:
         """Several securities may share the push: each client gets those it asked for and no others."""
@@ -211,9 +213,8 @@ class Pushes:
         if push.proto_id != EVENT_CONTRACT_KLINE:
             return self._stream(push.proto_id, frame, space, (item.market, item.code), sub_type)
         audience = self._ledger.audience_any_kline(item.market, item.code)
-        if not audience:
-            return []
-        return [Push(self._slots(audience, push.proto_id, (item.market, item.code)), frame, None)]
+        slots = self._slots(audience, push.proto_id, (item.market, item.code))
+        return [Push(slots, frame, None)] if slots else []
 
     # -- by account, by asker, to all
 
@@ -222,23 +223,49 @@ class Pushes:
         if acc_id is None:
             self.unroutable += 1
             return []
-        self._visibility.missed(self._sessions.values(), push.proto_id)
-        return self.to_owners(self._accounts.audience(acc_id), push.frame, now)
+
+        def traded() -> Sequence[tuple[str, str]]:
+            try:
+                return traded_untrusted(push.proto_id, body)
+            except RemoteProtocolError:
+                return ()
+
+        trade = Trade(push.proto_id, acc_id, traded)
+        if self.push_fmt == ProtoFmt.PROTOBUF:  # a JSON lane gets the same push once more, for clients of its own
+            self._visibility.missed(self._sessions.values(), trade)
+        audience = [self._sessions[o] for o in self._accounts.audience(acc_id) if o in self._sessions]
+        return self.to_owners([s.owner for s in self._visibility.of_trade(audience, trade)], push.frame, now)
 
     def _calculation(self, push: NativePush, body: Body, now: float) -> list[Push]:
         owner = self._calculations.pop(body.text_untrusted(CALC_ID), None)
-        return self.to_owners([] if owner is None else [owner], push.frame, now)
+        session = None if owner is None else self._sessions.get(owner)
+        return [] if session is None else self._to_those(push.proto_id, push.frame, [session], now)
 
     def _notify(self, push: NativePush, _body: Body, now: float) -> list[Push]:
-        return self._to_all(push, [s for s in self._sessions.values() if s.recv_notify], now)
+        takers = [s for s in self._sessions.values() if s.recv_notify and s.lane == self._lane]
+        return self._to_those(push.proto_id, push.frame, takers, now)
 
-    def _everybody(self, push: NativePush, _body: Body, now: float) -> list[Push]:
-        return self._to_all(push, self._sessions.values(), now)
+    def _reminder(self, push: NativePush, body: Body, now: float) -> list[Push]:
+        return self._to_all(push, now, _told(body, REMINDED))
 
-    def _to_all(self, push: NativePush, sessions: Iterable[Session], now: float) -> list[Push]:
-        mine = (session for session in sessions if session.lane == self._lane)
-        owners = [session.owner for session in self._visibility.of(mine, push.proto_id)]
-        return self.to_owners(owners, push.frame, now)
+    def _option_event(self, push: NativePush, body: Body, now: float) -> list[Push]:
+        return self._to_all(push, now, _told(body, OPTION_OWNER))
+
+    def _to_all(self, push: NativePush, now: float, security: tuple[int, str]) -> list[Push]:
+        mine = (session for session in self._sessions.values() if session.lane == self._lane)
+        return self._to_those(push.proto_id, push.frame, mine, now, security)
+
+    def _to_those(
+        self,
+        proto_id: int,
+        frame: bytes,
+        sessions: Iterable[Session],
+        now: float,
+        security: tuple[int, str] | None = None,
+    ) -> list[Push]:
+        ready = (session for session in sessions if session.ready)
+        seeing = self._visibility.of(ready, proto_id, security)
+        return self.to_owners([session.owner for session in seeing], frame, now)
 
     def to_owners(self, owners: Sequence[int], frame: bytes, now: float) -> list[Push]:
         """Ordered delivery to the ready ones; for those that only just became ready the frame is held, and so is what
@@ -256,10 +283,10 @@ class Pushes:
 
     def notify(self, owners: Iterable[int], s2c: opend.NotifyS2C, now: float) -> list[Push]:
         """A notification of our own, for those among the owners that take any."""
-        takers = [owner for owner in owners if owner in self._sessions and self._sessions[owner].recv_notify]
+        takers = [self._sessions[owner] for owner in owners if owner in self._sessions]
         message = opend.NotifyResponse(retType=RetType.SUCCEED, s2c=s2c)
         frame = build_frame(ProtoId.NOTIFY, self.push_fmt, 0, to_client(message, self.push_fmt))
-        return self.to_owners(takers, frame, now)
+        return self._to_those(ProtoId.NOTIFY, frame, [taker for taker in takers if taker.recv_notify], now)
 
     def due(self, now: float) -> list[Push]:
         """Held pushes whose clients are settled now."""
@@ -285,7 +312,7 @@ class Pushes:
             Push([slot], frame, key)
             for key, frame in self._latest.items()
             if session.owner in self._ledger.audience(*key)
-            and self._visibility.of([session], proto_id_of(frame), (key.market, key.code))
+            and self._visibility.sees(session, proto_id_of(frame), (key.market, key.code))
         ]
 
     def drop(self, keys: Sequence[PushKey]) -> None:
@@ -327,8 +354,17 @@ class Pushes:
 
     def _slots(self, owners: Sequence[int], proto_id: int, security: tuple[int, str]) -> list[int]:
         sessions = self._sessions
-        may_see = self._visibility.of((sessions[owner] for owner in owners if owner in sessions), proto_id, security)
+        ready = (sessions[owner] for owner in owners if owner in sessions and sessions[owner].ready)
+        may_see = self._visibility.of(ready, proto_id, security)
         return [slot for session in may_see for slot in session.push_slots]
+
+
+def _told(body: Body, place: Place) -> tuple[int, str]:
+    """The security of a push that goes to all whatever is in it: in no whitelist where it can't be read."""
+    try:
+        return body.security_untrusted(place)
+    except RemoteProtocolError:
+        return 0, ""
 
 
 def proto_id_of(frame: bytes) -> int:

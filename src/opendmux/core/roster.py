@@ -14,25 +14,31 @@ from opendmux.wire.messages import decode_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
+from .answers import verdict
 from .commands import Ask, Command, Outcome
 from .keys import Key
 
-__all__ = ["Roster"]
+__all__ = ["AGAIN_S", "Roster"]
 
 SECURITY, FUTURE = 1, 2
 """Trd_Common.TrdCategory: OpenD answers for one of them at a time."""
+
+AGAIN_S = 10.0
+"""After OpenD did not tell its accounts, it is asked again so much later."""
 
 Told: TypeAlias = Callable[[float], list[Command]]
 
 
 class Roster:
-    """The accounts of one OpenD. ``lane``: the one that trades."""
+    """The accounts of one OpenD. ``lane``: the one that trades; ``ready``: it can be asked."""
 
-    def __init__(self, lane: int) -> None:
+    def __init__(self, lane: int, ready: Callable[[], bool]) -> None:
         self._lane = lane
+        self._ready = ready
         self._cards: dict[int, frozenset[str]] = {}
         """By account: its card numbers."""
         self._waiting: list[Told] = []
+        self._again_at: float | None = None
         self.known = False
         """Both lists have been read since the link was made."""
 
@@ -45,47 +51,59 @@ class Roster:
         return carded if key.allowed_acc_ids is None else carded & key.allowed_acc_ids
 
     def visible(self, key: Key) -> frozenset[int]:
-        """All known accounts that the key may use."""
+        """All accounts of OpenD that the key may use. One that OpenD does not have is left out: asked for it, OpenD
+        would refuse the accounts of all others with it."""
         allowed = self.allowed(key)
-        return frozenset(self._cards) if allowed is None else allowed
-
-    def learn_untrusted(self, body: bytes, proto_fmt: int) -> None:
-        """Read an account list."""
-        for account in decode_untrusted(opend.GetAccListResponse, body, proto_fmt).s2c.accList:
-            cards = {card for card in (account.cardNum, account.uniCardNum) if card}
-            self._cards[account.accID] = self._cards.get(account.accID, frozenset()) | cards
+        return frozenset(self._cards) if allowed is None else allowed & self._cards.keys()
 
     def when_known(self, told: Told, now: float) -> list[Command]:
-        """Call ``told`` once the accounts are known: at once, or after asking. It is called as well when OpenD does
-        not tell."""
-        if self.known:
+        """Call ``told`` once the accounts are known: at once, or after asking. It is called as well when OpenD can't be
+        asked or does not tell; ``known`` says which."""
+        if self.known or not self._ready():
             return told(now)
         self._waiting.append(told)
-        return [self._ask(SECURITY)] if len(self._waiting) == 1 else []
+        self._again_at = None
+        return [self._ask(SECURITY, {})] if len(self._waiting) == 1 else []
+
+    def due(self, now: float) -> bool:
+        """It is time to ask again what OpenD did not tell."""
+        return self._again_at is not None and now >= self._again_at
 
     def link_lost(self) -> None:
         """OpenD may come back with another user."""
         self.known = False
+        self._again_at = None
 
-    def _ask(self, category: int) -> Ask:
+    def _ask(self, category: int, found: dict[int, frozenset[str]]) -> Ask:
+        """``found``: what the lists before this one hold."""
         c2s = opend.GetAccListC2S(userID=0, trdCategory=category, needGeneralSecAccount=True)
 
         def then(outcome: Outcome, now: float) -> list[Command]:
-            heard = self._heard(outcome)
-            if heard and category == SECURITY:
-                return [self._ask(FUTURE)]
-            self.known = heard
+            heard = _heard(outcome, found, optional=category == FUTURE)
+            if heard and category == SECURITY and self._ready():
+                return [self._ask(FUTURE, found)]
+            self.known = heard and category == FUTURE
+            if self.known:
+                self._cards = found
+            else:
+                self._again_at = now + AGAIN_S
             waiting, self._waiting = self._waiting, []
             return [command for told in waiting for command in told(now)]
 
         return Ask(self._lane, ProtoId.TRD_GET_ACC_LIST, encode(opend.GetAccListRequest(c2s=c2s)), then)
 
-    def _heard(self, outcome: Outcome) -> bool:
-        if outcome.failure is not None:
-            return False
-        try:
-            self.learn_untrusted(outcome.body, outcome.proto_fmt)
-            head = decode_untrusted(opend.ResponseHead, outcome.body, outcome.proto_fmt)
-        except RemoteProtocolError:
-            return False
-        return bool(head.retType == RetType.SUCCEED)
+
+def _heard(outcome: Outcome, found: dict[int, frozenset[str]], *, optional: bool) -> bool:
+    """Read an account list into ``found``; False when there is none. ``optional``: a refusal stands for an empty one,
+    for not every user may have such accounts."""
+    ret_type, _ret_msg = verdict(outcome)
+    if ret_type != RetType.SUCCEED:
+        return optional and ret_type == RetType.FAILED
+    try:
+        accounts = decode_untrusted(opend.GetAccListResponse, outcome.body, outcome.proto_fmt).s2c.accList
+    except RemoteProtocolError:
+        return False
+    for account in accounts:
+        cards = frozenset(card for card in (account.cardNum, account.uniCardNum) if card)
+        found[account.accID] = found.get(account.accID, frozenset()) | cards
+    return True

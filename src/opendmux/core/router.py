@@ -4,12 +4,6 @@ Theory of operation. The native switch has already passed on what may be forward
 core must see: frames before InitConnect, INSPECT, LOCAL and DENY cells, everything while the link is down, bad
 frames, and replies of EVENT cells. State changes at once and completely; the returned commands are executed in order
 by runtime. A request is answered exactly once: by a command from here, or by the closing of its session.
-
-While a lane is down requests are refused at once with the reason. Two exceptions. The Python SDK restores its
-subscriptions exactly once after a reconnect, so the restore calls of a session that came during the lane's outage are
-parked until the lane is back or their time is up, when the session is closed and the SDK will try again. And a lane
-that is just being made
-for its first client lets all requests wait.
 """
 
 from __future__ import annotations
@@ -31,43 +25,31 @@ from . import logins
 from .access import Access
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
-from .budgets import Waits, is_trade_write
-from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
+from .budgets import Waits
+from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, in_time
 from .denial import Denial, DenialKind
-from .entry import SETTLE_S, Entry, end
+from .entry import Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
 from .identity import Session
-from .keys import Scopes
-from .lanes import Lane, Lanes, Waiting
+from .keys import Key
+from .lanes import Lane, Lanes
 from .limits import Limits
 from .metering import Metering
 from .orderbook import OrderBook
 from .outages import Outages
+from .parking import Parking
 from .prices import Prices
 from .replies import EDITORS
 from .roster import Roster
 from .subscriptions import Subscriptions
+from .tenancy import Tenancy
 from .tradegate import LEARNT_IDS, TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
 
-__all__ = ["PARKED_IDS", "Policy", "Router"]
+__all__ = ["Policy", "Router"]
 
 log = logging.getLogger("opendmux.router")
-
-PARKED_IDS = frozenset(
-    {
-        ProtoId.TRD_GET_ACC_LIST,
-        ProtoId.TRD_UNLOCK_TRADE,
-        ProtoId.TRD_SUB_ACC_PUSH,
-        ProtoId.QOT_SUB,
-        ProtoId.QOT_REG_QOT_PUSH,
-    }
-)
-"""What the Python SDK sends by itself, once, after a reconnect."""
-
-REVIEW_S = 1.0
-"""How often sessions are looked at for keys that have expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +91,12 @@ class Router:
             address,
             self.sessions,
             self.unlock,
-            Visibility(self.access.tally.filtered_push),
+            Visibility(self.access.tally.filtered_push, self._allowed),
             extra=policy.extra_lanes,
             trade_address=trade_address,
         )
         self.entry = Entry(policy.open_row, self.access, self.lanes)
-        self.roster = Roster(self.lanes.trade.index)
+        self.roster = Roster(self.lanes.trade.index, lambda: self.lanes.trade.upstream.ready)
         self.accounts = AccountGate(self.roster)
         self.gate = TradeGate(
             self.lanes.trade.index,
@@ -124,20 +106,24 @@ class Router:
             roster=self.roster,
             quote_lane=self.lanes.main.index,
         )
+        self.parking = Parking(
+            self.lanes, self._handle, park_s=policy.park_s, reply_s=policy.reply_s, waits=policy.waits
+        )
         self.metering = Metering(
             self.lanes,
             budgets=policy.budgets,
             coalesce=policy.coalesce,
             reply_s=policy.reply_s,
             waits=policy.waits,
-            again=self._again if policy.retry_reads else None,
+            again=self.parking.again if policy.retry_reads else None,
+            refusal=self.accounts.refusal,
             unsent=self.gate.unsent,
         )
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
         self._outages = Outages(self.sessions, self.lanes)
-        self._reviewed_at = 0.0
+        self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
             ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
@@ -146,6 +132,9 @@ class Router:
             ProtoId.QOT_GET_SUB_INFO: lambda _lane, request, now: self.subscriptions.sub_info(request, now),
             ProtoId.QOT_SUB_EVENT_CONTRACT: lambda _lane, r, now: self.subscriptions.sub_event_contract(r, now),
         }
+
+    def _allowed(self, key: Key) -> frozenset[int] | None:
+        return self.roster.allowed(key)
 
     # -- sessions
 
@@ -168,52 +157,6 @@ class Router:
             lane.pushes.forget(owner)
             commands += lane.quotes.close_owner(owner, now)
             commands += lane.trading.close_owner(owner, link_ready=lane.upstream.ready)
-        return commands
-
-    def open_caller(self, session: Session) -> None:
-        """A key's session on a face of its own begins; it needs no InitConnect."""
-        session.state = State.READY
-        session.row = self.entry.row_of(session.key)
-        session.recv_notify = True
-        session.streams = []
-        self.sessions[session.owner] = session
-
-    def stream_opened(self, session: Session, slot: int, now: float) -> list[Command]:
-        """A caller's stream begins: it gets the newest of what the session holds, and the session's accounts join the
-        account pushes."""
-        greetings = [push for lane in self.lanes.wanted() for push in lane.pushes.greeting(session, slot)]
-        return [*greetings, *self._watch_accounts(session, now)]
-
-    def _watch_accounts(self, session: Session, now: float) -> list[Command]:
-        lane = self.lanes.trade
-        if session.key is None or Scopes.ACC_READ not in session.key.scopes or not lane.upstream.ready:
-            return []  # when the lane is back, `link_up` asks again
-
-        def told(_later: float) -> list[Command]:
-            if not session.ready or not session.streams or session.key is None:
-                return []
-            return lane.trading.watch(session.owner, self.roster.visible(session.key))
-
-        return self.roster.when_known(told, now)
-
-    def streams_closed(self, session: Session) -> list[Command]:
-        """The last stream of a caller has ended: nobody reads its account pushes."""
-        return [command for lane in self.lanes.wanted() for command in lane.trading.narrow(session.owner, frozenset())]
-
-    def review(self, now: float) -> list[Command]:
-        """Look at the keys of all sessions again: some may have ended, or have been changed by a reload."""
-        self._reviewed_at = now
-        commands: list[Command] = []
-        for session in [session for session in self.sessions.values() if session.key and session.ready]:
-            key = self.access.still(session, now + self.wall_offset)
-            if key is None:
-                commands.append(end(session, "its key has expired or was revoked"))
-            elif key is not session.key:
-                session.key, session.row = key, self.entry.row_of(key)
-                commands.append(UseRow(session))
-                allowed = self.roster.allowed(key) if Scopes.ACC_READ in key.scopes else frozenset()
-                for lane in self.lanes.wanted():
-                    commands += lane.trading.narrow(session.owner, allowed)
         return commands
 
     # -- requests
@@ -248,8 +191,12 @@ class Router:
         return self._frame(request, now)
 
     def call(self, request: Request, now: float) -> list[Command]:
-        """A request of a caller, whose face has checked its frame."""
-        return [] if request.session.state is State.CLOSED else self._frame(request, now)
+        """A request of a caller, whose face has checked its frame. It waits no longer than any client's."""
+        if request.session.state is State.CLOSED:
+            return []
+        if request.until is not None:
+            request = replace(request, until=min(request.until, now + self.policy.reply_s))
+        return self._frame(request, now)
 
     def _frame(self, request: Request, now: float) -> list[Command]:
         session = request.session
@@ -278,12 +225,26 @@ class Router:
         try:
             lane = self._lane_for(request)
             if not lane.upstream.ready:
-                return self._while_down(lane, request, now)
+                return self.parking.arrive(lane, request, now)
             if self.accounts.applies(request):
-                return self.accounts.admit(lane.index, request, now, lambda r, at: self._inspect(lane, r, at, until))
+                answer_by = now + self.policy.reply_s if until is None else until
+                return self.accounts.admit(request, now, lambda r, at: self._admitted(lane, r, at, answer_by))
             return self._inspect(lane, request, now, until)
         except RemoteProtocolError as error:
             return [_unreadable(request, error)]
+
+    def _admitted(self, lane: Lane, request: Request, now: float, until: float) -> list[Command]:
+        """The account gate let it pass, maybe after a wait: what has changed since it came is looked at again."""
+        if not request.session.ready:
+            return []
+        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
+            return self._deny(request)
+        if not lane.upstream.ready:
+            return [unavailable(request, lane.upstream.absence(now))]
+        if now >= until:
+            text = f"{name_of(request.proto_id)} was not sent: OpenD did not tell in time which accounts it has"
+            return [denied(request, Denial(DenialKind.TIMEOUT, "accounts", text))]
+        return self._inspect(lane, request, now, until)
 
     def _inspect(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
         if request.proto_id in PACKET_ID_IDS:
@@ -335,63 +296,13 @@ class Router:
             return self.lanes.trade_of(request.session)
         return self.subscriptions.lane_of_data_untrusted(request) or self.lanes[request.session.lane]
 
-    def _while_down(self, lane: Lane, request: Request, now: float) -> list[Command]:
-        session = request.session
-        give_up_at = now + self.policy.park_s
-        if is_trade_write(request.proto_id):
-            give_up_at = min(give_up_at, self.policy.waits.give_up_at(request.proto_id, now))
-        answer_by = now + self.policy.reply_s
-        if lane.opening:
-            lane.waiting.append(
-                Waiting(
-                    give_up_at,
-                    session,
-                    lambda later: self._handle(request, later, answer_by),
-                    lambda later: [unavailable(request, lane.upstream.absence(later))],
-                )
-            )
-            return []
-        came_during_it = session.settled_at - SETTLE_S >= lane.upstream.down_since
-        if came_during_it and request.proto_id in PARKED_IDS:
-            lane.waiting.append(
-                Waiting(
-                    give_up_at,
-                    session,
-                    lambda later: self._handle(request, later, answer_by),
-                    lambda later: self._give_up(session, lane, later),
-                )
-            )
-            return []
-        return [unavailable(request, lane.upstream.absence(now))]
-
-    def _again(self, request: Request, lane_index: int, until: float) -> list[Command]:
-        """A read was cut off: it waits for the lane and is sent once more."""
-        session, lane = request.session, self.lanes[lane_index]
-        if not session.ready or session.on_outage == "close":
-            return [failed(request, Failure.LOST)]
-        second = replace(request, repeated=True)
-        lane.waiting.append(
-            Waiting(
-                until,
-                session,
-                lambda later: self._handle(second, later, until),
-                lambda _later: [failed(request, Failure.LOST)],
-            )
-        )
-        return []
-
-    @staticmethod
-    def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:
-        """Without an answer to its restore call the SDK must start afresh."""
-        return [end(session, lane.upstream.absence(now))] if session.ready else []
-
     # -- replies
 
     def _editor_of(self, lane: Lane, request: Request) -> Then | None:
         """What core does with the reply to a request that was passed on; None: nothing, it goes straight back."""
         editor = EDITORS.get(request.proto_id)
         if editor is None:
-            return None
+            return self.accounts.list_editor(request)
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
             if outcome.failure is not None:
@@ -444,14 +355,8 @@ class Router:
         lane.upstream.ready_since = now
         commands = [] if first else self._outages.over(lane)
         if lane is self.lanes.trade:
-            for session in [session for session in self.sessions.values() if session.streams]:
-                commands += self._watch_accounts(session, now)
-        waiting = list(lane.waiting)
-        lane.waiting.clear()
-        for item in waiting:
-            if item.session.ready:
-                commands += item.go(now) if now < item.until else item.give_up(now)
-        return commands
+            commands += self.tenancy.watch_all(now)
+        return commands + self.parking.back(lane, now)
 
     def link_lost(self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
         """The lane's connection ended. ``pending``: what waited for a reply, by its continuation or as passed on."""
@@ -485,14 +390,11 @@ class Router:
         """Whatever is due: waits whose time is up, delayed unsubscribes, pushes held for a settling client."""
         commands: list[Command] = []
         for lane in self.lanes.all:
-            for item in [item for item in lane.waiting if item.until <= now]:
-                lane.waiting.remove(item)
-                commands += item.give_up(now)
+            commands += self.parking.due(lane, now)
             if lane.upstream.ready:
                 commands += lane.quotes.due(now) + lane.trading.due(now)
             commands += lane.pushes.due(now)
-        if now - self._reviewed_at >= REVIEW_S:
-            commands += self.review(now)
+        commands += self.tenancy.due(now, now + self.wall_offset)
         return commands + self.gate.due(now) + self.metering.due(now) + self.lanes.tidy(now)
 
 

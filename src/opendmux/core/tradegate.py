@@ -122,7 +122,7 @@ class TradeGate:
         self._limits = limits
         self._book = book
         self._prices = prices
-        self._roster = Roster(lane) if roster is None else roster
+        self._roster = Roster(lane, lambda: True) if roster is None else roster
         self._held: dict[int, _Held] = {}
         """By id of the request object, which the entry keeps alive; ``_sent`` likewise."""
         self._sent: dict[int, _Sent] = {}

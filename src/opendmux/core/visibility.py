@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from opendmux.wire.protocols import PROTOCOLS, ProtoId
 
@@ -10,51 +11,96 @@ from .identity import Session
 from .keys import Key, Scopes
 from .markets import QOT_MARKETS
 
-__all__ = ["Filtered", "Visibility", "in_whitelists"]
+__all__ = ["Filtered", "Trade", "Visibility", "in_whitelists"]
 
 Filtered = Callable[[str, str, int], None]
 """Called with the scope that would have been needed, the key id and the number of streams that did not get a push."""
 
+Traded = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What a trade push is about. ``traded``: (market's name, code) each; empty when it can't be told."""
+
+    proto_id: int
+    acc_id: int
+    traded: Callable[[], Traded]
+
 
 def in_whitelists(key: Key, security: tuple[int, str]) -> bool:
     """The security is in the key's markets and symbols. ``security``: (Qot_Common.QotMarket, code)."""
+    return not _has_whitelists(key) or _allows(key, QOT_MARKETS.get(security[0], ""), security[1])
+
+
+def _has_whitelists(key: Key) -> bool:
+    return key.limits.allowed_markets is not None or key.limits.allowed_symbols is not None
+
+
+def _allows(key: Key, market: str, code: str) -> bool:
     limits = key.limits
-    if limits.allowed_markets is None and limits.allowed_symbols is None:
-        return True
-    market = QOT_MARKETS.get(security[0], "")
     if limits.allowed_markets is not None and market not in limits.allowed_markets:
         return False
-    return limits.allowed_symbols is None or f"{market}.{security[1]}" in limits.allowed_symbols
+    return limits.allowed_symbols is None or f"{market}.{code}" in limits.allowed_symbols
 
 
 class Visibility:
-    """The filter of one lane's pushes. Sessions without a key see everything."""
+    """The filter of pushes. Sessions without a key see everything.
 
-    def __init__(self, filtered: Filtered) -> None:
+    ``allowed``: the accounts that a key may use, None for all.
+    """
+
+    def __init__(self, filtered: Filtered, allowed: Callable[[Key], frozenset[int] | None]) -> None:
         self._filtered = filtered
+        self._allowed = allowed
 
     def of(self, sessions: Iterable[Session], proto_id: int, security: tuple[int, str] | None = None) -> list[Session]:
         """Those that may see a push of this protocol (and of this security); the others are counted."""
-        return [session for session in sessions if session.key is None or self._sees(session, proto_id, security)]
-
-    def missed(self, sessions: Iterable[Session], proto_id: int) -> None:
-        """A push that goes by account: count the streams that would have got it, had their key the scope."""
-        scope = PROTOCOLS[proto_id].scope
+        seeing: list[Session] = []
         for session in sessions:
-            if session.streams is not None and session.key is not None and scope not in session.key.scopes:
-                self._count(session, scope)
+            if self.sees(session, proto_id, security):
+                seeing.append(session)
+            else:
+                self._count(session, Scopes.QOT_READ if proto_id == ProtoId.NOTIFY else PROTOCOLS[proto_id].scope)
+        return seeing
 
-    def _sees(self, session: Session, proto_id: int, security: tuple[int, str] | None) -> bool:
+    def sees(self, session: Session, proto_id: int, security: tuple[int, str] | None) -> bool:
+        """It may see such a push; nothing is counted."""
         key = session.key
-        assert key is not None, "a session without a key sees everything"
+        if key is None:
+            return True
         if proto_id == ProtoId.NOTIFY:
-            scope, sees = Scopes.QOT_READ, bool(key.scopes & {Scopes.QOT_READ, Scopes.ACC_READ})
-        else:
-            scope = PROTOCOLS[proto_id].scope
-            sees = scope in key.scopes and (security is None or in_whitelists(key, security))
-        if not sees:
-            self._count(session, scope)
-        return sees
+            return bool(key.scopes & {Scopes.QOT_READ, Scopes.ACC_READ})
+        return PROTOCOLS[proto_id].scope in key.scopes and (security is None or in_whitelists(key, security))
+
+    def of_trade(self, audience: Iterable[Session], trade: Trade) -> list[Session]:
+        """Those of a trade push's audience that may see it."""
+        seeing: list[Session] = []
+        for session in audience:
+            if self._sees_trade(session.key, trade):
+                seeing.append(session)
+            elif session.streams is None:
+                self._count(session, Scopes.ACC_READ)
+        return seeing
+
+    def missed(self, sessions: Iterable[Session], trade: Trade) -> None:
+        """Count the open streams that don't get this trade push because of their key. They need not have asked for the
+        account, for a stream that may see one gets it without asking."""
+        for session in sessions:
+            if session.streams and not self._sees_trade(session.key, trade):
+                self._count(session, Scopes.ACC_READ)
+
+    def _sees_trade(self, key: Key | None, trade: Trade) -> bool:
+        if key is None:
+            return True
+        if PROTOCOLS[trade.proto_id].scope not in key.scopes:
+            return False
+        if key.names_accounts and trade.acc_id not in (self._allowed(key) or frozenset()):
+            return False
+        if not _has_whitelists(key):
+            return True
+        traded = trade.traded()
+        return bool(traded) and all(_allows(key, market, code) for market, code in traded)
 
     def _count(self, session: Session, scope: str) -> None:
         assert session.key is not None, "only those with a key miss anything"

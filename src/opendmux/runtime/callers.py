@@ -2,16 +2,14 @@
 
 All connections that show one key share one session, as OpenD's clients share nothing: its subscriptions, limits and
 account pushes are the key's. It lives as long as a connection or a stream uses it, and `GRACE_S` after that, so that a
-program that reconnects finds its subscriptions. Each push stream has a slot of its own in the switch: an outbox that
-conflates and is bounded, like that of any client.
+program that reconnects finds its subscriptions. Its push streams are in `pushstreams`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -19,14 +17,14 @@ from opendmux.core.access import Access, Admitted
 from opendmux.core.answers import verdict
 from opendmux.core.commands import Outcome, Reply, Request
 from opendmux.core.denial import Denial, DenialKind
-from opendmux.core.events import PushEvent, event_of
-from opendmux.core.keys import Scopes
+from opendmux.core.keys import Key
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
-from opendmux.wire.handshake import State
 from opendmux.wire.messages import ret_body
+from opendmux.wire.protocols import WRITE_IDS
 
 from .backend import Answer, Caller, PushStream
 from .hub import Hub
+from .pushstreams import Streams
 
 __all__ = ["Callers"]
 
@@ -35,10 +33,19 @@ log = logging.getLogger("opendmux.callers")
 GRACE_S = 60.0
 """How long a key's session is kept when nobody uses it: longer than a client's pause before it connects again."""
 
-STREAMS_MAX = 64
-"""Push streams of one key. Each may hold an outbox full of pushes."""
-
 TAKE_BYTES = 256 * 1024
+
+
+STOPPING = Denial(DenialKind.UNAVAILABLE, "drain", "opendmux is stopping")
+
+
+@dataclass(slots=True)
+class _Open:
+    """A request without its answer."""
+
+    proto_id: int
+    answer: Callable[[Answer], None] | None
+    """None: nobody wants it any more."""
 
 
 class Callers:
@@ -56,34 +63,49 @@ class Callers:
         """See `Backend`."""
         admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall(), bound_to=certified)
         if isinstance(admitted, Denial):
-            self._access.tally.auth(iface, "reject", "<missing>" if bearer is None else "<invalid>")
+            self._hub.notary.turned_away(iface, peer, admitted)
             return admitted
         if self._draining:
-            return Denial(DenialKind.UNAVAILABLE, "drain", "opendmux is stopping")
+            return STOPPING
         assert admitted.key is not None, "a caller has a key, anonymous being one"
-        name = (iface, admitted.key.id)
+        return _Handle(self, iface, admitted, peer, local=local)
+
+    def current(self, admitted: Admitted, *, local: bool) -> Key | Denial:
+        """Who somebody is that was admitted before: the key may have ended or changed since."""
+        key = self._access.current(admitted, self._hub.wall())
+        if key is None:
+            return Denial(DenialKind.UNAUTHENTICATED, "invalid", "the key has expired or was revoked")
+        return self._access.machine_denial(key, local=local) or key
+
+    def desk(self, iface: str, key: Key) -> _Desk | Denial:
+        """The session of this key, a new one where there is none."""
+        if self._draining:
+            return STOPPING
+        name = (iface, key.id)
         desk = self._desks.get(name)
         if desk is None or desk.gone:
-            desk = self._desks[name] = _Desk(self._hub, iface, admitted)
-        return _Handle(desk, self._access, admitted, peer, local=local)
+            desk = self._desks[name] = _Desk(self._hub, iface, key)
+        return desk
 
     def tidy(self, now: float) -> None:
-        """Let go of sessions that nobody has used for a while."""
+        """Let go of sessions that nobody has used for a while, and of streams whose key has ended. To be called about
+        once a second."""
         for name, desk in list(self._desks.items()):
+            desk.streams.review(now)
             if desk.gone or (desk.unused_since is not None and now - desk.unused_since >= GRACE_S):
                 del self._desks[name]
-                desk.leave("unused")
+                desk.leave(Denial(DenialKind.UNAVAILABLE, "ended", "unused"))
 
     def drain(self) -> None:
         """No new callers; all streams end, what is in flight gets its answer."""
         self._draining = True
         for desk in self._desks.values():
-            desk.end_streams(Denial(DenialKind.UNAVAILABLE, "drain", "opendmux is stopping"))
+            desk.streams.finish(STOPPING)
 
     def close(self) -> None:
         """All sessions end."""
         for desk in self._desks.values():
-            desk.leave("stopped")
+            desk.leave(STOPPING)
         self._desks.clear()
 
     @property
@@ -97,17 +119,17 @@ class _Desk:
 
     ordered = False
 
-    def __init__(self, hub: Hub, iface: str, admitted: Admitted) -> None:
-        assert admitted.key is not None, "a caller has a key, anonymous being one"
+    def __init__(self, hub: Hub, iface: str, key: Key) -> None:
         self._hub = hub
         self.session = hub.open_session("callers", "callers", iface, "hold")
-        self.session.key = admitted.key
-        self._tally, self._key_id = hub.house.access.tally, admitted.key.id
-        hub.router.open_caller(self.session)
+        self.session.key = key
+        self._tally, self._key_id = hub.house.access.tally, key.id
+        hub.router.tenancy.open_caller(self.session)
         hub.add(self)
-        self._open: dict[int, Callable[[Answer], None]] = {}
+        self._open: dict[int, _Open] = {}
+        """By serial: all that OpenD or the proxy still owes an answer, wanted or not."""
         self._last_serial = 0
-        self.streams: dict[int, _Stream] = {}
+        self.streams = Streams(hub, self.session, self.attach, self.detach)
         self._users = 0
         self.unused_since: float | None = trio.current_time()
         self.gone = False
@@ -115,40 +137,47 @@ class _Desk:
 
     @property
     def busy(self) -> bool:
-        return bool(self._open)
-
-    def wall(self) -> float:
-        return self._hub.wall()
+        return any(waiting.answer is not None for waiting in self._open.values())
 
     # -- requests
 
     def ask(self, request: Request, answer: Callable[[Answer], None]) -> Callable[[], None]:
-        if self.gone or self.session.state is State.CLOSED:
-            answer(_denied(Denial(DenialKind.UNAUTHENTICATED, "ended", "the session of this key has ended")))
-            return _nothing
         if len(self._open) >= self._hub.config.limits.in_flight:
             text = f"{len(self._open)} requests of this key wait for their answers; no more can be taken"
             answer(_denied(Denial(DenialKind.LIMIT, "in_flight", text)))
             return _nothing
         serial = self._last_serial = self._last_serial % 0xFFFF_FFFF + 1
-        self._open[serial] = answer
+        waiting = self._open[serial] = _Open(request.proto_id, answer)
         try:
             self._hub.call(replace(request, session=self.session, serial_no=serial))
         except Exception:
             log.exception("%s: a crash over a request of proto_id %d", self.session, request.proto_id)
-            self._answer(serial, _denied(Denial(DenialKind.UNAVAILABLE, "crash", "opendmux failed over this request")))
+            self._cut_off(serial, Denial(DenialKind.UNAVAILABLE, "crash", "opendmux failed over this request"))
 
         def forget() -> None:
-            self._open.pop(serial, None)
+            waiting.answer = None  # it counts until it is answered: who asks and forgets must not flood OpenD
 
         return forget
 
     def _answer(self, serial_no: int, answer: Answer) -> None:
         waiting = self._open.pop(serial_no, None)
-        if waiting is not None:
-            if answer.denial is None:
-                self._tally.auth(self.session.transport, "allow", self._key_id)
-            waiting(answer)
+        if waiting is None:
+            return
+        if answer.denial is None:
+            self._tally.auth(self.session.transport, "allow", self._key_id)
+        if waiting.answer is not None:
+            waiting.answer(answer)
+
+    def _cut_off(self, serial_no: int, why: Denial) -> None:
+        """No answer will come. Of a write nobody knows whether it was executed: a denial would invite a caller that
+        retries to send it twice."""
+        waiting = self._open.get(serial_no)
+        if waiting is not None and waiting.proto_id in WRITE_IDS:
+            text = f"outcome unknown: {why.text}. It may have been executed: query before sending it again"
+            body = ret_body(ProtoFmt.PROTOBUF, RetType.UNKNOWN, text)
+            self._answer(serial_no, Answer(RetType.UNKNOWN, text, body))
+        else:
+            self._answer(serial_no, _denied(why))
 
     def take_reply(self, reply: Reply) -> bool:
         """See `Client`."""
@@ -169,11 +198,12 @@ class _Desk:
     def resume(self) -> None:
         """See `Client`."""
 
-    def end(self, reason: str, *, flush_all: bool) -> None:  # noqa: ARG002
-        """See `Client`: the key has ended, or a reply did not fit."""
-        self.leave(reason)
+    def end(self, reason: str, *, flush_all: bool) -> None:
+        """See `Client`: the key has ended, or (``flush_all`` False) something went wrong here."""
+        kind = DenialKind.UNAUTHENTICATED if flush_all else DenialKind.UNAVAILABLE
+        self.leave(Denial(kind, "ended", reason))
 
-    # -- streams and users
+    # -- users
 
     def attach(self) -> None:
         self._users += 1
@@ -184,63 +214,29 @@ class _Desk:
         if self._users == 0:
             self.unused_since = trio.current_time()
 
-    def open_stream(self, digest: bytes) -> PushStream | Denial:
-        key = self.session.key
-        assert key is not None, "a caller has a key, anonymous being one"
-        if not key.scopes & {Scopes.QOT_READ, Scopes.ACC_READ}:
-            text = f"a push stream needs a key with the scope {Scopes.QOT_READ} or {Scopes.ACC_READ}"
-            return Denial(DenialKind.PERMISSION, "scope", text, Scopes.QOT_READ)
-        if self.gone:
-            return Denial(DenialKind.UNAUTHENTICATED, "ended", "the session of this key has ended")
-        if len(self.streams) >= STREAMS_MAX:
-            return Denial(
-                DenialKind.LIMIT, "streams", f"this key has {STREAMS_MAX} push streams open; no more are allowed"
-            )
-        stream = _Stream(self._hub, self, digest)
-        self.streams[stream.slot] = stream
-        self._list_streams()
-        self.attach()
-        self._hub.run(self._hub.router.stream_opened(self.session, stream.slot, trio.current_time()))
-        return stream
-
-    def closed(self, stream: _Stream) -> None:
-        if self.streams.pop(stream.slot, None) is None:
-            return
-        self._list_streams()
-        self.detach()
-        if not self.streams and not self.gone:
-            self._hub.run(self._hub.router.streams_closed(self.session))
-
-    def _list_streams(self) -> None:
-        self.session.streams = list(self.streams)
-
-    def end_streams(self, why: Denial) -> None:
-        for stream in list(self.streams.values()):
-            stream.finish(why)
-
-    def leave(self, reason: str) -> None:
+    def leave(self, why: Denial) -> None:
         """The session is over: open requests and streams are told, what it held is released. Idempotent."""
         if self.gone:
             return
         self.gone = True
-        why = Denial(DenialKind.UNAUTHENTICATED, "ended", reason)
         for serial_no in list(self._open):
-            self._answer(serial_no, _denied(why))
-        self.end_streams(why)
-        self._hub.remove(self, reason)
+            self._cut_off(serial_no, why)
+        self.streams.leave(why)
+        self._hub.remove(self, why.text)
 
 
 class _Handle:
     """A connection's use of a desk."""
 
-    def __init__(self, desk: _Desk, access: Access, admitted: Admitted, peer: str, *, local: bool) -> None:
-        self._desk = desk
-        self._access = access
+    def __init__(self, callers: Callers, iface: str, admitted: Admitted, peer: str, *, local: bool) -> None:
+        self._callers = callers
+        self._iface = iface
         self._admitted = admitted
         self._peer = peer
         self._local = local
+        self._desk: _Desk | None = None
         self._attached = True
-        desk.attach()
+        self._at_desk()
 
     @property
     def key_id(self) -> str:
@@ -249,97 +245,45 @@ class _Handle:
         return self._admitted.key.id
 
     def _refusal(self) -> Denial | None:
-        """Look again at who it is: the key may have ended or changed since."""
+        key = self._callers.current(self._admitted, local=self._local)
+        return key if isinstance(key, Denial) else None
+
+    def _at_desk(self) -> _Desk | Denial:
+        """The key's session, looked for again where the former one has ended; or why there is none for this one."""
         if not self._attached:
             return Denial(DenialKind.UNAUTHENTICATED, "ended", "the connection has given this key back")
-        session = self._desk.session
-        if self._admitted.digest and self._access.digest_ended(self._admitted.digest, self._desk.wall()):
-            return Denial(DenialKind.UNAUTHENTICATED, "invalid", "the key has expired or was revoked")
-        key = session.key
-        assert key is not None, "a caller has a key, anonymous being one"
-        return self._access.machine_denial(key, local=self._local)
+        key = self._callers.current(self._admitted, local=self._local)
+        if isinstance(key, Denial):
+            return key
+        if self._desk is not None and not self._desk.gone:
+            return self._desk
+        desk = self._callers.desk(self._iface, key)
+        if not isinstance(desk, Denial):
+            self._desk = desk
+            desk.attach()
+        return desk
 
     def request(
         self, proto_id: int, body: bytes, *, until: float | None, answer: Callable[[Answer], None]
     ) -> Callable[[], None]:
         """See `Caller`."""
-        refusal = self._refusal()
-        if refusal is not None:
-            answer(_denied(refusal))
+        desk = self._at_desk()
+        if isinstance(desk, Denial):
+            answer(_denied(desk))
             return _nothing
-        request = Request(self._desk.session, proto_id, ProtoFmt.PROTOBUF, 0, body, until, self._peer)
-        return self._desk.ask(request, answer)
+        return desk.ask(Request(desk.session, proto_id, ProtoFmt.PROTOBUF, 0, body, until, self._peer), answer)
 
-    def open_stream(self) -> PushStream | Denial:
+    def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
         """See `Caller`."""
-        return self._refusal() or self._desk.open_stream(self._admitted.digest)
+        desk = self._at_desk()
+        return desk if isinstance(desk, Denial) else desk.streams.open(self._refusal, resume_from)
 
     def detach(self) -> None:
         """See `Caller`."""
         if self._attached:
             self._attached = False
-            self._desk.detach()
-
-
-class _Stream:
-    """One push stream: a slot of its own, as a client of the hub and as the face's `PushStream`."""
-
-    ordered = True
-
-    def __init__(self, hub: Hub, desk: _Desk, digest: bytes) -> None:
-        self._hub = hub
-        self._desk = desk
-        self.session = desk.session
-        self.digest = digest
-        self.slot = hub.open_stream_slot(self)
-        self._wake, self.wakeups = trio.open_memory_channel[None](1)
-        self._ended: Denial | None = None
-        self._closed = False
-
-    @property
-    def ended(self) -> Denial | None:
-        """See `PushStream`."""
-        return self._ended
-
-    def take(self, limit: int) -> list[PushEvent]:
-        """See `PushStream`."""
-        if self._closed:
-            return []
-        return [event_of(frame) for frame in self._hub.switch.take_frames(self.slot, limit)]
-
-    def close(self) -> None:
-        """See `PushStream`."""
-        if not self._closed:
-            self._closed = True
-            self._desk.closed(self)
-            self._hub.close_stream_slot(self.slot)
-
-    def finish(self, why: Denial) -> None:
-        """Nothing more comes; the first reason counts."""
-        if self._ended is None:
-            self._ended = why
-            self.flush()
-
-    # -- as a client of the hub
-
-    def flush(self) -> None:
-        """See `Client`."""
-        with contextlib.suppress(trio.WouldBlock):  # it has not yet looked since the last time
-            self._wake.send_nowait(None)
-
-    def take_reply(self, _reply: Reply) -> bool:
-        """See `Client`. Replies go to the desk."""
-        return False
-
-    def pause(self) -> None:
-        """See `Client`. Nothing is read from a stream."""
-
-    def resume(self) -> None:
-        """See `Client`."""
-
-    def end(self, reason: str, *, flush_all: bool) -> None:  # noqa: ARG002
-        """See `Client`: its outbox is full."""
-        self.finish(Denial(DenialKind.LIMIT, "slow", f"the stream was not read fast enough: {reason}"))
+            if self._desk is not None:
+                self._desk.detach()
 
 
 def _answer_of(body: bytes, denial: Denial | None) -> Answer:

@@ -66,6 +66,8 @@ class Hub(Carrier):
         super().__init__(config, upstream_name, trade_name, house or House())
         self.rsa_key = rsa_key
         """For clients that encrypt; None: they are disconnected."""
+        self.calls = 0
+        """Requests of callers, which do not come as frames."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
         self.bad_pushes = 0
@@ -108,6 +110,7 @@ class Hub(Carrier):
             random=secrets.token_bytes(RANDOM_BYTES),
             row=HANDSHAKE_ROW,
             on_outage=on_outage,
+            since=trio.current_time(),
         )
         self._next_owner += 1
         self.router.open_session(session)
@@ -154,11 +157,13 @@ class Hub(Carrier):
 
     def close_stream_slot(self, slot: int) -> None:
         """Its stream has ended; what was queued for it is dropped."""
-        del self.clients[slot]
+        self.clients.pop(slot).session.past_pushes += self.switch.slot_figures(slot).pushes_out
         self.switch.close_slot(slot)
 
     def call(self, request: Request) -> None:
         """A caller's request. Its answer goes to the session's client."""
+        request.session.calls += 1
+        self.calls += 1
         self.run(self.router.call(request, trio.current_time()))
 
     def run(self, commands: Iterable[Command]) -> None:

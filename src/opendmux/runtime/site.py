@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import trio
 
 from opendmux.core.access import Access
-from opendmux.core.audit import INVALID_KEY, MISSING_KEY
 from opendmux.core.denial import Denial
 from opendmux.core.keys import Key
 
 from .metrics import Metrics
+from .notary import Notary
 from .readiness import Readiness, readiness_of
 from .station import Station
 
@@ -26,6 +26,7 @@ class ProxySite:
 
     stations: Callable[[], Sequence[Station]]
     access: Access
+    notary: Notary
     figures: Metrics
     names: Collection[str] = ()
     """Host names besides this machine's own under which it may be reached, in lower case."""
@@ -35,6 +36,11 @@ class ProxySite:
     """Reasons not to be ready that stations do not know of: a drain, an audit log that can't be written."""
     wall: Callable[[], float] = time.time
 
+    @property
+    def keyed(self) -> bool:
+        """See `Site`."""
+        return self.access.keyring is not None
+
     def metrics(self) -> bytes:
         """See `Site`."""
         return self.figures.text(trio.current_time())
@@ -43,18 +49,11 @@ class ProxySite:
         """See `Site`."""
         return readiness_of(self.stations(), now=trio.current_time(), wall=self.wall(), further=self.trouble())
 
-    def admit(
-        self,
-        bearer: str | None,
-        *,
-        peer: str,  # noqa: ARG002 (the audit's)
-        local: bool,
-        certified: str | None = None,
-    ) -> Key | Denial:
+    def admit(self, bearer: str | None, *, peer: str, local: bool, certified: str | None = None) -> Key | Denial:
         """See `Site`."""
         admitted = self.access.admit(bearer, iface="http", local=local, wall=self.wall(), bound_to=certified)
         if isinstance(admitted, Denial):
-            self.access.tally.auth("http", "reject", MISSING_KEY if bearer is None else INVALID_KEY)
+            self.notary.turned_away("http", peer, admitted)
             return admitted
         assert admitted.key is not None, "over HTTP the anonymous have a key too"
         self.access.tally.auth("http", "allow", admitted.key.id)

@@ -287,11 +287,11 @@ class GrpcCalls:
     def _subscribe(self, call: OpenCall, data: bytes) -> None:
         assert call.caller is not None
         try:
-            futu.SubscribePushRequest.FromString(data)
+            wanted = futu.SubscribePushRequest.FromString(data)
         except DecodeError:
             self._finish(call, invalid("the message is no SubscribePushRequest"))
             return
-        push = call.caller.open_stream()
+        push = call.caller.open_stream(resume_from=wanted.resume_from if wanted.HasField("resume_from") else None)
         if isinstance(push, Denial):
             self._reconsider(call, push)
             self._finish(call, status_of(push))
