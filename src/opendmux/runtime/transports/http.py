@@ -238,10 +238,11 @@ class HttpSession:
             self._idle.cancel(reason="drain")
 
     async def run(self, first: bytes) -> None:
-        """Serve until one side ends it. ``first``: what was read already."""
+        """Serve until one side ends it. ``first``: what was read already, if anything."""
         async with trio.open_nursery() as self._nursery:
             try:
-                self._wire.receive_untrusted(first)
+                if first:
+                    self._wire.receive_untrusted(first)
                 while await self._one():
                     pass
                 await self._linger()
