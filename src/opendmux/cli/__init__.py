@@ -12,11 +12,19 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, keys, proto, serve, sim
+from . import audit, bench, config, keys, proto, serve, sim
 
-__all__ = ["audit", "bench", "keys", "main", "proto", "serve", "sim"]
+__all__ = ["audit", "bench", "config", "keys", "main", "proto", "serve", "sim"]
 
-COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "audit": audit, "proto": proto, "bench": bench}
+COMMANDS = {
+    "serve": serve,
+    "sim": sim,
+    "config": config,
+    "keys": keys,
+    "audit": audit,
+    "proto": proto,
+    "bench": bench,
+}
 
 EPILOG = """\
 examples:
@@ -24,6 +32,7 @@ examples:
   opendmux --upstream sim                    the same with the built-in simulator: no OpenD, no account
   opendmux --listen 127.0.0.1:44444 --upstream 192.0.2.7:11111
   opendmux sim --listen 127.0.0.1:11111      the simulator alone
+  opendmux config init                       a settings file with every key and its default
   opendmux keys add --id bot --scopes qot:read   an API key, in keys.json
 
 Without a command, `serve` is meant: `opendmux serve --help` lists its options.
