@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from opendmux.config import Config, structs
-from opendmux.config.schema import LIVE, Entry, entries, fields_of, inner_struct, unit_of
+from opendmux.config.schema import LIVE, Entry, entries, fields_of, inner_struct, is_list, unit_of
 from opendmux.config.sources import variable_of
 
 DOCS: Final = Path(__file__).parent
@@ -74,7 +74,7 @@ def template(said: dict[tuple[str, str], str]) -> str:
             lines += [f"# [[{table}]]\n" if members[0].repeated else f"[{table}]\n"]
         for entry in members:
             value = '""' if entry.default in (msgspec.NODEFAULT, None) else shown(entry.default)
-            if entry.default is msgspec.NODEFAULT and entry.kind == tuple[str, ...]:
+            if entry.default is msgspec.NODEFAULT and is_list(entry.kind):
                 value = '[""]'
             lines += [f"{_comment(f'{said[struct_of(entry), entry.name]} ({_unit(entry)})')}# {entry.name} = {value}\n"]
     return "\n".join(lines)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from .cli.house import house_of
 from .cli.upstreams import faces_of
@@ -24,9 +24,9 @@ async def open_proxy(config: Config | None = None) -> AsyncIterator[Proxy]:
     """
     config = config or Config()
     check(config)
-    house = house_of(config)
-    async with (
-        faces_of(config) as faces,
-        server.open_proxy(faces, drain_s=config.timeouts.drain_s, house=house) as proxy,
-    ):
-        yield proxy
+    with closing(house_of(config)) as house:
+        async with (
+            faces_of(config) as faces,
+            server.open_proxy(faces, drain_s=config.timeouts.drain_s, house=house) as proxy,
+        ):
+            yield proxy

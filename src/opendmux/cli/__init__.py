@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, config, keys, proto, serve, sim
+from . import audit, bench, config, keys, proto, serve, sim, tls
 
-__all__ = ["audit", "bench", "config", "keys", "main", "proto", "serve", "sim"]
+__all__ = ["audit", "bench", "config", "keys", "main", "proto", "serve", "sim", "tls"]
 
 COMMANDS = {
     "serve": serve,
     "sim": sim,
     "config": config,
     "keys": keys,
+    "tls": tls,
     "audit": audit,
     "proto": proto,
     "bench": bench,
@@ -34,6 +35,7 @@ examples:
   opendmux sim --listen 127.0.0.1:11111      the simulator alone
   opendmux config init                       a settings file with every key and its default
   opendmux keys add --id bot --scopes qot:read   an API key, in keys.json
+  opendmux tls self-signed --out .           a certificate for a quick start with TLS
 
 Without a command, `serve` is meant: `opendmux serve --help` lists its options.
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.

@@ -12,10 +12,12 @@ from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
 from opendmux.errors import ConfigError
 from opendmux.runtime.audit import AuditLog
+from opendmux.runtime.certificates import read_contexts
 from opendmux.runtime.house import House
 from opendmux.runtime.keystore import load
 from opendmux.runtime.machine import machine_id
 from opendmux.runtime.store import open_store
+from opendmux.runtime.tls import Tls
 
 __all__ = ["house_of", "read_keys"]
 
@@ -32,15 +34,32 @@ def house_of(config: Config) -> House:
     again = partial(read_keys, config) if config.keys else None
     keyring = None if again is None else again()
     access = Access(keyring, machine_id=_machine_id(keyring), insecure_allow_trading=config.insecure_allow_trading)
-    usage_db = config.usage_db or (config.keys and config.keys + USAGE_SUFFIX)
-    return House(
+    house = House(
         access=access,
-        audit=AuditLog(config.audit_log) if config.audit_log else None,
         audit_reads=config.audit_reads,
-        store=open_store(Path(usage_db)) if keyring is not None else None,
         names=tuple(name.lower() for name in config.http_names),
         open_locally=config.metrics_open_locally,
+        tls=_tls_of(config),
         read_keys=again,
+    )
+    try:
+        if keyring is not None:
+            house.use_store(open_store(Path(config.usage_db or config.keys + USAGE_SUFFIX)))
+        if config.audit_log:
+            house.use_audit(AuditLog(config.audit_log))
+    except ConfigError:
+        house.close()
+        raise
+    return house
+
+
+def _tls_of(config: Config) -> Tls | None:
+    if not config.tls.cert:
+        return None
+    return Tls(
+        partial(read_contexts, config.tls),
+        handshakes=config.limits.tls_handshakes,
+        handshake_s=config.timeouts.handshake_s,
     )
 
 

@@ -1,4 +1,4 @@
-"""SIGHUP: the settings, the keys and the audit log once more, and what came of it in the log."""
+"""SIGHUP: the settings, the keys, the certificates and the audit log once more, and what came of it in the log."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Reloader:
         try:
             await proxy.reload()
         except ConfigError as error:
-            log.error("the keys of before stay in force: %s", error)
+            log.error("what can't be read stays as it was: %s", error)
         else:
-            log.info("keys and audit log were read and opened again")
+            log.info("keys, certificates and audit log were read and opened again")
 
     def _settings(self, proxy: Proxy) -> None:
         try:

@@ -108,8 +108,8 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 
 
 async def _signals(proxy: Proxy, reloader: Reloader) -> int:
-    """SIGHUP reads settings and keys again; the first signal to stop drains; returns on the second, which ends the
-    process at once."""
+    """SIGHUP reads settings, keys and certificates again; the first signal to stop drains; returns on the second,
+    which ends the process at once."""
     import signal
 
     import trio
@@ -149,6 +149,7 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
     lines += [
         f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}",
         *_access_lines(config),
+        *([f"  TLS        {config.tls.cert}{'; required' if config.tls.require else ''}"] if config.tls.cert else []),
         f'  try        python3 -c "import futu; {call}"',
         "  stop       Ctrl-C",
     ]

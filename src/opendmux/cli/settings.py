@@ -23,6 +23,8 @@ FLAGS: Final[Mapping[str, str]] = {
     "insecure_allow_trading": "insecure_allow_trading",
     "log_format": "log_format",
     "log_level": "log_level",
+    "tls_cert": "tls.cert",
+    "tls_key": "tls.key",
     "drain_timeout": "timeouts.drain_s",
 }
 """From the name of an option to the key of the setting."""
@@ -49,6 +51,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a TOML file (see `opendmux config`), or OpenD's own OpenD.xml; OPENDMUX_CONFIG names one too",
     )
     parser.add_argument("--keys", metavar="FILE", help="the keys file: every client needs a key (see `opendmux keys`)")
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate for TLS (see `opendmux tls self-signed`)")
+    parser.add_argument("--tls-key", metavar="FILE", help="its private key")
     parser.add_argument("--audit-log", metavar="FILE|DIR", help="where decisions and trade writes are put down")
     parser.add_argument(
         "--insecure-allow-trading",

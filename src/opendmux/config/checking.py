@@ -11,7 +11,7 @@ from opendmux.errors import ConfigError
 from opendmux.wording import nearest
 
 from .address import parse_address
-from .structs import LOG_LEVELS, SIM, Config
+from .structs import LOG_LEVELS, PROTOCOLS, SIM, Config
 
 __all__ = ["check"]
 
@@ -27,6 +27,8 @@ Named = Callable[[str], str]
 def check(config: Config, named: Named = str) -> None:
     """Raise ConfigError for a value that makes no sense, by name."""
     _check_figures(config, named)
+    _check_tls(config, named)
+    _check_protocols(config, named)
     if config.log_level not in LOG_LEVELS:
         hint = nearest(config.log_level, LOG_LEVELS)
         raise ConfigError(f"{named('log_level')} = {config.log_level!r}: must be one of {', '.join(LOG_LEVELS)}{hint}")
@@ -44,7 +46,7 @@ def _check_figures(config: Config, named: Named) -> None:
     for group, values in groups:
         for name in values.__struct_fields__:
             value = getattr(values, name)
-            if not 0 < value < float("inf") and not (name == "drain_s" and value == 0):
+            if not 0 < value < float("inf") and not (name in ("drain_s", "silent_s") and value == 0):
                 raise ConfigError(f"{named(f'{group}.{name}')} = {value}: must be greater than 0")
     if config.limits.extra_lanes > EXTRA_LANES_MAX:
         raise ConfigError(
@@ -61,6 +63,41 @@ def _check_figures(config: Config, named: Named) -> None:
                 f"{named(f'timeouts.{name}')} = {getattr(config.timeouts, name):g}: must be under timeouts.reply_s = "
                 f"{config.timeouts.reply_s:g}, which is for waiting and the answer together"
             )
+
+
+def _check_tls(config: Config, named: Named) -> None:
+    tls = config.tls
+    if bool(tls.cert) != bool(tls.key):
+        given, missing = ("tls.cert", "tls.key") if tls.cert else ("tls.key", "tls.cert")
+        raise ConfigError(
+            f"{named(given)} is set and {missing} is not: TLS needs both (`opendmux tls self-signed` makes a pair)"
+        )
+    if not tls.cert and (tls.require or tls.client_ca):
+        name = named("tls.require" if tls.require else "tls.client_ca")
+        raise ConfigError(f"{name} needs tls.cert and tls.key (`opendmux tls self-signed` makes a pair)")
+    if tls.client_ca and not config.keys:
+        raise ConfigError(
+            f"{named('tls.client_ca')} is for certificates that name a key of the keys file, but `keys` is not set"
+        )
+
+
+def _check_protocols(config: Config, named: Named) -> None:
+    if config.listeners and config.insecure_plain:
+        raise ConfigError(
+            f"{named('insecure_plain')} stands beside [[listeners]]: say it in the entry whose ports are meant"
+        )
+    where = named("listeners")
+    for name, protocols in (
+        (named("protocols"), config.protocols),
+        *((f"{where}: listener {listener.listen}: protocols", listener.protocols) for listener in config.listeners),
+    ):
+        if protocols is None:
+            continue
+        if not set(protocols) - {"tls"}:
+            known = ", ".join(PROTOCOLS)
+            raise ConfigError(f"{name} = {list(protocols)}: nothing would be served; there are {known}")
+        if config.tls.require and "tls" not in protocols:
+            raise ConfigError(f"{name} = {list(protocols)}: without tls nobody could connect, for tls.require is set")
 
 
 def _check_tables(config: Config, named: Named) -> None:

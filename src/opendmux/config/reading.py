@@ -13,7 +13,7 @@ from opendmux.errors import ConfigError
 from opendmux.wording import nearest, shown_value
 
 from .opend_xml import read_opend_xml
-from .schema import Entry, alternatives, entries, expected, fields_of, inner_struct
+from .schema import Entry, alternatives, entries, expected, fields_of, inner_struct, is_list
 from .structs import Config
 
 __all__ = ["converted", "load", "read"]
@@ -65,15 +65,18 @@ def converted(value: object, entry: Entry, where: str) -> Any:
     try:
         return msgspec.convert(value, entry.kind)
     except msgspec.ValidationError:
-        hint = nearest(value, alternatives(entry.kind)) if isinstance(value, str) else ""
-        raise ConfigError(f"{where} {expected(entry.kind)}, not {_shown(value, entry)}{hint}") from None
+        wrong = _wrong(value, entry)
+        hint = nearest(wrong, alternatives(entry.kind)) if isinstance(wrong, str) else ""
+        within = "a list with " if wrong is not value else ""
+        raise ConfigError(f"{where} {expected(entry.kind)}, not {within}{_shown_one(wrong)}{hint}") from None
 
 
-def _shown(value: object, entry: Entry) -> str:
-    if isinstance(value, list) and entry.kind == tuple[str, ...]:
-        wrong = next(item for item in value if not isinstance(item, str))
-        return f"a list with {_shown_one(wrong)}"
-    return _shown_one(value)
+def _wrong(value: object, entry: Entry) -> object:
+    """The value, or what is wrong in it where it is a list as it should be."""
+    if not isinstance(value, list) or not is_list(entry.kind):
+        return value
+    allowed = alternatives(entry.kind)
+    return next(item for item in value if not isinstance(item, str) or (allowed and item not in allowed))
 
 
 def _shown_one(value: object) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from .structs import Config
 
-__all__ = ["LIVE", "Entry", "alternatives", "entries", "expected", "fields_of", "inner_struct", "unit_of"]
+__all__ = ["LIVE", "Entry", "alternatives", "entries", "expected", "fields_of", "inner_struct", "is_list", "unit_of"]
 
 LIVE: Final[Mapping[str, str]] = {
     "audit_reads": "",
@@ -95,19 +95,27 @@ def _bare(kind: object) -> object:
     return kind
 
 
+def is_list(kind: object) -> bool:
+    """It is a list of texts."""
+    return get_origin(_bare(kind)) is tuple
+
+
 def alternatives(kind: object) -> tuple[str, ...]:
-    """The words that a setting may have; empty where any may."""
+    """The words that a setting may have, or a list of them hold; empty where any may."""
     kind = _bare(kind)
+    if get_origin(kind) is tuple:
+        return alternatives(get_args(kind)[0])
     return get_args(kind) if get_origin(kind) is Literal else ()
 
 
 def expected(kind: object) -> str:
     """``must be ...``, what is said to a value of the wrong type."""
     bare = _bare(kind)
-    if alternatives(bare):
-        return f"must be one of {', '.join(alternatives(bare))}"
-    if get_origin(bare) is tuple:
-        return "must be a list of texts"
+    words = ", ".join(alternatives(bare))
+    if is_list(bare):
+        return f"must be a list of {words or 'texts'}"
+    if words:
+        return f"must be one of {words}"
     return {
         str: "must be text",
         bool: "must be true or false",

@@ -20,7 +20,7 @@ from opendmux.wording import nearest, shown_value
 
 from .checking import check
 from .reading import converted, read
-from .schema import Entry, entries, expected
+from .schema import Entry, entries, expected, is_list
 from .structs import Config
 
 __all__ = ["CONFIG_VARIABLE", "PREFIX", "Given", "Settings", "Source", "settings_of", "variable_of"]
@@ -119,7 +119,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[Given]:
 def _parsed(text: str, entry: Entry, name: str) -> Any:
     """A value of the environment: lists with commas, yes and no as words."""
     value: object = text
-    if entry.kind == tuple[str, ...]:
+    if is_list(entry.kind):
         value = [word.strip() for word in text.split(",") if word.strip()]
     elif entry.kind is bool:
         value = WORDS.get(text.strip().lower(), text)

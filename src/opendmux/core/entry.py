@@ -68,8 +68,7 @@ class Entry:
             ]  # a second InitConnect changes nothing: not the key, not the lane, not the row
         refusal = self._admit(session, hello, wall)
         if refusal is not None:
-            witness = Witness(request, "reject", refusal.reason, note=refusal.text)
-            return [witness, denied(request, refusal), end(session, refusal.text)]
+            return [denied(request, refusal), end(session, refusal.text)]
         if secure is not None:
             secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
         session.recv_notify = hello.recv_notify

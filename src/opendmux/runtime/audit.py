@@ -147,6 +147,10 @@ class AuditLog:
         self._reopen = True
         self._work.set()
 
+    def close(self) -> None:
+        """For a log whose `run` never began: let go of the file. Idempotent."""
+        self._file.close()
+
     async def run(self) -> None:
         """Write until cancelled; then what is queued is written, within `CLOSE_S`. To be run once."""
         try:

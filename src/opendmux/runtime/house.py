@@ -11,9 +11,11 @@ import trio
 from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
 from opendmux.core.limits import Limits
+from opendmux.core.rejects import Rejects
 
 from .audit import AuditLog
 from .store import Store
+from .tls import Tls
 
 __all__ = ["House"]
 
@@ -33,16 +35,29 @@ class House:
     """Host names besides this machine's own under which HTTP may be asked."""
     open_locally: bool = True
     """From this machine metrics and probes need no key."""
+    tls: Tls | None = None
+    """None: TLS is not configured."""
+    rejects: Rejects = field(default_factory=Rejects)
+    """What was turned away lately."""
     read_keys: Callable[[], Keyring] | None = None
     """Read the keys again; raises ConfigError. None: no keys file is configured."""
 
     def __post_init__(self) -> None:
-        audit = self.audit
-        if audit is not None:
-            self.access.audit_ok = lambda: audit.healthy
+        if self.audit is not None:
+            self.use_audit(self.audit)
         if self.store is not None:
-            self.limits.restore(self.store.rows)
-            self.limits.on_change = self.store.wake
+            self.use_store(self.store)
+
+    def use_audit(self, audit: AuditLog) -> None:
+        """Put decisions down there from now on."""
+        self.audit = audit
+        self.access.audit_ok = lambda: audit.healthy
+
+    def use_store(self, store: Store) -> None:
+        """Take the daily values that it holds, and keep them there."""
+        self.store = store
+        self.limits.restore(store.rows)
+        self.limits.on_change = store.wake
 
     @asynccontextmanager
     async def records(self) -> AsyncIterator[None]:
@@ -55,6 +70,13 @@ class House:
                 nursery.start_soon(self.store.run, self.limits.changes)
             yield
             nursery.cancel_scope.cancel(reason="stopped")
+
+    def close(self) -> None:
+        """Let go of the files when `records` is not entered after all."""
+        if self.audit is not None:
+            self.audit.close()
+        if self.store is not None:
+            self.store.close()
 
     def trouble(self) -> list[str]:
         """Why the proxy is not ready as far as this goes, one sentence each."""

@@ -67,6 +67,10 @@ class Store:
         """There is something to write: `Limits.on_change`."""
         self._news.set()
 
+    def close(self) -> None:
+        """For a store whose `run` never began: let go of the file. Idempotent."""
+        self._connection.close()
+
     async def run(
         self,
         changes: Callable[[], Iterable[DailyRow]],
