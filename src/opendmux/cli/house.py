@@ -10,6 +10,7 @@ from pathlib import Path
 from opendmux.config import Config
 from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
+from opendmux.core.origins import origin_in
 from opendmux.errors import ConfigError
 from opendmux.runtime.audit import AuditLog
 from opendmux.runtime.certificates import read_contexts
@@ -38,6 +39,7 @@ def house_of(config: Config) -> House:
         access=access,
         audit_reads=config.audit_reads,
         names=tuple(name.lower() for name in config.http_names),
+        origins=tuple(map(_origin, config.http_origins)),
         open_locally=config.metrics_open_locally,
         tls=_tls_of(config),
         read_keys=again,
@@ -61,6 +63,13 @@ def _tls_of(config: Config) -> Tls | None:
         handshakes=config.limits.tls_handshakes,
         handshake_s=config.timeouts.handshake_s,
     )
+
+
+def _origin(text: str) -> str:
+    origin = origin_in(text)
+    if origin is None:
+        raise ConfigError(f"http_origins: {text!r} is not an origin like https://app.example or null")
+    return origin
 
 
 def read_keys(config: Config) -> Keyring:

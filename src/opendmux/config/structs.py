@@ -223,6 +223,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_names: tuple[str, ...] = ()
     """Host names besides this machine's own under which HTTP may be asked; others are refused, for a page in a browser
     could use them to reach this port."""
+    http_origins: tuple[str, ...] = ()
+    """Origins, like ``https://app.example``, whose pages in a browser may open a WebSocket here. Pages of this machine
+    and of ``http_names`` always may."""
     metrics_open_locally: bool = True
     """From this machine ``/metrics``, ``/livez`` and ``/readyz`` need no key."""
     log_level: str = "info"

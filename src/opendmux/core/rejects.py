@@ -36,7 +36,7 @@ class Reject(NamedTuple):
     cause: Cause
     text: str
     """The sentence of the latest one."""
-    count: int
+    times: int
     wall: float
     """Of the latest one, in UTC seconds."""
 
@@ -51,7 +51,7 @@ class Rejects:
     def add(self, cause: Cause, text: str, wall: float) -> None:
         """Put one more down."""
         before = self._lines.pop(cause, None)
-        self._lines[cause] = Reject(cause, text[:TEXT_MAX], 1 if before is None else before.count + 1, wall)
+        self._lines[cause] = Reject(cause, text[:TEXT_MAX], 1 if before is None else before.times + 1, wall)
         if len(self._lines) > self._kept:
             self._lines.popitem(last=False)
 

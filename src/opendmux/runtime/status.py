@@ -154,7 +154,7 @@ class Status:
             rejects=[
                 snapshot.Refusal(
                     time=timestamp_of(reject.wall),
-                    count=reject.count,
+                    count=reject.times,
                     name=_name_of(reject.cause.proto_id) if reject.cause.proto_id else "",
                     text=reject.text,
                     **reject.cause._asdict(),
