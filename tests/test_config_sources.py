@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from opendmux.config import Config, Limits, Timeouts
-from opendmux.config.schema import LIVE, entries, expected
+from opendmux.config.schema import LIVE, Entry, entries, expected
 from opendmux.config.sources import Given, Settings, Source, settings_of, variable_of
 from opendmux.errors import ConfigError
 
@@ -89,7 +89,17 @@ def test_a_bad_variable_is_named(name: str, text: str, said: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["PURE", "SHA1", "CONFIG", "SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_API", "PORT", "PORT_33333_TCP_ADDR"],
+    [
+        "KEY",
+        "PURE",
+        "SHA1",
+        "CONFIG",
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_API",
+        "PORT",
+        "PORT_33333_TCP_ADDR",
+    ],
 )
 def test_what_is_no_setting_is_passed_over(name: str) -> None:
     assert of(**{name: ""}).config == Config()
@@ -147,8 +157,8 @@ def test_there_is_a_row_for_every_setting() -> None:
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: str(entry.key))
-def test_every_type_has_its_sentence(entry: object) -> None:
-    assert expected(entry.kind).startswith("must be ")  # type: ignore[attr-defined]
+def test_every_type_has_its_sentence(entry: Entry) -> None:
+    assert expected(entry.kind).startswith("must be ")
 
 
 def test_what_changes_at_run_time_are_settings() -> None:

@@ -73,12 +73,15 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _read_named_files(config: Config) -> None:
+    from opendmux.runtime.certificates import read_contexts
     from opendmux.wire.cipher import RsaKey
 
     from .house import read_keys
 
     if config.keys:
         read_keys(config)
+    if config.tls.cert:
+        read_contexts(config.tls)
     paths = (config.rsa_private_key, config.upstream_rsa_private_key, *(u.rsa_private_key for u in config.upstreams))
     for path in paths:
         if path:

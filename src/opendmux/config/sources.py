@@ -28,7 +28,7 @@ __all__ = ["CONFIG_VARIABLE", "PREFIX", "Given", "Settings", "Source", "settings
 PREFIX: Final = "OPENDMUX_"
 CONFIG_VARIABLE: Final = "OPENDMUX_CONFIG"
 """Names the file where ``--config`` does not."""
-OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "OPENDMUX_PURE", "OPENDMUX_SHA1"})
+OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "OPENDMUX_KEY", "OPENDMUX_PURE", "OPENDMUX_SHA1"})
 """Ours, but no settings."""
 SERVICE_LINKS: Final = re.compile(r"OPENDMUX_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP)\w*)?)")
 """What Kubernetes puts into every container beside a service that is called opendmux."""
