@@ -194,7 +194,7 @@ class Play:
         session = self.session(owner)
         session.transport = "grpc"
         session.key = key
-        self.router.open_caller(session)
+        self.router.tenancy.open_caller(session)
         for number in range(streams):
             self.stream(session, owner * 1000 + number)
         return session
@@ -202,7 +202,7 @@ class Play:
     def stream(self, session: Session, slot: int) -> list[Line]:
         """One more push stream of a caller."""
         session.streams = [*(session.streams or []), slot]
-        return self.do(self.router.stream_opened(session, slot, self.now))
+        return self.do(self.router.tenancy.stream_opened(session, slot, self.now))
 
     def call(self, session: Session, proto_id: int, body: bytes = b"", *, until: float | None = None) -> list[Line]:
         """A request of a caller."""
@@ -315,6 +315,10 @@ class Play:
     def later(self, seconds: float) -> list[Line]:
         self.now += seconds
         return self.do(self.router.tick(self.now))
+
+    def review(self) -> list[Line]:
+        """The keys have been read again."""
+        return self.do(self.router.tenancy.review(self.now, self.now + self.router.wall_offset))
 
     # -- the runtime
 

@@ -233,7 +233,7 @@ def test_a_list_under_way_is_cut_when_the_key_is() -> None:
     play, client = world(replace(LIMITED, allowed_acc_ids=None))
     passed = play.passes(client, 2001)
     play.access.keyring = ring(LIMITED)
-    play.do(play.router.review(play.now))
+    play.review()
     play.answer(passed, acc_list(*ACCOUNTS))
     assert accounts_in(play) == [MINE]
 
@@ -286,7 +286,7 @@ def test_what_waited_for_the_accounts_is_gated_again() -> None:
     play, client = world(CARDED)
     play.send(client, 2101, account_read(MINE))
     play.access.keyring = ring(replace(CARDED, scopes=frozenset({"qot:read"})))
-    play.do(play.router.review(play.now))
+    play.review()
     learn(play)
     check_refused(play, "scope")
 
@@ -320,7 +320,7 @@ def test_a_queued_request_of_an_account_that_was_taken_away_is_not_sent() -> Non
     play.now += 28.0
     assert play.send(client, 2202, trade_write(0, 0, acc_id=OTHER)) == []
     play.access.keyring = ring(LIMITED)
-    play.do(play.router.review(play.now))
+    play.review()
     play.later(0.9)
     check_refused(play)
 
@@ -331,7 +331,7 @@ def test_changed_keys_hear_no_more_of_other_accounts() -> None:
     play.send(client, 2008, acc_push(MINE, OTHER))
     play.answer_all()
     play.access.keyring = ring(LIMITED)
-    play.do(play.router.review(play.now))
+    play.review()
     assert play.bodies(2008) == [acc_push(MINE)]
     push = trade_push(ProtoId.TRD_UPDATE_ORDER, OTHER, "00700")
     assert play.push(ProtoId.TRD_UPDATE_ORDER, push) == []
@@ -344,7 +344,7 @@ def test_a_refused_list_does_not_bring_back_what_the_key_lost() -> None:
     play.answer_all()
     play.send(client, 2008, acc_push(MINE))
     play.access.keyring = ring(LIMITED)
-    play.do(play.router.review(play.now))
+    play.review()
     play.answer(body=ret_body(0, -1, "no"))
     push = trade_push(ProtoId.TRD_UPDATE_ORDER, OTHER, "00700")
     assert play.push(ProtoId.TRD_UPDATE_ORDER, push) == [], "whatever the lists say"

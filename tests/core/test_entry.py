@@ -171,7 +171,7 @@ def test_a_key_that_is_frozen_by_a_reload() -> None:
     play = Play(keyring=ring(READER))
     play.client(1, client_id=plaintext("reader"))
     play.access.keyring = ring(replace(READER, allowed_machines=frozenset()))
-    assert play.do(play.router.review(play.now))[-1][:2] == ("close", 1)
+    assert play.review()[-1][:2] == ("close", 1)
 
 
 def test_sessions_of_a_bound_port_follow_its_key() -> None:
@@ -180,18 +180,18 @@ def test_sessions_of_a_bound_port_follow_its_key() -> None:
     play.send(session, 1001, hello())
     wider = replace(READER, scopes=frozenset(ALL_SCOPES))
     play.access.keyring = ring(wider)
-    assert ("row", 1) in play.do(play.router.review(play.now))
+    assert ("row", 1) in play.review()
     assert session.key is wider
     assert action_of(session.row, 1006) is RequestAction.PASS
     play.access.keyring = ring()
-    assert play.do(play.router.review(play.now))[-1][:2] == ("close", 1)
+    assert play.review()[-1][:2] == ("close", 1)
 
 
 def test_when_keys_come_everybody_must_show_one() -> None:
     play = Play()
     play.client(1)
     play.access.keyring = ring(READER)
-    assert play.do(play.router.review(play.now))[-1][:2] == ("close", 1)
+    assert play.review()[-1][:2] == ("close", 1)
 
 
 def test_a_changed_key_keeps_what_core_must_see_of_its_streams() -> None:
@@ -206,7 +206,7 @@ def test_a_changed_key_keeps_what_core_must_see_of_its_streams() -> None:
     play.answer_all()
     assert action_of(second.row, 3006) is RequestAction.INSPECT
     play.access.keyring = ring(replace(BOSS, note="new"))
-    play.do(play.router.review(play.now))
+    play.review()
     assert action_of(second.row, 3006) is RequestAction.INSPECT
 
 
@@ -218,7 +218,7 @@ def test_what_waits_for_the_link_is_gated_when_it_goes_on(revoked: bool) -> None
     play.now += 1.0
     assert play.send(session, 2005, b'{"c2s":{"unlock":true}}', proto_fmt=1) == [], "its lane is being made"
     play.access.keyring = ring() if revoked else ring(replace(BOSS, scopes=READER.scopes))
-    play.do(play.router.review(play.now))
+    play.review()
     play.up(1)
     assert not play.waiting
     if not revoked:

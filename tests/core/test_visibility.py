@@ -153,7 +153,7 @@ def test_a_stream_watches_all_accounts_of_its_key_and_lets_go_of_them() -> None:
     play.stream(session, 5)
     assert not play.waiting, "nothing new to be asked"
     session.streams = []
-    play.do(play.router.streams_closed(session))
+    play.do(play.router.tenancy.streams_closed(session))
     assert play.bodies(2008) == [acc_push()]
     play.answer_all()
     assert play.main.accounts.union() == frozenset()
@@ -306,7 +306,7 @@ def test_a_session_that_has_been_ended_gets_no_quote_any_more() -> None:
     play.send(play.router.sessions[1], 2008, acc_push(10))
     play.answer_all()
     play.access.keyring = ring()
-    assert ("close", 1, "its key has expired or was revoked") in play.do(play.router.review(play.now))
+    assert ("close", 1, "its key has expired or was revoked") in play.review()
     for proto_id, body in (
         (BASIC, quote_push(TENCENT)),
         (ORDER, trade_push(ORDER, 10, "00700")),
@@ -330,7 +330,7 @@ def test_a_wider_key_sees_more_at_once() -> None:
     session = stream_of(play, 1, narrow)
     assert play.main.accounts.get(1) == {10}
     play.access.keyring = ring(replace(narrow, limits=KeyLimits(), allowed_acc_ids=None))
-    play.do(play.router.review(play.now))
+    play.review()
     play.answer_all()
     assert play.main.accounts.get(1) == {10, 20}
     assert slots(play, ORDER, trade_push(ORDER, 20, "AAPL", trd_market=2)) == set(session.push_slots)

@@ -14,7 +14,8 @@ from opendmux.config import Config, Limits
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import ALL_SCOPES, Key, Scopes
 from opendmux.runtime.backend import Answer, Caller, PushStream
-from opendmux.runtime.callers import GRACE_S, STREAMS_MAX, Callers
+from opendmux.runtime.callers import GRACE_S, Callers
+from opendmux.runtime.pushstreams import STREAMS_MAX
 from opendmux.wire.messages import ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId
@@ -45,7 +46,7 @@ class Desk:
         """The keys file has been read again."""
         self.world.proxy.house.access.keyring = ring(*keys)
         hub = self.world.proxy.hub
-        hub.run(hub.router.review(trio.current_time()))
+        hub.run(hub.router.tenancy.review(trio.current_time(), hub.wall()))
 
     def admit(self, its_key: Key, *, local: bool = True) -> Caller:
         caller = self.callers.admit(plaintext(its_key.id), iface="grpc", peer="p", local=local)

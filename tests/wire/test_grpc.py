@@ -64,6 +64,15 @@ def test_an_error_before_any_message_is_one_frame_of_headers() -> None:
     assert seen.reset == 0  # the request need not go on
 
 
+def test_blanks_around_a_value_are_not_the_end_of_the_connection() -> None:
+    pair = Pair()
+    pair.client.h2.config.normalize_outbound_headers = pair.client.h2.config.validate_outbound_headers = False
+    pair.client.open([("authorization", "Bearer "), ("other", "\t a b ")])
+    [call] = pair.exchange()
+    assert isinstance(call, Call)
+    assert call.metadata[-2:] == [(b"authorization", b"Bearer"), (b"other", b"a b")]
+
+
 def test_accept_sends_the_headers_at_once() -> None:
     pair = Pair()
     stream_id = pair.client.call(b"")

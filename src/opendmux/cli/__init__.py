@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, clients, keys, proto, serve, sim, status, subs
+from . import audit, bench, clients, keys, proto, serve, sim, status, subs, tls
 from ._control import CommandError
 
-__all__ = ["audit", "bench", "clients", "keys", "main", "proto", "serve", "sim", "status", "subs"]
+__all__ = ["audit", "bench", "clients", "keys", "main", "proto", "serve", "sim", "status", "subs", "tls"]
 
 COMMANDS = {
     "serve": serve,
@@ -24,6 +24,7 @@ COMMANDS = {
     "clients": clients,
     "subs": subs,
     "keys": keys,
+    "tls": tls,
     "audit": audit,
     "proto": proto,
     "bench": bench,
@@ -37,6 +38,7 @@ examples:
   opendmux sim --listen 127.0.0.1:11111      the simulator alone
   opendmux status                            how the running one is; also: clients list, subs
   opendmux keys add --id bot --scopes qot:read   an API key, in keys.json
+  opendmux tls self-signed --out .           a certificate for a quick start with TLS
 
 Without a command, `serve` is meant: `opendmux serve --help` lists its options.
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.

@@ -12,10 +12,12 @@ from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
 from opendmux.errors import ConfigError
 from opendmux.runtime.audit import AuditLog
+from opendmux.runtime.certificates import read_contexts
 from opendmux.runtime.house import House
 from opendmux.runtime.keystore import load
 from opendmux.runtime.machine import machine_id
 from opendmux.runtime.store import open_store
+from opendmux.runtime.tls import Tls
 
 __all__ = ["house_of"]
 
@@ -37,6 +39,7 @@ def house_of(config: Config) -> House:
         audit_reads=config.audit_reads,
         names=tuple(name.lower() for name in config.http_names),
         open_locally=config.metrics_open_locally,
+        tls=_tls_of(config),
         read_keys=read_keys,
     )
     try:
@@ -48,6 +51,16 @@ def house_of(config: Config) -> House:
         house.close()
         raise
     return house
+
+
+def _tls_of(config: Config) -> Tls | None:
+    if not config.tls.cert:
+        return None
+    return Tls(
+        partial(read_contexts, config.tls),
+        handshakes=config.limits.tls_handshakes,
+        handshake_s=config.timeouts.handshake_s,
+    )
 
 
 def _check_bound_keys_have_a_file(config: Config) -> None:

@@ -40,7 +40,7 @@ class Session:
     local: bool = False
     """The client is on this machine."""
     bound_to: str | None = None
-    """The key id of its listener, for clients that show no key."""
+    """The key id that its certificate names, or that of its listener, for clients that show no key."""
     key: Key | None = None
     """Whose it is; None where no keys are configured: it may do what OpenD lets it do."""
     digest: bytes = field(default=b"", repr=False)

@@ -19,19 +19,19 @@ from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
-from opendmux.wire.protocols import PACKET_ID_IDS, PROTOCOLS, ProtoId, RequestAction
+from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId, RequestAction
 
 from . import logins
 from .access import Access
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits
-from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, UseRow, in_time
+from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, in_time
 from .denial import Denial, DenialKind
 from .entry import Entry, end
-from .gate import HANDSHAKE_ROW, action_of, denial_of, inspecting, is_trade
+from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
 from .identity import Session
-from .keys import Key, Scopes
+from .keys import Key
 from .lanes import Lane, Lanes
 from .limits import Limits
 from .metering import Metering
@@ -42,6 +42,7 @@ from .prices import Prices
 from .replies import EDITORS
 from .roster import Roster
 from .subscriptions import Subscriptions
+from .tenancy import Tenancy
 from .tradegate import LEARNT_IDS, TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
@@ -49,9 +50,6 @@ from .visibility import Visibility
 __all__ = ["Policy", "Router"]
 
 log = logging.getLogger("opendmux.router")
-
-REVIEW_S = 1.0
-"""How often sessions are looked at for keys that have expired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ class Router:
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
         self._outages = Outages(self.sessions, self.lanes)
-        self._reviewed_at = 0.0
+        self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
             ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
@@ -160,63 +158,6 @@ class Router:
             commands += lane.quotes.close_owner(owner, now)
             commands += lane.trading.close_owner(owner, link_ready=lane.upstream.ready)
         return commands
-
-    def open_caller(self, session: Session) -> None:
-        """A key's session on a face of its own begins; it needs no InitConnect."""
-        session.state = State.READY
-        session.row = self.entry.row_of(session.key)
-        session.recv_notify = True
-        session.streams = []
-        self.sessions[session.owner] = session
-
-    def stream_opened(self, session: Session, slot: int, now: float) -> list[Command]:
-        """A caller's stream begins: it gets the newest of what the session holds, and the session's accounts join the
-        account pushes."""
-        greetings = [push for lane in self.lanes.wanted() for push in lane.pushes.greeting(session, slot)]
-        return [*greetings, *self._watch_accounts(session, now)]
-
-    def _watch_accounts(self, session: Session, now: float) -> list[Command]:
-        lane = self.lanes.trade
-        if session.key is None or Scopes.ACC_READ not in session.key.scopes or not lane.upstream.ready:
-            return []  # when the lane is back, `link_up` asks again
-
-        def told(_later: float) -> list[Command]:
-            if not session.ready or not session.streams or session.key is None or not lane.upstream.ready:
-                return []
-            if Scopes.ACC_READ not in session.key.scopes:
-                return []
-            return lane.trading.watch(session.owner, self.roster.visible(session.key))
-
-        return self.roster.when_known(told, now)
-
-    def streams_closed(self, session: Session) -> list[Command]:
-        """The last stream of a caller has ended: nobody reads its account pushes."""
-        return [command for lane in self.lanes.wanted() for command in lane.trading.narrow(session.owner, frozenset())]
-
-    def review(self, now: float) -> list[Command]:
-        """Look at the keys of all sessions again: some may have ended, or have been changed by a reload."""
-        self._reviewed_at = now
-        commands: list[Command] = []
-        wall = now + self.wall_offset
-        for session in [session for session in self.sessions.values() if session.ready]:
-            if self.access.ended(session, wall):
-                commands.append(end(session, "its key has expired or was revoked"))
-                continue
-            key = self.access.still(session, wall)
-            if key is not None and key is not session.key:
-                commands += self._use_key(session, key, now)
-        return commands
-
-    def _use_key(self, session: Session, key: Key, now: float) -> list[Command]:
-        """The session's key has been changed. What core was shown of it, it is shown still: a stream on an EXTRA lane
-        needs that."""
-        shown = [proto_id for proto_id in PROTOCOLS if action_of(session.row, proto_id) is RequestAction.INSPECT]
-        session.key, session.row = key, inspecting(self.entry.row_of(key), shown)
-        commands: list[Command] = [UseRow(session)]
-        allowed = self.roster.allowed(key) if Scopes.ACC_READ in key.scopes else frozenset()
-        for lane in self.lanes.wanted():
-            commands += lane.trading.narrow(session.owner, allowed)
-        return commands + (self._watch_accounts(session, now) if session.streams else [])
 
     # -- requests
 
@@ -414,8 +355,7 @@ class Router:
         lane.upstream.ready_since = now
         commands = [] if first else self._outages.over(lane)
         if lane is self.lanes.trade:
-            for session in [session for session in self.sessions.values() if session.streams]:
-                commands += self._watch_accounts(session, now)
+            commands += self.tenancy.watch_all(now)
         return commands + self.parking.back(lane, now)
 
     def link_lost(self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
@@ -454,11 +394,7 @@ class Router:
             if lane.upstream.ready:
                 commands += lane.quotes.due(now) + lane.trading.due(now)
             commands += lane.pushes.due(now)
-        if now - self._reviewed_at >= REVIEW_S:
-            commands += self.review(now)
-        if self.roster.due(now):
-            for session in [session for session in self.sessions.values() if session.streams]:
-                commands += self._watch_accounts(session, now)
+        commands += self.tenancy.due(now, now + self.wall_offset)
         return commands + self.gate.due(now) + self.metering.due(now) + self.lanes.tidy(now)
 
 

@@ -15,6 +15,7 @@ from opendmux.core.rejects import Rejects
 
 from .audit import AuditLog
 from .store import Store
+from .tls import Tls
 
 __all__ = ["House"]
 
@@ -34,6 +35,8 @@ class House:
     """Host names besides this machine's own under which HTTP may be asked."""
     open_locally: bool = True
     """From this machine metrics and probes need no key."""
+    tls: Tls | None = None
+    """None: TLS is not configured."""
     rejects: Rejects = field(default_factory=Rejects)
     """What was turned away lately."""
     read_keys: Callable[[], Keyring] | None = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 
 import trio
@@ -76,6 +77,8 @@ class Hub(Carrier):
         self._silence: Silence[Client] = Silence(
             config.limits.silent_per_address, lambda client: client.session.state is State.NEW
         )
+        self._newcomers: deque[tuple[float, Client]] = deque()
+        """Who has said something, but not yet who it is; by the time that it has for that."""
         self._next_owner = 1
         self.on_tick: list[Callable[[float], None]] = []
         """What else is looked at with the deadlines."""
@@ -119,6 +122,8 @@ class Hub(Carrier):
         self.clients[client.session.slot] = client
         self.work[client.session.slot] = Work(self.config.limits.in_flight)
         silent = client.session.state is State.NEW
+        if silent:
+            self._newcomers.append((trio.current_time() + self.config.timeouts.handshake_s, client))
         oldest = self._silence.add(client.session.peer_host, client) if silent else None
         if oldest is not None:
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
@@ -290,6 +295,10 @@ class Hub(Carrier):
         for entry in self.switch.expire(at_ns):
             self._settle(entry, Outcome(b"", 0, Failure.TIMEOUT, entry.upstream_serial), now)
         self.execute(self.router.tick(now))
+        while self._newcomers and self._newcomers[0][0] <= now:
+            _due, client = self._newcomers.popleft()
+            if self._alive(client.session) is client and client.session.state is State.NEW:
+                client.end("no InitConnect in time after its first byte", flush_all=True)
         for tidy in self.on_tick:
             tidy(now)
         self.resume_paused()

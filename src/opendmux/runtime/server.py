@@ -19,13 +19,14 @@ from functools import partial
 import trio
 
 from opendmux._version import __version__
-from opendmux.config import Address, Config, OnOutage
+from opendmux.config import PROTOCOLS, Address, Config, OnOutage, ProtocolName
+from opendmux.errors import ConfigError
 from opendmux.wire.cipher import RsaKey
 from opendmux.wire.sniff import Kind
 
 from .binding import address_of, listen
 from .callers import Callers
-from .door import Door, Room
+from .door import Door, Plain, Room, Rules
 from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
@@ -63,6 +64,10 @@ class Face:
     """The key id that stands for clients which show no key."""
     bound: Sequence[socket.socket] = ()
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = field(default=())
+    protocols: Sequence[ProtocolName] = PROTOCOLS
+    """What is served here; ``tls`` only where the house has certificates."""
+    plain: Plain = Plain.ANYBODY
+    """Who may come without TLS."""
 
 
 class Proxy:
@@ -90,15 +95,31 @@ class Proxy:
         return self.stations[0].link
 
     async def reload(self) -> None:
-        """Read the keys again and hold every session against them; the audit log's file is opened again. Keys that
-        can't be read change nothing. Raises ConfigError then. Cancellation: nothing is changed."""
+        """Read the keys again and hold every session against them; read the TLS files again, for connections to come;
+        open the audit log's file again. What can't be read stays as it was: raises ConfigError when the rest is done.
+        Cancellation: what was not read yet is not changed."""
         house = self.house
         if house.audit is not None:
             house.audit.reopen()
-        if house.read_keys is not None:
-            house.access.keyring = await trio.to_thread.run_sync(house.read_keys)
+        problems = []
+        for read in (self._reload_keys, self._reload_tls):
+            try:
+                await read()
+            except ConfigError as error:
+                problems.append(str(error))
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    async def _reload_keys(self) -> None:
+        if self.house.read_keys is not None:
+            self.house.access.keyring = await trio.to_thread.run_sync(self.house.read_keys)
             for station in self.stations:
-                station.hub.run(station.hub.router.review(trio.current_time()))
+                hub = station.hub
+                hub.run(hub.router.tenancy.review(trio.current_time(), hub.wall()))
+
+    async def _reload_tls(self) -> None:
+        if self.house.tls is not None:
+            await self.house.tls.reload()
 
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""
@@ -194,7 +215,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
         async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
             wing = wings[id(face.reach)]
             await wing.station.link.first_ready.wait()
-            door = Door(_rooms(face, wing, clients, proxy), face.config.limits.silent_per_address, face.bound_to)
+            door = Door(_rooms(face, wing, clients, proxy), _rules(face, proxy.house))
             clients.doors.append(door)
             listeners = [*listen(face.bound), *face.listeners]
             await trio.serve_listeners(door.serve, listeners, handler_nursery=clients.sessions, task_status=task_status)
@@ -207,6 +228,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
 
 def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kind, Room]:
     hub = wing.station.hub
+    routes = {**ROUTES, **status_routes(clients.status)} if "http" in face.protocols else {}
 
     async def opend(stream: trio.abc.Stream, guest: Guest) -> None:
         await serve_tcp(hub, wing.pump, stream, clients.everybody, guest, on_outage=face.on_outage)
@@ -218,6 +240,7 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             wing.callers,
             peer=guest.peer,
             local=guest.local,
+            certified=guest.certified,
             serving=lambda: hub.router.lanes.main.upstream.ready,
             draining=proxy.draining,
         )
@@ -227,14 +250,33 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             stream,
             guest.first,
             clients.site,
-            routes={**ROUTES, **status_routes(clients.status)},
             peer=guest.peer,
             local=guest.local,
             own_host=guest.own_host,
+            routes=routes,
+            certified=guest.certified,
             sessions=clients.browsers,
         )
 
-    return {Kind.OPEND: opend, Kind.HTTP2: http2, Kind.HTTP1: http1}
+    rooms: list[tuple[ProtocolName, Kind, Room]] = [
+        ("opend", Kind.OPEND, opend),
+        ("grpc", Kind.HTTP2, http2),
+        ("http", Kind.HTTP1, http1),
+        ("websocket", Kind.HTTP1, http1),
+    ]
+    return {kind: room for name, kind, room in rooms if name in face.protocols}
+
+
+def _rules(face: Face, house: House) -> Rules:
+    limits, timeouts = face.config.limits, face.config.timeouts
+    return Rules(
+        limits.silent_per_address,
+        face.bound_to,
+        timeouts.handshake_s,
+        timeouts.silent_s,
+        house.tls if "tls" in face.protocols else None,
+        face.plain,
+    )
 
 
 def _site(proxy: Proxy) -> tuple[ProxySite, Status]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Final
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.settings import SettingCodes, Settings
+from hpack import Decoder, HeaderTuple
 
 from .grpc_frames import FRAME_MAX
 from .grpc_guard import GrpcLimits
@@ -40,6 +42,15 @@ class Engine(H2Connection):
         return 0
 
 
+class _Decoder(Decoder):
+    """Takes blanks around a value away. For h2 they are an error that ends the whole connection, with all its calls;
+    clients send them when a program's key is empty (``Bearer ``) or was pasted with a blank."""
+
+    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
+        headers = super().decode(data, raw)
+        return [h if h[1] == (bare := h[1].strip()) else type(h)(h[0], bare) for h in headers]
+
+
 def open_engine(limits: GrpcLimits) -> Engine:
     """A server's side; its SETTINGS wait to be sent."""
     config = H2Configuration(
@@ -60,7 +71,7 @@ def open_engine(limits: GrpcLimits) -> Engine:
             SettingCodes.ENABLE_CONNECT_PROTOCOL: 0,
         },
     )
-    engine.decoder.max_header_list_size = limits.header_list_bytes
+    engine.decoder = _Decoder(max_header_list_size=limits.header_list_bytes)
     engine.initiate_connection()
     engine.increment_flow_control_window(CONNECTION_WINDOW - WINDOW)
     return engine

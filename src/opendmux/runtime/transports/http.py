@@ -81,9 +81,10 @@ class Site(Protocol):
     def readiness(self) -> Readiness:
         """See `readiness_of`."""
 
-    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:
+    def admit(self, bearer: str | None, *, peer: str, local: bool, certified: str | None = None) -> Key | Denial:
         """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown.
-        ``local``: they are on this machine."""
+        ``local``: they are on this machine. ``certified``: the key id that their certificate names, where no key was
+        shown."""
 
 
 class _GoneError(Exception):
@@ -193,6 +194,8 @@ class HttpSession:
     own_host: str
     """The address that the peer has reached."""
     routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
+    certified: str | None = None
+    """The key id that the peer's TLS certificate names."""
     _wire: HttpServer = field(default_factory=HttpServer)
     _idle: trio.CancelScope | None = None
     """Around the wait for the next request."""
@@ -343,7 +346,7 @@ class HttpSession:
             return Denial(DenialKind.INVALID, "authorization", "there is more than one Authorization header")
         scheme, _, bearer = (shown[0] if shown else "").partition(" ")
         shown_key = bearer.strip() if scheme.lower() == "bearer" else None
-        key = self.site.admit(shown_key, peer=self.peer, local=local)
+        key = self.site.admit(shown_key, peer=self.peer, local=local, certified=self.certified)
         if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
             return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
         return key
@@ -442,15 +445,17 @@ async def serve_http(
     local: bool,
     own_host: str = "",
     routes: Mapping[str, Route] = ROUTES,
+    certified: str | None = None,
     sessions: set[HttpSession] | None = None,
 ) -> None:
     """Serve one accepted connection and close it; its crash ends with it.
 
     ``first``: what was read to find out that it is HTTP. ``local``: the peer is on this machine. ``own_host``: the
-    address that the peer has reached, when it is known. ``sessions``: those that a drain has to reach. Cancellation:
+    address that the peer has reached, when it is known. ``certified``: the key id that its certificate names.
+    ``sessions``: those that a drain has to reach. Cancellation:
     the connection is closed at once.
     """
-    session = HttpSession(stream, site, peer, local, own_host, routes)
+    session = HttpSession(stream, site, peer, local, own_host, routes, certified)
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
