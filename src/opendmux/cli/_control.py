@@ -25,6 +25,8 @@ __all__ = ["Column", "CommandError", "add_options", "age", "ask", "clean", "draw
 
 KEY_VARIABLE: Final = "OPENDMUX_KEY"
 TIMEOUT_S: Final = 10.0
+WIDE: Final = 110
+"""Columns of a terminal on which every column of a table has room."""
 
 
 class CommandError(Exception):
@@ -36,6 +38,8 @@ class Column(NamedTuple):
 
     title: str
     right: bool = False
+    wide: bool = False
+    """Left out on a narrow terminal."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -192,9 +196,11 @@ def _draw_rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> Non
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    shown = [place for place, column in enumerate(columns) if not column.wide or console.width >= WIDE]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
+    for column in (columns[place] for place in shown):
         table.add_column(Text(column.title), justify="right" if column.right else "left", overflow="fold")
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(row[place]) for place in shown))
+    console.print(table)
