@@ -358,3 +358,9 @@ def _header(header: Any, account: Mapping[str, int]) -> None:
 def listed(reply: bytes) -> set[int]:
     """The accounts in an answer to 2001."""
     return {account.accID for account in opend.GetAccListResponse.FromString(reply).s2c.accList}
+
+
+def sub_acc_body(*acc_ids: int) -> bytes:
+    request = opend.SubAccPushRequest()
+    request.c2s.accIDList.extend(acc_ids)
+    return request.SerializeToString()
