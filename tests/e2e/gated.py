@@ -266,7 +266,8 @@ class FutuProgram(Process):
 class FtClient:
     """OpenD's own protocol by hand: one request at a time."""
 
-    def __init__(self, port: int, client_id: str = "raw") -> None:
+    def __init__(self, port: int, client_id: str = "raw", *, trades: bool = False) -> None:
+        """``trades``: read the accounts first, without which OpenD takes no order on a connection."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self._splitter = Splitter(1 << 20)
         self._frames: list[Frame] = []
@@ -274,6 +275,8 @@ class FtClient:
         hello = opend.InitConnectRequest()
         hello.c2s.clientVer, hello.c2s.clientID, hello.c2s.recvNotify = 1000, client_id, False
         self.hello = opend.InitConnectResponse.FromString(self.ask(1001, hello.SerializeToString()))
+        if trades:
+            self.ask(2001, acc_list_body())
 
     def ask(self, proto_id: int, body: bytes) -> bytes:
         """The body of the answer. ConnectionError when the proxy ends the connection instead."""

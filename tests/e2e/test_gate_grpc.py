@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from opendmux.cli import main
 from opendmux.wire.pb import opend_sim
 
 from .gated import (
@@ -34,18 +33,6 @@ from .gated import (
 
 LANGUAGES = ["python", "node"]
 UNKNOWN_ID, PUSH_ID = 9999, 2208
-
-
-@pytest.fixture(scope="module")
-def proto(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The definition as users get it, with Python's stubs beside it."""
-    from grpc_tools import protoc
-
-    folder = tmp_path_factory.mktemp("proto")
-    assert main(["proto", "--out", str(folder)]) == 0
-    options = [f"-I{folder}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
-    assert protoc.main(["protoc", *options, str(folder / "futu.proto")]) == 0
-    return folder / "futu.proto"
 
 
 @dataclass
@@ -89,8 +76,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture(params=LANGUAGES)
-def user(request: pytest.FixtureRequest, scene: Scene, proto: Path) -> Iterator[FutuProgram]:
-    with FutuProgram(request.param, scene.gate.port, proto) as program:
+def user(request: pytest.FixtureRequest, scene: Scene, futu_proto: Path) -> Iterator[FutuProgram]:
+    with FutuProgram(request.param, scene.gate.port, futu_proto) as program:
         program.language = request.param
         yield program
 
@@ -226,9 +213,9 @@ def _body_for(proto_id: int) -> bytes:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_pages_table_of_scopes(scene: Scene, proto: Path, language: str) -> None:
+def test_the_pages_table_of_scopes(scene: Scene, futu_proto: Path, language: str) -> None:
     """Each row: the key with that scope passes the gate, whatever OpenD says then; all others do not."""
-    with FutuProgram(language, scene.gate.port, proto) as user:
+    with FutuProgram(language, scene.gate.port, futu_proto) as user:
         for proto_id, name, scope in PAGE:
             passed = user.request(proto_id, _body_for(proto_id), scene.keys[name])
             assert passed["code"] == "OK", (proto_id, name, passed)
@@ -272,12 +259,12 @@ def test_opend_is_silent(scene: Scene, user: FutuProgram) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_opend_goes_and_comes_back(proto: Path, tmp_path: Path, language: str) -> None:
+def test_opend_goes_and_comes_back(futu_proto: Path, tmp_path: Path, language: str) -> None:
     sim = Sim()
     with open_gate(tmp_path, sim.address) as gate:
         key = gate.add("all", "qot:read,acc:read,trade:simulate")
         gate.start()
-        with FutuProgram(language, gate.port, proto) as user:
+        with FutuProgram(language, gate.port, futu_proto) as user:
             user.ok(3001, sub_body(), key)
             user.ok(3004, quote_body(), key)
             user.stream("both", key)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Sequence
 
     from opendmux.config import Config
@@ -62,13 +63,26 @@ def run(args: argparse.Namespace) -> int:
     check(config)
     if config.upstream != SIM:
         parse_address(config.upstream, what="--upstream")
-    logging.basicConfig(
-        level=config.log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    logging.basicConfig(level=config.log_level.upper(), handlers=[_log_handler()])
     _allow_open_files()
     import trio
 
     return trio.run(_serve, config, strict_exception_groups=True)
+
+
+def _log_handler() -> logging.Handler:
+    """To stderr. No line shows a key: not what a client sent in a wrong place, not what OpenD said of it."""
+    import logging
+
+    from opendmux.core.audit import without_keys
+
+    class Formatter(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return without_keys(super().format(record))
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    return handler
 
 
 def _allow_open_files() -> None:

@@ -44,6 +44,7 @@ __all__ = [
     "order_summary_untrusted",
     "timestamp_of",
     "torn_hash_of",
+    "without_keys",
 ]
 
 AuditOutcome: TypeAlias = Literal["allow", "reject", "success", "failure", "unknown"]
@@ -177,10 +178,14 @@ def torn_hash_of(scrap: bytes) -> str:
     return hashlib.sha256(scrap.removesuffix(b"\n")).hexdigest()
 
 
+def without_keys(text: str) -> str:
+    """The text with whatever looks like a key's plaintext masked."""
+    return _PLAINTEXT_KEY.sub("fc_<masked>", text)
+
+
 def _clean(text: str) -> str:
-    masked = _PLAINTEXT_KEY.sub("fc_<masked>", text)
     # A lone surrogate can't be encoded.
-    return masked[:TEXT_MAX].encode("utf-8", "replace").decode()
+    return without_keys(text)[:TEXT_MAX].encode("utf-8", "replace").decode()
 
 
 def _clean_value(value: float | str | list[str]) -> int | float | str | list[str]:
