@@ -20,6 +20,7 @@ from opendmux.config import (
     Limits,
     Listener,
     Timeouts,
+    TlsConfig,
     UpstreamConfig,
     check,
     load,
@@ -111,7 +112,7 @@ BOUNDS = [
 def test_a_value_that_makes_no_sense_is_named(group: str, name: str, value: int) -> None:
     inner = msgspec.structs.replace(getattr(Config(), group), **{name: value})
     config = msgspec.structs.replace(Config(), **{group: inner})
-    if (name, value) == ("drain_s", 0):
+    if (name, value) in {("drain_s", 0), ("silent_s", 0)}:
         check(config)
         return
     with pytest.raises(ConfigError, match=rf"{group}\.{name} = {value}: must be greater than 0"):
@@ -146,6 +147,32 @@ def test_a_log_level_is_one_of_four(level: str) -> None:
         check(Config(log_level=known))
 
 
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (Config(tls=TlsConfig(cert="c")), "tls.cert is set and tls.key is not"),
+        (Config(tls=TlsConfig(key="k")), "tls.key is set and tls.cert is not"),
+        (Config(tls=TlsConfig(require=True)), "tls.require needs tls.cert and tls.key"),
+        (Config(tls=TlsConfig(client_ca="a"), keys="k"), "tls.client_ca needs tls.cert and tls.key"),
+        (Config(tls=TlsConfig("c", "k", "a")), "tls.client_ca is for certificates that name a key"),
+        (Config(protocols=()), "protocols = []: nothing would be served"),
+        (Config(protocols=("tls",)), "nothing would be served; there are opend, grpc, http, websocket, tls"),
+        (Config(protocols=("opend",), tls=TlsConfig("c", "k", require=True)), "without tls nobody could connect"),
+        (Config(listeners=(Listener((":1",), ("a",), protocols=()),)), "listener (':1',): protocols = []"),
+        (Config(listeners=(Listener((":1",), ("a",)),), insecure_plain=True), "insecure_plain stands beside"),
+    ],
+)
+def test_tls_and_protocols_fit_together(config: Config, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(config)
+    assert words in str(caught.value)
+
+
+def test_tls_that_makes_sense() -> None:
+    check(Config(tls=TlsConfig("c", "k", "a", require=True), keys="k", protocols=("opend", "tls")))
+    check(Config(listeners=(Listener((":1",), ("a",), protocols=("grpc",), insecure_plain=True),)))
+
+
 # -- the file
 
 
@@ -171,6 +198,14 @@ def test_a_whole_file(tmp_path: Path) -> None:
         retry_reads = true
         rsa_private_key = "clients.pem"
         upstream_rsa_private_key = "opend.pem"
+        insecure_plain = false
+        protocols = ["opend", "tls"]
+        keys = "keys.json"
+        [tls]
+        cert = "cert.pem"
+        key = "key.pem"
+        client_ca = "ca.pem"
+        require = true
         [limits]
         in_flight = 8
         [timeouts]
@@ -184,6 +219,8 @@ def test_a_whole_file(tmp_path: Path) -> None:
         listen = [":33333"]
         upstream = ["home"]
         on_outage = "hold"
+        protocols = ["grpc", "http", "websocket", "tls"]
+        insecure_plain = true
         """,
     )
     config = load(path)
@@ -200,8 +237,19 @@ def test_a_whole_file(tmp_path: Path) -> None:
         retry_reads=True,
         rsa_private_key="clients.pem",
         upstream_rsa_private_key="opend.pem",
+        protocols=("opend", "tls"),
+        keys="keys.json",
+        tls=TlsConfig("cert.pem", "key.pem", "ca.pem", require=True),
         upstreams=(UpstreamConfig("home", "192.0.2.7:11111", "home.pem"),),
-        listeners=(Listener((":33333",), ("home",), "hold"),),
+        listeners=(
+            Listener(
+                (":33333",),
+                ("home",),
+                "hold",
+                protocols=("grpc", "http", "websocket", "tls"),
+                insecure_plain=True,
+            ),
+        ),
         limits=Limits(in_flight=8),
         timeouts=Timeouts(reply_s=11.5, drain_s=0.0),
     )
@@ -272,9 +320,11 @@ def test_more_lanes_than_the_data_path_has_are_refused() -> None:
 # -- documentation
 
 
-@pytest.mark.parametrize("cls", [Config, Limits, Timeouts, UpstreamConfig, Listener], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "cls", [Config, Limits, Timeouts, TlsConfig, UpstreamConfig, Listener], ids=lambda cls: cls.__name__
+)
 def test_every_setting_says_what_it_is(cls: type[msgspec.Struct]) -> None:
-    """A line of text behind each field; the two groups of `Config` speak for themselves."""
+    """A line of text behind each field; the groups of `Config` speak for themselves."""
     tree = ast.parse(inspect.getsource(module))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
     documented = {
@@ -286,10 +336,10 @@ def test_every_setting_says_what_it_is(cls: type[msgspec.Struct]) -> None:
         and isinstance(after.value, ast.Constant)
         and isinstance(after.value.value, str)
     }
-    assert documented | {"limits", "timeouts"} >= set(cls.__struct_fields__)
+    assert documented | {"limits", "timeouts", "tls"} >= set(cls.__struct_fields__)
 
 
 def test_units_stand_in_the_names() -> None:
     assert all(name.endswith("_s") for name in Timeouts.__struct_fields__)
-    counts = {"in_flight", "silent_per_address", "extra_lanes"}
+    counts = {"in_flight", "silent_per_address", "extra_lanes", "tls_handshakes"}
     assert all(name.endswith("_bytes") for name in set(Limits.__struct_fields__) - counts)

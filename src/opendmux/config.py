@@ -17,6 +17,7 @@ __all__ = [
     "DEFAULT_PORT",
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
+    "PROTOCOLS",
     "SIM",
     "SIMULATED",
     "Address",
@@ -24,7 +25,9 @@ __all__ = [
     "Limits",
     "Listener",
     "OnOutage",
+    "ProtocolName",
     "Timeouts",
+    "TlsConfig",
     "UpstreamConfig",
     "check",
     "load",
@@ -45,6 +48,9 @@ SIMULATED: Final = "SIMULATED"
 
 
 OnOutage = Literal["hold", "close"]
+ProtocolName = Literal["opend", "grpc", "http", "websocket", "tls"]
+PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("opend", "grpc", "http", "websocket", "tls")
+"""What a port can be spoken to in; all of them, unless the configuration says otherwise."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -81,11 +87,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Unsent bytes of all clients together."""
     link_high_water_bytes: int = 1024 * 1024
     """Unsent bytes towards upstream above which no client is read."""
+    push_ring_bytes: int = 4 * 1024 * 1024
+    """Recent pushes that are kept for the streams of one key that can be resumed; nothing is kept for keys without."""
     extra_lanes: int = 4
     """Further upstream connections for subscriptions whose options conflict. OpenD takes 128 connections in all."""
     silent_per_address: int = 64
     """Connections of one address that never sent InitConnect; above it the oldest is closed. The Python SDK leaves such
     connections behind, and closing one tears its good session down, so they are capped, not timed out."""
+    tls_handshakes: int = 64
+    """TLS handshakes at a time; the others wait for their turn, within ``timeouts.handshake_s``."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,8 +122,28 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a stop waits for requests in flight and unsent replies."""
     write_stall_s: float = 30.0
     """A client that takes no byte for this long while bytes wait for it is disconnected."""
+    handshake_s: float = 10.0
+    """From a client's first byte to a complete InitConnect, and from the first byte of a TLS handshake to its end."""
+    silent_s: float = 0.0
+    """How long a connection may be open without a single byte; 0 = for ever, and only ``limits.silent_per_address``
+    bounds them. The Python SDK opens connections that it does not use and tears its good session down when one of them
+    is closed, so set this only where no such program connects."""
     goodbye_s: float = 2.0
     """To finish a half-sent frame before closing: a torn frame would poison the SDK's next session."""
+
+
+class TlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """TLS on the same ports: the ``[tls]`` section. The files are read again on SIGHUP."""
+
+    cert: str = ""
+    """The certificate and those between it and its authority, a PEM file. Empty: no TLS."""
+    key: str = ""
+    """Its private key, a PEM file without a passphrase."""
+    client_ca: str = ""
+    """Authorities of client certificates, a PEM file. A client that shows a certificate of theirs is the key of the
+    keys file that it names, by the URI ``opendmux:key:ID`` among its alternative names or else by its common name."""
+    require: bool = False
+    """Refuse whoever comes without TLS, from this machine too."""
 
 
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,6 +170,10 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str = ""
     """The id of a key of the keys file: clients of OpenD's own protocol that show no key on these ports are taken for
     this one. Meant for programs whose client id can't be set."""
+    protocols: tuple[ProtocolName, ...] | None = None
+    """As in the main section, for these ports."""
+    insecure_plain: bool = False
+    """As in the main section, for these ports."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,6 +194,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """OpenD's RSA key file, when ``upstream`` is encrypted."""
     sim_seed: int = 1
     """Seed of the embedded simulator."""
+    protocols: tuple[ProtocolName, ...] = PROTOCOLS
+    """What may be spoken on the ports: ``opend`` (the SDKs over TCP), ``grpc``, ``http``, ``websocket``, and ``tls``
+    around each of them."""
+    insecure_plain: bool = False
+    """Let other machines come without TLS through the ports of ``listen``: for those behind a VPN or an SSH tunnel. A
+    ``[[listeners]]`` entry says so for itself."""
+    tls: TlsConfig = TlsConfig()
     on_outage: OnOutage = "hold"
     """What clients see when OpenD goes away: ``hold`` keeps their connections and refuses requests with the reason,
     ``close`` closes them, so that an SDK with a recovery of its own runs it."""
@@ -193,6 +234,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http_names: tuple[str, ...] = ()
     """Host names besides this machine's own under which HTTP may be asked; others are refused, for a page in a browser
     could use them to reach this port."""
+    http_origins: tuple[str, ...] = ()
+    """Origins, like ``https://app.example``, whose pages in a browser may open a WebSocket here. Pages of this machine
+    and of ``http_names`` always may."""
     metrics_open_locally: bool = True
     """From this machine ``/metrics``, ``/livez`` and ``/readyz`` need no key."""
     log_level: str = "info"
@@ -220,7 +264,7 @@ def check(config: Config) -> None:
     for group, values in (("limits", config.limits), ("timeouts", config.timeouts)):
         for name in values.__struct_fields__:
             value = getattr(values, name)
-            if not 0 < value < float("inf") and not (name == "drain_s" and value == 0):
+            if not 0 < value < float("inf") and not (name in ("drain_s", "silent_s") and value == 0):
                 raise ConfigError(f"{group}.{name} = {value}: must be greater than 0")
     if config.limits.extra_lanes > EXTRA_LANES_MAX:
         raise ConfigError(f"limits.extra_lanes = {config.limits.extra_lanes}: must not be over {EXTRA_LANES_MAX}")
@@ -235,8 +279,38 @@ def check(config: Config) -> None:
                 f"timeouts.{name} = {getattr(config.timeouts, name):g}: must be under timeouts.reply_s = "
                 f"{config.timeouts.reply_s:g}, which is for waiting and the answer together"
             )
+    _check_tls(config.tls, with_keys=bool(config.keys))
+    if config.listeners and config.insecure_plain:
+        raise ConfigError("insecure_plain stands beside [[listeners]]: say it in the entry whose ports are meant")
+    for name, protocols in (
+        ("protocols", config.protocols),
+        *((f"listener {listener.listen}: protocols", listener.protocols) for listener in config.listeners),
+    ):
+        if protocols is not None:
+            _check_protocols(name, protocols, require=config.tls.require)
     if config.log_level not in LOG_LEVELS:
         raise ConfigError(f"log_level = {config.log_level!r}: must be one of {', '.join(LOG_LEVELS)}")
+
+
+def _check_tls(tls: TlsConfig, *, with_keys: bool) -> None:
+    if bool(tls.cert) != bool(tls.key):
+        given, missing = ("tls.cert", "tls.key") if tls.cert else ("tls.key", "tls.cert")
+        raise ConfigError(
+            f"{given} is set and {missing} is not: TLS needs both (`opendmux tls self-signed` makes a pair)"
+        )
+    if not tls.cert and (tls.require or tls.client_ca):
+        name = "tls.require" if tls.require else "tls.client_ca"
+        raise ConfigError(f"{name} needs tls.cert and tls.key (`opendmux tls self-signed` makes a pair)")
+    if tls.client_ca and not with_keys:
+        raise ConfigError("tls.client_ca is for certificates that name a key of the keys file, but `keys` is not set")
+
+
+def _check_protocols(name: str, protocols: tuple[ProtocolName, ...], *, require: bool) -> None:
+    if not set(protocols) - {"tls"}:
+        known = ", ".join(PROTOCOLS)
+        raise ConfigError(f"{name} = {list(protocols)}: nothing would be served; there are {known}")
+    if require and "tls" not in protocols:
+        raise ConfigError(f"{name} = {list(protocols)}: without tls nobody could connect, for tls.require is set")
 
 
 def load(path: Path | None) -> Config:

@@ -18,6 +18,7 @@ from opendmux.core.streams import Space
 from opendmux.core.subscriptions import STREAMS_MAX
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
+from tests.core.key_kit import key, plaintext, ring
 from tests.core.playbook import Play
 from tests.core.quote_kit import AAPL, HSBC, NO, TENCENT, asked, subscribed
 from tests.native.wire_format import anything, field, scalar
@@ -320,6 +321,22 @@ def test_the_quota_is_opends_and_the_lists_are_ours(all_conn: bool) -> None:
     own = {1: ["00700", "00005"], 4: ["00700", "00005"]}
     others = [{1: ["AAPL"]}] if all_conn else []
     assert info(getattr(reply, "body", b"")) == (9, 91, {True: [own], False: others})
+
+
+@pytest.mark.parametrize(("scopes", "shown"), [(("qot:read",), []), (("qot:read", "admin"), ["AAPL"])])
+def test_what_other_keys_watch_is_theirs(scopes: tuple[str, ...], shown: list[str]) -> None:
+    play = Play(keyring=ring(key(*scopes, key_id="a"), key("qot:read", key_id="b")))
+    a, b = (play.client(owner, client_id=plaintext(name)) for owner, name in ((1, "a"), (2, "b")))
+    for session, security in ((a, TENCENT), (b, AAPL)):
+        play.send(session, 3001, sub([security], [1]))
+        play.answer_all()
+    play.send(a, 3003, sub_info(all_conn=True))
+    play.answer(body=encode(QUOTA))
+    (reply,) = play.commands
+    own, other = opend.GetSubInfoResponse.FromString(getattr(reply, "body", b"")).s2c.connSubInfoList
+    assert [s.code for listed in own.subInfoList for s in listed.securityList] == ["00700"]
+    assert (other.isOwnConnData, other.usedQuota) == (False, 1)
+    assert [s.code for listed in other.subInfoList for s in listed.securityList] == shown
 
 
 def test_who_has_nothing_reads_an_empty_entry_of_its_own() -> None:

@@ -270,7 +270,11 @@ def test_opend_goes_and_comes_back(futu_proto: Path, tmp_path: Path, language: s
             user.stream("both", key)
             sim.kill()
             wait_until(lambda: gate.http("/readyz")[0] == 503, "it stays ready")
-            for proto_id, body in ((3004, quote_body()), (2202, order_body(PAPER, 100, RESTING)), (3001, sub_body("09988"))):
+            for proto_id, body in (
+                (3004, quote_body()),
+                (2202, order_body(PAPER, 100, RESTING)),
+                (3001, sub_body("09988")),
+            ):
                 answer = user.request(proto_id, body, key)
                 assert answer["code"] == "UNAVAILABLE", answer
                 assert sim.address in answer["text"]

@@ -14,7 +14,8 @@ from opendmux.config import Config, Limits
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import ALL_SCOPES, Key, Scopes
 from opendmux.runtime.backend import Answer, Caller, PushStream
-from opendmux.runtime.callers import GRACE_S, STREAMS_MAX, Callers
+from opendmux.runtime.callers import GRACE_S, Callers
+from opendmux.runtime.pushstreams import STREAMS_MAX
 from opendmux.wire.messages import ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId

@@ -10,12 +10,15 @@ from pathlib import Path
 from opendmux.config import Config
 from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
+from opendmux.core.origins import origin_in
 from opendmux.errors import ConfigError
 from opendmux.runtime.audit import AuditLog
+from opendmux.runtime.certificates import read_contexts
 from opendmux.runtime.house import House
 from opendmux.runtime.keystore import load
 from opendmux.runtime.machine import machine_id
 from opendmux.runtime.store import open_store
+from opendmux.runtime.tls import Tls
 
 __all__ = ["house_of"]
 
@@ -36,7 +39,9 @@ def house_of(config: Config) -> House:
         access=access,
         audit_reads=config.audit_reads,
         names=tuple(name.lower() for name in config.http_names),
+        origins=tuple(map(_origin, config.http_origins)),
         open_locally=config.metrics_open_locally,
+        tls=_tls_of(config),
         read_keys=read_keys,
     )
     try:
@@ -50,12 +55,29 @@ def house_of(config: Config) -> House:
     return house
 
 
+def _tls_of(config: Config) -> Tls | None:
+    if not config.tls.cert:
+        return None
+    return Tls(
+        partial(read_contexts, config.tls),
+        handshakes=config.limits.tls_handshakes,
+        handshake_s=config.timeouts.handshake_s,
+    )
+
+
 def _check_bound_keys_have_a_file(config: Config) -> None:
     for listener in config.listeners:
         if listener.key and not config.keys:
             raise ConfigError(
                 f"listener {listener.listen}: it is bound to the key {listener.key!r}, but keys is not set"
             )
+
+
+def _origin(text: str) -> str:
+    origin = origin_in(text)
+    if origin is None:
+        raise ConfigError(f"http_origins: {text!r} is not an origin like https://app.example or null")
+    return origin
 
 
 def _read_keys(config: Config) -> Keyring:

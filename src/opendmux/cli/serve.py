@@ -38,6 +38,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file; options given here win over it")
     parser.add_argument("--keys", metavar="FILE", help="the keys file: every client needs a key (see `opendmux keys`)")
+    parser.add_argument("--tls-cert", metavar="FILE", help="certificate for TLS (see `opendmux tls self-signed`)")
+    parser.add_argument("--tls-key", metavar="FILE", help="its private key")
     parser.add_argument("--audit-log", metavar="FILE|DIR", help="where decisions and trade writes are put down")
     parser.add_argument(
         "--insecure-allow-trading",
@@ -122,6 +124,9 @@ def _merge(config: Config, args: argparse.Namespace) -> Config:
     ):
         if given and table:
             raise ConfigError(f"{flag} can't be combined with [[{table}]] of the configuration file")
+    if args.tls_cert or args.tls_key:
+        files = {"cert": args.tls_cert, "key": args.tls_key}
+        changes["tls"] = msgspec.structs.replace(config.tls, **{name: path for name, path in files.items() if path})
     if args.drain_timeout is not None:
         if not 0 <= args.drain_timeout < 3600:
             raise ConfigError(f"--drain-timeout {args.drain_timeout:g} is not between 0 and 3600 seconds")
@@ -170,8 +175,8 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 
 
 async def _signals(proxy: Proxy) -> int:
-    """SIGHUP reads keys again; the first signal to stop drains; returns on the second, which ends the process at
-    once."""
+    """SIGHUP reads keys and certificates again; the first signal to stop drains; returns on the second, which ends the
+    process at once."""
     import logging
     import signal
 
@@ -189,9 +194,9 @@ async def _signals(proxy: Proxy) -> int:
                 try:
                     await proxy.reload()
                 except ConfigError as error:
-                    log.error("the keys of before stay in force: %s", error)
+                    log.error("what can't be read stays as it was: %s", error)
                 else:
-                    log.info("keys and audit log were read and opened again")
+                    log.info("keys, certificates and audit log were read and opened again")
             elif stopping:
                 return 128 + number
             else:
@@ -220,6 +225,7 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
     lines += [
         f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}",
         *_access_lines(config),
+        *([f"  TLS        {config.tls.cert}{'; required' if config.tls.require else ''}"] if config.tls.cert else []),
         f'  try        python3 -c "import futu; {call}"',
         "  stop       Ctrl-C",
     ]

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from typing import TypeAlias
 
-__all__ = ["host_in", "host_is_ours", "origin_is_ours"]
+__all__ = ["host_in", "host_is_ours", "origin_in", "origin_is_ours"]
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -41,6 +41,14 @@ def origin_is_ours(origin: str, *, own: str, further: Collection[str] = ()) -> b
     """Judge an Origin header likewise. ``null``, a page without an origin, is not ours."""
     scheme, separator, authority = origin.partition("://")
     return bool(separator) and scheme.lower() in ("http", "https") and host_is_ours(authority, own=own, further=further)
+
+
+def origin_in(text: str) -> str | None:
+    """An origin as browsers write it, ``https://app.example`` or ``null``; None when it is not one."""
+    lower = text.strip().lower().removesuffix("/")
+    scheme, separator, authority = lower.partition("://")
+    valid = lower == "null" or (separator and scheme.isidentifier() and host_in(authority) is not None)
+    return lower if valid else None
 
 
 def _address(text: str) -> IpAddress | None:

@@ -27,6 +27,7 @@ from .commands import Ask, Command, Failure, Outcome, Request, UseRow, in_time
 from .gate import inspecting
 from .identity import Session
 from .joint import NOBODY, Joint, Part
+from .keys import Scopes
 from .lanes import Lane, LaneKind, Lanes, Waiting
 from .streams import (
     REHAB_FORWARD,
@@ -143,7 +144,8 @@ class Subscriptions:
     def sub_info(self, request: Request, _now: float) -> list[Command]:
         """Qot_GetSubInfo: the quota is upstream's, the lists are ours.
 
-        With isReqAllConn there is one entry per other client too, as OpenD has one per other connection.
+        With isReqAllConn there is one entry per other client too, as OpenD has one per other connection. What other
+        keys watch is theirs: without the scope ``admin`` a key is told how much quota they use, and no more.
         """
         all_conn = decode_untrusted(opend.GetSubInfoRequest, request.body, request.proto_fmt).c2s.isReqAllConn
         ask = opend.GetSubInfoRequest(c2s=opend.GetSubInfoC2S(isReqAllConn=False))
@@ -165,7 +167,12 @@ class Subscriptions:
             if all_conn:
                 others = dict.fromkeys(o for lane in self._lanes.all for o in lane.ledger.owners_with_subscriptions())
                 others.pop(owner, None)
-                response.s2c.connSubInfoList.extend(self._conn_info(other, own=False) for other in others)
+                infos = [self._conn_info(other, own=False) for other in others]
+                key = request.session.key
+                if key is not None and Scopes.ADMIN not in key.scopes:
+                    for info in infos:
+                        del info.subInfoList[:]
+                response.s2c.connSubInfoList.extend(infos)
             return [reply(request, to_client(response, request.proto_fmt))]
 
         return [Ask(request.session.lane, ProtoId.QOT_GET_SUB_INFO, encode(ask), then)]

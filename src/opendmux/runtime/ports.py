@@ -24,7 +24,9 @@ class Guest:
     local: bool = False
     """It is on this machine."""
     bound_to: str | None = None
-    """The key id of the listener, for clients that show no key."""
+    """The key id of the listener, for clients of OpenD's own protocol that show no key."""
+    certified: str | None = None
+    """The key id that its TLS certificate names: it need show no key, whatever it speaks."""
 
 
 class Client(Protocol):

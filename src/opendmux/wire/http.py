@@ -167,10 +167,15 @@ class HttpServer:
         """No answer to the present request has begun."""
         return self._connection.our_state in (h11.IDLE, h11.SEND_RESPONSE)
 
+    @property
+    def bodiless(self) -> bool:
+        """The present request is a HEAD: what is answered has no body."""
+        return self._head
+
     def respond(self, status: int, headers: Headers, body: bytes) -> bytes:
         """A whole answer. Its length is added, and for HEAD the body is left out."""
         sized = (*headers, ("content-length", str(len(body))))
-        return self.begin(status, sized) + (b"" if self._head else self.data(body)) + self.finish()
+        return self.begin(status, sized) + self.data(body) + self.finish()
 
     def begin(self, status: int, headers: Headers) -> bytes:
         """Status and headers of an answer whose body comes in pieces: chunked, unless its length is among them."""
@@ -180,8 +185,8 @@ class HttpServer:
         return sent or b""
 
     def data(self, piece: bytes) -> bytes:
-        """A piece of the body."""
-        return self._connection.send(h11.Data(data=piece)) or b""
+        """A piece of the body; nothing of it is sent for HEAD."""
+        return b"" if self._head else self._connection.send(h11.Data(data=piece)) or b""
 
     def finish(self) -> bytes:
         """The end of the answer."""

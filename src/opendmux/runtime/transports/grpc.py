@@ -43,6 +43,7 @@ async def serve_grpc(
     *,
     peer: str,
     local: bool,
+    certified: str | None = None,
     serving: Callable[[], bool] = lambda: True,
     limits: GrpcLimits | None = None,
     times: GrpcTimes | None = None,
@@ -50,15 +51,16 @@ async def serve_grpc(
 ) -> None:
     """Serve a connection until it ends, and close it. ``first``: what has been read of it already.
 
-    ``serving``: what health checks say. ``draining``: when it is set, the connection ends as soon as its requests are
-    answered; give that a deadline by a cancel scope. Errors of the connection are contained here; a cancellation
-    closes it at once.
+    ``certified``: the key id that its certificate names. ``serving``: what health checks say. ``draining``: when it is
+    set, the connection ends as soon as its requests are answered; give that a deadline by a cancel scope. Errors of the
+    connection are contained here; a cancellation closes it at once.
     """
     session = GrpcSession(
         stream,
         backend,
         peer=peer,
         local=local,
+        certified=certified,
         serving=serving,
         limits=limits or GrpcLimits(),
         times=times or GrpcTimes(),
@@ -76,6 +78,7 @@ class GrpcSession:
         *,
         peer: str,
         local: bool,
+        certified: str | None = None,
         serving: Callable[[], bool],
         limits: GrpcLimits,
         times: GrpcTimes,
@@ -94,6 +97,7 @@ class GrpcSession:
             backend,
             peer=peer,
             local=local,
+            certified=certified,
             serving=serving,
             limits=limits,
             times=times,
