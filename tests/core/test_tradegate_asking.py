@@ -129,6 +129,18 @@ def test_an_order_that_stays_unknown_is_refused(answer: bytes | Failure, kind: D
     assert desk.sent == []
 
 
+def test_a_lane_that_is_away_is_not_asked() -> None:
+    """A client of JSON pushes has a connection of its own, and a group's quotes come from elsewhere: the write could
+    go, the question could not, and would be the first thing that the next connection says."""
+    desk = Desk(key_of(max_order_value=1000.0), quote_lane=8, away={LANE, 8})
+    denial = refused(desk.send(2205, modify(order_id=7)))
+    assert (denial.kind, denial.reason) == (DenialKind.UNAVAILABLE, "other")
+    assert refused(desk.send(2202, place(order_type=MARKET, price=None))).reason == "per_order"
+    desk.gate.learn(3005, quote_push(5), 0, 0.0)
+    passed(desk.send(2202, place(order_type=MARKET, price=None), 60.0))
+    assert desk.asks == []
+
+
 def test_two_ids_of_two_orders_are_refused() -> None:
     desk = Desk(key_of(allowed_symbols=frozenset({"HK.00700"})))
     body = modify(order_id=7, order_id_ex="X8")
@@ -274,6 +286,16 @@ def test_nothing_is_sent_for_a_session_that_has_gone() -> None:
     assert desk.answer(order_list(order(7, "X7")), 1.0) is None
     assert desk.gate.due(9.0) == []
     assert (desk.sent, desk.gate.next_due()) == ([], None)
+
+
+def test_nothing_is_sent_that_its_caller_has_given_up() -> None:
+    desk = Desk(key_of(max_order_value=1000.0))
+    given_up: list[bool] = []
+    request = Request(desk.session, 2205, 0, 1, modify(order_id=7), given_up=lambda: bool(given_up))
+    assert desk.take(desk.gate.admit(request, 0.0, WALL, lambda _now: pytest.fail("it was sent"))) is None
+    given_up.append(True)
+    denial = refused(desk.answer(order_list(order(7, "X7")), 1.0))
+    assert denial == Denial(DenialKind.TIMEOUT, "given_up", MODIFY + "its caller has given it up")
 
 
 def test_what_has_waited_is_judged_by_the_key_of_now() -> None:
@@ -429,3 +451,47 @@ def test_no_more_than_the_day_and_the_minute_allow(steps: list[tuple[str, int, f
         assert desk.limits.headroom(desk.key, now, WALL + now).daily_value == 1000 - used[day]
         assert sum(1 for stamp in stamps if stamp > now - 60) <= 4
     assert desk.gate.next_due() is None
+
+
+# -- accounts
+
+
+def acc_list(ret_type: int = 0) -> bytes:
+    return opend.GetAccListResponse(retType=ret_type).SerializeToString()
+
+
+def test_a_callers_first_order_has_the_accounts_read_before_it() -> None:
+    """OpenD wants it so on every connection; the SDKs do it themselves."""
+    desk = Desk(key_of())
+    desk.session.streams = []
+    assert desk.send(2202, place()) is None
+    assert [ask.proto_id for ask in desk.asks] == [2001]
+    assert desk.answer(acc_list()) is None
+    assert [ask.proto_id for ask in desk.asks] == [2001], "once for futures"
+    passed(desk.answer(acc_list()))
+    passed(desk.send(2202, place()))
+    desk.gate._roster.link_lost()
+    assert desk.send(2202, place()) is None
+
+
+def test_an_order_goes_even_when_the_accounts_are_not_told() -> None:
+    desk = Desk(key_of())
+    desk.session.streams = []
+    assert desk.send(2202, place()) is None
+    passed(desk.answer(acc_list(-1)))
+
+
+def test_an_order_that_is_refused_anyhow_reads_no_accounts() -> None:
+    desk = Desk(key_of(scopes=frozenset({"trade:simulate"})))
+    desk.session.streams = []
+    assert refused(desk.send(2202, place())).scope == "trade:real"
+    assert not desk.asks
+
+
+def test_a_cancel_of_a_key_without_limits_waits_however_many_do() -> None:
+    desk = Desk(key_of())
+    desk.session.streams = []
+    for _ in range(HELD_PER_KEY):
+        assert desk.send(2202, place()) is None
+    assert refused(desk.send(2202, place())).kind is DenialKind.LIMIT
+    assert desk.send(2205, modify(order_id=7, trd_market=US, op=2)) is None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from opendmux.errors import RemoteProtocolError
@@ -15,8 +16,9 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .accounts import Accounts
-from .answers import failed, name_of, refused, reply, succeeded, verdict
+from .answers import denied, failed, name_of, refused, reply, succeeded, verdict
 from .commands import Ask, Command, Failure, Forward, Outcome, Request, Then, Witness
+from .denial import Denial, DenialKind
 from .packet import is_real_untrusted, stamp_untrusted
 from .streams import UNDECIDED
 from .unlock import Unlock
@@ -200,14 +202,10 @@ class Trading:
             stamp_untrusted(request.proto_id, request.proto_fmt, request.body, 0, 0)
             real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
         except RemoteProtocolError as error:
-            return [refused(request, f"{name} was not sent: {error}")]
+            return [denied(request, Denial(DenialKind.INVALID, "body", f"{name} was not sent: {error}"))]
         if real and not self._unlock.may_trade(request.session.owner):
-            return [
-                refused(
-                    request,
-                    f"{name} was not sent: this program has not unlocked trading (unlock_trade) since OpenD was locked",
-                )
-            ]
+            text = f"{name} was not sent: this program has not unlocked trading (unlock_trade) since OpenD was locked"
+            return [denied(request, Denial(DenialKind.PERMISSION, "unlock", text))]
 
         def then(outcome: Outcome, now: float) -> list[Command]:
             serial = outcome.upstream_serial
@@ -235,5 +233,4 @@ def _canonical(request: Request, message: opend.UnlockTradeRequest) -> Request:
     """JSON that core has looked into goes on in canonical form; a protobuf body as it came."""
     if request.proto_fmt == ProtoFmt.PROTOBUF:
         return request
-    body = canonical_json(message)
-    return Request(request.session, request.proto_id, request.proto_fmt, request.serial_no, body)
+    return replace(request, body=canonical_json(message))

@@ -15,7 +15,7 @@ from opendmux.runtime.backend import Caller
 from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import RequestHead
 
-__all__ = ["STATUS", "BodyPool", "Exchange", "Handler", "RefusedError", "Route", "Site", "find"]
+__all__ = ["STATUS", "BodyPool", "Exchange", "Handler", "RefusedError", "Route", "Site", "Upgrades", "find"]
 
 BODIES_BYTES: Final = 64 * 1024 * 1024
 """Bodies of all requests together."""
@@ -41,6 +41,10 @@ class Site(Protocol):
     def open_locally(self) -> bool:
         """From this machine metrics and probes need no key."""
 
+    @property
+    def keyed(self) -> bool:
+        """Keys are configured."""
+
     def metrics(self) -> bytes:
         """See `Metrics.text`."""
 
@@ -51,6 +55,18 @@ class Site(Protocol):
         """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown.
         ``local``: they are on this machine. ``certified``: the key id that their certificate names, where no key was
         shown."""
+
+
+class Upgrades(Protocol):
+    """Who serves the connections that ask for a WebSocket."""
+
+    @property
+    def origins(self) -> Collection[str]:
+        """Foreign origins whose pages may ask for one, in lower case."""
+
+    def ask(self, head: RequestHead, *, local: bool) -> Denial | Callable[[trio.abc.Stream, bytes], Awaitable[None]]:
+        """May it have one? Returns what serves it, given the stream and all bytes that were read of it: it ends with
+        the connection, and no error comes out of it."""
 
 
 class RefusedError(Exception):
@@ -91,12 +107,14 @@ class Session(Protocol):
     """The connection, as far as an exchange uses it; what the calls do is said in `Exchange`."""
 
     site: Site
+    peer: str
     routes: Mapping[str, Route]
     drained: trio.Event
 
     async def body(self, limit: int) -> bytes: ...
     async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]]) -> None: ...
     async def send_piece(self, piece: bytes) -> None: ...
+    async def refuse(self, status: int, reason: str, text: str) -> None: ...
     async def respond(
         self, status: int, body: bytes, content_type: str, headers: Sequence[tuple[str, str]] = ()
     ) -> None: ...
@@ -109,6 +127,7 @@ class Exchange:
         self, session: Session, head: RequestHead, route: Route, params: Mapping[str, str], who: Key | Caller | None
     ) -> None:
         self.head = head
+        self.peer = session.peer
         self.site = session.site
         self.routes = session.routes
         self.params = params
@@ -118,6 +137,11 @@ class Exchange:
         self._caller = None if isinstance(who, Key) else who
         self._route = route
         self._session = session
+
+    @property
+    def argument(self) -> str:
+        """What stands in the path for the one name in braces; empty where there is none."""
+        return next(iter(self.params.values()), "")
 
     @property
     def caller(self) -> Caller:
@@ -155,6 +179,10 @@ class Exchange:
         """The whole answer, as JSON."""
         await self.respond(status, msgspec.json.encode(value) + b"\n", "application/json")
 
+    async def refuse(self, status: int, reason: str, text: str) -> None:
+        """The whole answer: an error as all routes give it."""
+        await self._session.refuse(status, reason, text)
+
 
 Handler = Callable[[Exchange], Awaitable[None]]
 
@@ -169,6 +197,10 @@ class Route:
     """What a key must have; empty: any valid key will do."""
     open_locally: bool = False
     """Needs no key from this machine, where the site says so."""
+    open_unkeyed: bool = False
+    """Needs no key from this machine while none are configured."""
+    public: bool = False
+    """Never needs a key."""
     calls: bool = False
     """Its handler asks OpenD: the key is that of a caller (`Exchange.caller`), counted as such."""
     body_bytes: int = 0
@@ -187,8 +219,8 @@ class Route:
 
 def find(routes: Mapping[str, Route], path: str) -> tuple[Route | None, dict[str, str]]:
     """The route of a path, and what stands in it for the names in braces: each a whole part between slashes."""
-    if (route := routes.get(path)) is not None and "{" not in path:
-        return route, {}
+    if path in routes:
+        return (None if "{" in path else routes[path]), {}
     parts = path.split("/")
     for template, route in routes.items():
         names = template.split("/")

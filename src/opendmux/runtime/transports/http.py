@@ -28,8 +28,9 @@ from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.backend import Backend, Caller
 from opendmux.runtime.metrics import CONTENT_TYPE
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
+from opendmux.wire.websocket import is_upgrade, upgrade_problem
 
-from ._http_route import STATUS, BodyPool, Exchange, RefusedError, Route, Site, find
+from ._http_route import STATUS, BodyPool, Exchange, RefusedError, Route, Site, Upgrades, find
 
 __all__ = [
     "ROUTES",
@@ -40,6 +41,7 @@ __all__ = [
     "RefusedError",
     "Route",
     "Site",
+    "Upgrades",
     "find",
     "serve_http",
 ]
@@ -65,6 +67,9 @@ READ_BYTES: Final = 16 * 1024
 
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Another proxy has passed this on, so the address of the peer says nothing about who asks."""
+
+WEBSOCKET_PATHS: Final = ("/", "/ws")
+"""OpenD's own is at the first."""
 
 
 class _GoneError(Exception):
@@ -128,6 +133,8 @@ class HttpSession:
     backend: Backend | None = None
     """For routes that call."""
     bodies: BodyPool = field(default_factory=BodyPool)
+    upgrades: Upgrades | None = None
+    """None: there are no WebSockets here."""
     _held: int = 0
     """Taken from ``bodies``."""
     _known: tuple[str | None, bool, Caller] | None = None
@@ -156,10 +163,11 @@ class HttpSession:
             self._idle.cancel(reason="drain")
 
     async def run(self, first: bytes) -> None:
-        """Serve until one side ends it. ``first``: what was read already."""
+        """Serve until one side ends it. ``first``: what was read already, if anything."""
         async with trio.open_nursery() as self._nursery:
             try:
-                self._wire.receive_untrusted(first)
+                if first:
+                    self._wire.receive_untrusted(first)
                 while await self._one():
                     pass
                 await self._linger()
@@ -237,7 +245,7 @@ class HttpSession:
             log.exception("%s: a crash over %s %s; the others go on", self.peer, head.method, head.path)
             if not self._wire.may_respond:
                 return False
-            await self._refuse(500, "crash", "opendmux failed over this request")
+            await self.refuse(500, "crash", "opendmux failed over this request")
         finally:
             self.bodies.give(self._held)
             self._held = 0
@@ -264,13 +272,13 @@ class HttpSession:
         timed_out, self._idle = self._idle.cancelled_caught, None
         if timed_out:
             if wire.begun:
-                await self._refuse(408, "slow", f"the request was not complete within {HEAD_S:g} s", close=True)
+                await self.refuse(408, "slow", f"the request was not complete within {HEAD_S:g} s", close=True)
             return None
         if isinstance(event, RequestHead):
             return event
         assert isinstance(event, Broken | Gone), "a request begins with its head"
         if isinstance(event, Broken) and wire.may_respond:
-            await self._refuse(event.status, "malformed", event.text)
+            await self.refuse(event.status, "malformed", event.text)
         return None
 
     async def _serve(self, head: RequestHead) -> None:
@@ -278,21 +286,26 @@ class HttpSession:
         hosts, origins = head.all("host"), head.all("origin")
         # Without a Host it is no browser: HTTP/1.0, as some probes speak it.
         if not all(host_is_ours(host, own=own, further=names) for host in hosts):
-            await self._refuse(403, "host", "this proxy is not known by the name in the Host header")
+            await self.refuse(403, "host", "this proxy is not known by the name in the Host header")
             return
-        if not all(origin_is_ours(origin, own=own, further=names) for origin in origins):
-            await self._refuse(403, "origin", "pages of other sites may not ask this proxy")
+        upgrades = self.upgrades if is_upgrade(head) else None
+        welcome = () if upgrades is None else upgrades.origins
+        if not all(origin.lower() in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
+            await self.refuse(403, "origin", "pages of other sites may not ask this proxy")
+            return
+        if upgrades is not None:
+            await self._upgrade(head, upgrades)
             return
         route, params = find(self.routes, head.path)
         if route is None:
-            await self._refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
+            await self.refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
             return
         handler = route.handler(head.method)
         if handler is None:
-            await self._refuse(405, "method", f"this takes {route.allow}", [("allow", route.allow)])
+            await self.refuse(405, "method", f"this takes {route.allow}", [("allow", route.allow)])
             return
         if head.has_body and not route.body_bytes:
-            await self._refuse(413, "body", "this takes no body", close=True)
+            await self.refuse(413, "body", "this takes no body", close=True)
             return
         who = self._who(head, route)
         if isinstance(who, Denial):
@@ -303,10 +316,30 @@ class HttpSession:
         with trio.CancelScope() as self._handling:
             await handler(Exchange(self, head, route, params, who))
 
+    async def _upgrade(self, head: RequestHead, upgrades: Upgrades) -> None:
+        if head.path not in WEBSOCKET_PATHS:
+            await self.refuse(404, "not_found", f"WebSockets are at {' and '.join(WEBSOCKET_PATHS)}", close=True)
+            return
+        problem = upgrade_problem(head)
+        if problem is not None:
+            await self.refuse(problem[0], "upgrade", problem[1], [("sec-websocket-version", "13")], close=True)
+            return
+        taker = upgrades.ask(head, local=self._is_local(head))
+        if isinstance(taker, Denial):
+            raise RefusedError.of(taker)
+        await taker(self.stream, self._wire.take_over())
+
+    def _is_local(self, head: RequestHead) -> bool:
+        return self.local and not any(head.all(name) for name in FORWARDED)
+
     def _who(self, head: RequestHead, route: Route) -> Key | Caller | Denial | None:
         """Whose request this is, where that is asked for."""
-        local = self.local and not any(head.all(name) for name in FORWARDED)
+        if route.public:
+            return None
+        local = self._is_local(head)
         if local and route.open_locally and self.site.open_locally:
+            return None
+        if local and route.open_unkeyed and not self.site.keyed:
             return None
         shown = head.all("authorization")
         if len(shown) > 1:
@@ -346,9 +379,9 @@ class HttpSession:
         if denial is not None and denial.retry_s is not None:
             headers.append(("retry-after", str(max(1, math.ceil(denial.retry_s)))))
         scope = "" if denial is None else denial.scope
-        await self._refuse(refused.status, refused.reason, refused.text, headers, scope=scope)
+        await self.refuse(refused.status, refused.reason, refused.text, headers, scope=scope)
 
-    async def _refuse(
+    async def refuse(
         self,
         status: int,
         reason: str,
@@ -433,6 +466,7 @@ async def serve_http(
     sessions: set[HttpSession] | None = None,
     backend: Backend | None = None,
     bodies: BodyPool | None = None,
+    upgrades: Upgrades | None = None,
 ) -> None:
     """Serve one accepted connection and close it; its crash ends with it.
 
@@ -441,7 +475,9 @@ async def serve_http(
     ``sessions``: those that a drain has to reach. ``backend``: for the routes that call. ``bodies``: what all
     connections share. Cancellation: the connection is closed at once.
     """
-    session = HttpSession(stream, site, peer, local, own_host, routes, certified, backend, bodies or BodyPool())
+    session = HttpSession(
+        stream, site, peer, local, own_host, routes, certified, backend, bodies or BodyPool(), upgrades
+    )
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
