@@ -238,6 +238,27 @@ async def test_requests_in_flight_are_bounded_forgotten_ones_too(autojump_clock:
         assert at.callers.busy
 
 
+async def test_an_order_that_its_caller_gave_up_does_not_leave_its_queue(autojump_clock: MockClock) -> None:
+    """The connection is gone, the key's session is not: nobody would ever hear of that order."""
+    async with desk(ALL) as at:
+        caller, opend = at.admit(ALL), at.world.opend
+        opend.answers[2202] = lambda _frame: OK
+        order = trade_write(1, 2)
+        # The whole window is used up; its first place comes back after half a second.
+        at.ask(caller, 2202, order)
+        await trio.sleep(29.5)
+        for _ in range(14):
+            at.ask(caller, 2202, order)
+            await trio.sleep(0.03)
+        answers: list[Answer] = []
+        drop = caller.request(2202, order, until=None, answer=answers.append)
+        drop()
+        await trio.sleep(0.5)
+        assert (answers, len(opend.bodies(2202)), at.callers.busy) == ([], 15, False)
+        assert (await at.answered(caller, 2202, order)).denial is None, "its place was given back"
+        assert len(opend.bodies(2202)) == 16
+
+
 # -- keys that end
 
 

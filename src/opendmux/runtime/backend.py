@@ -60,7 +60,7 @@ class Caller(Protocol):
     ) -> Callable[[], None]:
         """Ask. ``answer`` is called exactly once, maybe before this returns. ``until``: Trio time at which the client
         gives up, None = the usual time. Returns what to call when nobody wants the answer any more; ``answer`` is not
-        called after that, and what has been sent upstream stays sent."""
+        called after that, what has been sent upstream stays sent, and what still waits is not sent."""
 
     def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
         """A stream of everything that the key may see.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trio
 
@@ -47,6 +47,10 @@ class _Open:
     proto_id: int
     answer: Callable[[Answer], None] | None
     """None: nobody wants it any more."""
+
+    def given_up(self) -> bool:
+        """See `Request`."""
+        return self.answer is None
 
 
 class Callers:
@@ -156,7 +160,8 @@ class _Desk:
         serial = self._last_serial = self._last_serial % 0xFFFF_FFFF + 1
         waiting = self._open[serial] = _Open(proto_id, answer)
         try:
-            self._hub.call(Request(self.session, proto_id, ProtoFmt.PROTOBUF, serial, body, until, peer))
+            request = Request(self.session, proto_id, ProtoFmt.PROTOBUF, serial, body, until, peer)
+            self._hub.call(replace(request, given_up=waiting.given_up))
         except Exception:
             log.exception("%s: a crash over a request of proto_id %d", self.session, proto_id)
             self._cut_off(serial, Denial(DenialKind.UNAVAILABLE, "crash", "opendmux failed over this request"))
