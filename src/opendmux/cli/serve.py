@@ -180,9 +180,9 @@ async def _signals(proxy: Proxy) -> int:
                 try:
                     await proxy.reload()
                 except ConfigError as error:
-                    log.error("what can't be read stays as it was: %s", error)
+                    log.error("%s", error)
                 else:
-                    log.info("keys, certificates and audit log were read and opened again")
+                    log.info("keys and audit log were read and opened again")
             elif stopping:
                 return 128 + number
             else:

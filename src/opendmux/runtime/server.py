@@ -103,11 +103,14 @@ class Proxy:
         if house.audit is not None:
             house.audit.reopen()
         problems = []
-        for read in (self._reload_keys, self._reload_tls):
+        for read, otherwise in (
+            (self._reload_keys, "the keys of before stay in force"),
+            (self._reload_tls, "the certificate of before stays in use"),
+        ):
             try:
                 await read()
             except ConfigError as error:
-                problems.append(str(error))
+                problems.append(f"{otherwise}: {error}")
         if problems:
             raise ConfigError("; ".join(problems))
 
