@@ -332,7 +332,7 @@ class HttpSession:
             return
         upgrades = self.upgrades if is_upgrade(head) else None
         welcome = () if upgrades is None else upgrades.origins
-        if not all(origin in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
+        if not all(origin.lower() in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
             await self.refuse(403, "origin", "pages of other sites may not ask this proxy")
             return
         if upgrades is not None:
