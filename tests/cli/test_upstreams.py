@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from opendmux.cli.upstreams import faces_of, name_of
-from opendmux.config import SIMULATED, Address, Config, Listener, TlsConfig, UpstreamConfig
+from opendmux.config import SIMULATED, Address, Config, Listener, TlsConfig, UpstreamConfig, check
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import bind, meets
 from opendmux.runtime.door import Plain
@@ -66,7 +66,7 @@ async def test_listeners_lead_where_they_say() -> None:
         (Config(upstreams=(A,), listeners=(Listener(FREE, ()),)), "it names no upstream"),
         (Config(listen=FREE, upstreams=(A, UpstreamConfig("a", "192.0.2.9:1"))), "two upstreams have the same name"),
         (Config(listen=FREE, upstream="nowhere"), "'nowhere' is not HOST:PORT"),
-        (Config(listen=("nowhere",)), "--listen 'nowhere' is not HOST:PORT"),
+        (Config(listen=("nowhere",)), "listen 'nowhere' is not HOST:PORT"),
         (Config(listen=FREE, rsa_private_key="/nowhere.pem"), "/nowhere.pem"),
         (
             Config(upstreams=(A, KEY), listeners=(Listener(FREE, ("a", "b")),)),
@@ -75,9 +75,13 @@ async def test_listeners_lead_where_they_say() -> None:
     ],
 )
 async def test_what_is_impossible(config: Config, words: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    async def begin() -> None:
+        check(config)
         async with faces_of(config):
             pass
+
+    with pytest.raises(ConfigError) as caught:
+        await begin()
     assert words in str(caught.value)
 
 

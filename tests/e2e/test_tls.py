@@ -135,7 +135,7 @@ def test_a_client_certificate_names_a_key(gate: Gate, tmp_path: Path, proto: Pat
         assert user.request(2001)["code"] == "PERMISSION_DENIED", "what the key may not do, its certificate may not"
         assert user.request(3004, quote_body(), "fc_" + "0" * 64)["code"] == "UNAUTHENTICATED"
         gate.revoke("bot")
-        gate.reload("keys and audit log were read")
+        gate.reload("were read and opened again")
         assert user.request(3004, quote_body())["code"] == "UNAUTHENTICATED"
     for files in (stranger, ()):
         with FutuProgram(language, gate.port, proto, ca, *files) as user:
@@ -175,7 +175,7 @@ def test_a_certificate_is_renewed_under_clients(gate: Gate, tmp_path: Path, prot
         after = serial_of(gate.port, authority)
         assert after != before
         Path(server[1]).write_text("no key")
-        gate.reload("the certificate of before stays in use: tls.key")
+        gate.reload("stays as it was: tls.key")
         assert serial_of(gate.port, authority) == after
         count = len(user.events)
         wait_until(lambda: bool(user.ok(3004, quote_body(), shown)) and len(user.events) > count, "the stream is dead")

@@ -351,7 +351,7 @@ async def test_a_certificate_stands_for_a_key_over_a_websocket_too(pki: Pki, aut
         mine = pki.authority.issue_cert("client.example", common_name=name)
         async with world(house=pki.house()) as w, trio.open_nursery() as nursery:
             stream, far_end = await connect_tls(w, pki.client_context("http/1.1", certificate=mine))
-            ws = await wrap_client_stream(nursery, stream, "localhost", "/")
+            ws = await wrap_client_stream(nursery, stream, "localhost", "/")  # type: ignore[arg-type]
             told = await WsClient(ws, far_end).init()
             assert (told.error != 0 or told.head[0] != 0) is bool(error)
             nursery.cancel_scope.cancel()
@@ -420,7 +420,7 @@ async def test_a_new_certificate_is_for_new_connections(tmp_path: Path) -> None:
         (pki.folder / "cert.pem").write_text("nothing")
         with pytest.raises(
             ConfigError,
-            match=r"^the certificate of before stays in use: tls.cert ",
+            match=r"^tls.cert ",
         ):
             await w.proxy.reload()
         assert await serial_seen(w, pki) == after
@@ -439,13 +439,13 @@ async def test_keys_and_certificates_are_reloaded_independently(tmp_path: Path) 
     async with world(house=house) as w:
         before = await serial_seen(w, pki)
         pki.issue()
-        with pytest.raises(ConfigError, match=r"^the keys of before stay in force: keys.json is broken$"):
+        with pytest.raises(ConfigError, match=r"^keys.json is broken$"):
             await w.proxy.reload()
         assert await serial_seen(w, pki) != before
         (pki.folder / "key.pem").write_text("nothing")
         with pytest.raises(
             ConfigError,
-            match=r"^the keys of .* keys.json is broken; the certificate of before stays",
+            match=r"^keys.json is broken; tls.key ",
         ):
             await w.proxy.reload()
 

@@ -103,14 +103,11 @@ class Proxy:
         if house.audit is not None:
             house.audit.reopen()
         problems = []
-        for read, otherwise in (
-            (self._reload_keys, "the keys of before stay in force"),
-            (self._reload_tls, "the certificate of before stays in use"),
-        ):
+        for read in (self._reload_keys, self._reload_tls):
             try:
                 await read()
             except ConfigError as error:
-                problems.append(f"{otherwise}: {error}")
+                problems.append(str(error))
         if problems:
             raise ConfigError("; ".join(problems))
 
@@ -124,6 +121,12 @@ class Proxy:
     async def _reload_tls(self) -> None:
         if self.house.tls is not None:
             await self.house.tls.reload()
+
+    def apply(self, config: Config) -> None:
+        """Take over what can change while it runs (``opendmux.config.schema.LIVE``); the rest must be as it was."""
+        self.house.audit_reads = config.audit_reads
+        for station in self.stations:
+            station.hub.config = config
 
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""
