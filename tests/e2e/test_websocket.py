@@ -198,14 +198,14 @@ def test_opend_is_killed_and_comes_back(tmp_path: Path, on_outage: str) -> None:
 async def test_ft_frames_in_messages(proxy: Opendmux) -> None:
     """The way of another gateway's users, over a real socket."""
     c2s = opend.SubC2S(
-        securityList=[opend.Security(**TENCENT)], subTypeList=[4], isSubOrUnSub=True, isRegOrUnRegPush=True
+        securityList=[opend.Security(market=1, code="00700")], subTypeList=[4], isSubOrUnSub=True, isRegOrUnRegPush=True
     )
     stream = await trio.open_tcp_stream("127.0.0.1", proxy.port)
     with trio.fail_after(PATIENCE_S):
         async with stream, trio.open_nursery() as nursery:
             ws = await wrap_client_stream(nursery, stream, "localhost", "/ws")
             await ws.send_message(build_frame(3001, 0, 7, encode(opend.SubRequest(c2s=c2s))))
-            seen = set()
+            seen: set[tuple[int, int]] = set()
             while seen != {(3001, 7), (TICK, 0)}:
                 message = await ws.get_message()
                 assert isinstance(message, bytes)

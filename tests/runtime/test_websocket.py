@@ -12,6 +12,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_websocket import ConnectionRejected
+from wsproto.events import Ping
 
 from opendmux.config import Config, Limits
 from opendmux.core.access import Access
@@ -422,6 +423,9 @@ async def test_requests_of_a_client_that_does_not_read_are_served(autojump_clock
             await client.init()
         go = blocked(client)
         for serial_no in range(1, 30):
+            await client.ws.pong(b"unasked")
+            client.ws._pings[bytes([serial_no])] = trio.Event()
+            await client.ws._send(Ping(payload=bytes([serial_no])))  # its answer is awaited by nobody
             await (
                 client.ask(SNAPSHOT, b"\x0a\x00")
                 if dialect == "sdk"
@@ -462,14 +466,27 @@ async def test_a_full_outbox_ends_the_session(autojump_clock: MockClock) -> None
     async with world(limits(outbox_bytes=100_000)) as w, connected(w) as client:
         await client.init()
         go = blocked(client)
-        for _ in range(3):
+        for _ in range(5):
             await client.ask(SNAPSHOT, b"\x0a\x00")
-        for _ in range(3):
+        for _ in range(5):
             await w.opend.reply(await w.opend.requests.receive(), b"\x08\x00\x7a\xe0\xa7\x12" + bytes(300_000))
         await wait_all_tasks_blocked()
         go.set()
         code, reason = await client.closed()
         assert (code, reason) == (1008, "slow: its outbox is full")
+
+
+async def test_a_flood_of_pings_takes_no_memory(autojump_clock: MockClock) -> None:
+    async with world(limits()) as w, connected(w) as client:
+        await client.init()
+        go = blocked(client)
+        for number in range(1000):
+            await client.ws._send(Ping(payload=number.to_bytes(100)))
+        await wait_all_tasks_blocked()
+        (session,) = w.proxy.hub.clients.values()
+        assert len(session._wire._out) < 5000  # type: ignore[attr-defined]
+        go.set()
+        assert (await client.call(ProtoId.KEEP_ALIVE, b"\x0a\x00")).head[0] == 0
 
 
 async def test_a_stalled_peer_ends_in_time(autojump_clock: MockClock) -> None:
