@@ -1,6 +1,7 @@
 # make run    set up and start the proxy with the simulator on port 33333
 # make test   set up and run every test
 # make bench  set up and run the benchmark table; options by BENCH="--rounds 9"
+# make binary build dist/opendmux, one executable for machines without Python, and try it
 # make lint   ruff, mypy, cython-lint, and whether generated files are up to date
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 NODE := tests/e2e/node
 SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
 
-.PHONY: run test bench lint generated clean
+.PHONY: run test bench binary lint generated clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/python -m opendmux --upstream sim
@@ -20,6 +21,14 @@ test: $(VENV)/.test-ready $(VENV)-json/.ready $(NODE)/node_modules/.ready
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/run.py $(BENCH)
 
+# What is imported lazily, or by compiled modules, has to be named; `deploy/entry.py` is the command line.
+binary: $(VENV)-binary/.ready
+	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	$(VENV)-binary/bin/pyinstaller --log-level WARN --noconfirm --onefile --name opendmux --collect-all opendmux \
+		--collect-submodules prometheus_client --collect-submodules google._upb \
+		--workpath build/binary --specpath build/binary --distpath dist deploy/entry.py
+	$(VENV)-binary/bin/python deploy/smoke.py dist/opendmux
+
 lint: $(VENV)/.test-ready generated
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,9 +38,11 @@ lint: $(VENV)/.test-ready generated
 generated: $(VENV)/.test-ready
 	$(BIN)/python _native/gen_tables.py --check
 	$(BIN)/python proto/gen_pb.py --check
+	$(BIN)/python docs/gen_config.py --check
 
 # An editable install builds the compiled modules in place; it is repeated when their sources change.
 $(VENV)/.run-ready: $(SOURCES) | $(VENV)/bin/python
+	@echo "setting up $(VENV): compiling the native parts, fetching packages; about a minute, the first time only"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
@@ -50,8 +61,13 @@ $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
+$(VENV)-binary/.ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-binary
+	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check 'pyinstaller>=6.16,<7' .
+	touch $@
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) $(VENV)-json $(NODE)/node_modules build dist src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c
+	rm -rf $(VENV) $(VENV)-json $(VENV)-binary $(NODE)/node_modules build dist src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c

@@ -81,6 +81,7 @@ class FakeCaller:
     key_id: str
     asked: list[Asked] = field(default_factory=list)
     streams: list[FakeStream] = field(default_factory=list)
+    resumed: list[int | None] = field(default_factory=list)
     detached: int = 0
 
     def request(
@@ -98,7 +99,8 @@ class FakeCaller:
 
         return drop
 
-    def open_stream(self) -> PushStream | Denial:
+    def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
+        self.resumed.append(resume_from)
         if self.backend.no_stream is not None:
             return self.backend.no_stream
         stream = FakeStream()
@@ -128,11 +130,17 @@ class FakeBackend:
         self.asked = 0
         self.dropped = 0
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def admit(
+        self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
+    ) -> Caller | Denial:
         assert (iface, local) == ("grpc", True)
         assert peer
         self.admitted.append(bearer)
         if bearer not in self.keys:
             return NO_KEY
-        self.callers.append(FakeCaller(self, self.keys[bearer]))
+        name = certified if bearer is None and certified is not None else self.keys[bearer]
+        self.callers.append(FakeCaller(self, name))
         return self.callers[-1]

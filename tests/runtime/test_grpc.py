@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import trio
@@ -634,3 +634,31 @@ async def test_many_calls_at_once(autojump_clock: MockClock) -> None:
             asked.answer(Answer(0, "", asked.body))
         await w.settle()
         assert {one.status for one in seen} == {Code.OK}
+
+
+# -- streams that can be resumed
+
+
+async def test_who_does_not_ask_for_numbers_sees_none(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        seen, stream = await w.subscribe()
+        assert w.backend.callers[-1].resumed == [None]
+        stream.put(quote("00700", 1))
+        await w.settle()
+        (event,) = events(seen)
+        assert {field.number for field, _ in event.ListFields()} == {1, 2, 3, 4, 5}
+
+
+@pytest.mark.parametrize("resume_from", [0, 1_700_000_000_250_000, 2**64 - 1])
+async def test_numbers_and_gaps_go_over_the_wire(resume_from: int, autojump_clock: MockClock) -> None:
+    async with world() as w:
+        message = futu.SubscribePushRequest(resume_from=resume_from).SerializeToString()
+        seen = await w.call(PUSH, message)
+        caller = w.backend.callers[-1]
+        assert caller.resumed == [resume_from]
+        caller.streams[-1].put(replace(quote("00700", 1), seq=7))
+        caller.streams[-1].put(PushEvent(0, "", 0, b"", "gap", 0, 11, 8, 11))
+        await w.settle()
+        one, gap = events(seen)
+        assert (one.seq, one.gap_from, one.gap_to) == (7, 0, 0)
+        assert (gap.event_type, gap.seq, gap.gap_from, gap.gap_to) == ("gap", 11, 8, 11)

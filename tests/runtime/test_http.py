@@ -40,6 +40,7 @@ class FakeSite:
 
     names: Collection[str] = ("proxy.lan",)
     open_locally: bool = True
+    keyed: bool = True
     ready: bool = True
     asked: list[str | None] = field(default_factory=list)
 
@@ -49,8 +50,17 @@ class FakeSite:
     def readiness(self) -> Readiness:
         return Readiness(self.ready, [] if self.ready else ["OpenD is away"], False, [UP])
 
-    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:  # noqa: ARG002
+    def admit(
+        self,
+        bearer: str | None,
+        *,
+        peer: str,  # noqa: ARG002
+        local: bool,  # noqa: ARG002
+        certified: str | None = None,
+    ) -> Key | Denial:
         self.asked.append(bearer)
+        if bearer is None and certified == ADMIN.id:
+            return ADMIN
         if bearer == "busy":
             return Denial(DenialKind.LIMIT, "rate", "too many", retry_s=2.4)
         if bearer is None:

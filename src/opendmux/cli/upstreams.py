@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import socket
+import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from opendmux.config import SIM, SIMULATED, Config, Listener, UpstreamConfig, parse_address
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import address_of, bind, dial_tcp, meets
-from opendmux.runtime.door import is_loopback
+from opendmux.runtime.door import Plain, is_loopback
 from opendmux.runtime.server import Face
 from opendmux.runtime.station import Reach
 from opendmux.runtime.upstream import Dial
 from opendmux.wire.cipher import RsaKey
 
 __all__ = ["faces_of", "name_of"]
+
+log = logging.getLogger("opendmux.serve")
 
 
 def name_of(address: str) -> str:
@@ -26,15 +28,15 @@ def name_of(address: str) -> str:
 
 @asynccontextmanager
 async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
-    """Bound faces with their upstreams, the simulator running behind those that name it.
+    """Bound faces with their upstreams, the simulator running behind those that name it. ``config`` has been checked.
 
     Raises ConfigError; everything that was bound is closed again then.
     """
     configured = config.upstreams or (UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key),)
     upstreams = {upstream.name: upstream for upstream in configured}
-    if len(upstreams) < len(configured):
-        raise ConfigError("two upstreams have the same name")
-    listeners = config.listeners or (Listener(config.listen, (configured[0].name,)),)
+    listeners = config.listeners or (
+        Listener(config.listen, (configured[0].name,), insecure_plain=config.insecure_plain),
+    )
     client_key = RsaKey.load(config.rsa_private_key) if config.rsa_private_key else None
     async with AsyncExitStack() as stack:
         faces: list[Face] = []
@@ -43,22 +45,18 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
             reaches: dict[tuple[str, ...], Reach] = {}
             for listener in listeners:
                 key = listener.upstream
-                if not key:
-                    raise ConfigError(f"listener {listener.listen}: it names no upstream")
                 for name in key:
-                    if name not in upstreams:
-                        known = ", ".join(upstreams)
-                        raise ConfigError(
-                            f"listener {listener.listen}: no upstream is called {name!r} (there are: {known})"
-                        )
                     if name not in dials:
                         dials[name] = await _dial_of(upstreams[name].address, config, stack)
                 if key not in reaches:
                     reaches[key] = _reach([(upstreams[name], dials[name]) for name in key])
                 on_outage = listener.on_outage or config.on_outage
                 bound = bind(listener.listen)
-                faces.append(Face(reaches[key], config, on_outage, client_key, listener.key or None, bound))
-                _check_reachable(config, bound)
+                protocols = config.protocols if listener.protocols is None else listener.protocols
+                face = Face(reaches[key], config, on_outage, client_key, listener.key or None, bound)
+                face.protocols, face.plain = protocols, _plain_of(config, listener)
+                faces.append(face)
+                _check_reachable(config, face)
             _check_no_loop([upstreams[name] for name in dials], faces)
             yield faces
         finally:
@@ -67,13 +65,31 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                     sock.close()
 
 
-def _check_reachable(config: Config, bound: Sequence[socket.socket]) -> None:
-    """Whoever reaches a port without keys may trade: then nobody but this machine may reach it."""
-    for address in [address_of(sock) for sock in bound]:
-        if not config.keys and not is_loopback(address.host):
+def _plain_of(config: Config, listener: Listener) -> Plain:
+    if config.tls.require:
+        return Plain.NOBODY
+    return Plain.ANYBODY if listener.insecure_plain else Plain.LOCAL
+
+
+def _check_reachable(config: Config, face: Face) -> None:
+    """Whoever reaches a port without keys may trade, and whoever sees the traffic of one without TLS has the keys: then
+    nobody but this machine may reach it."""
+    for address in [address_of(sock) for sock in face.bound]:
+        if is_loopback(address.host):
+            continue
+        if not config.keys:
             raise ConfigError(
                 f"listening on {address} without keys would let other machines trade: make a key with "
                 "`opendmux keys add` and give its file by --keys, or listen on 127.0.0.1"
+            )
+        if face.plain is Plain.ANYBODY:
+            log.warning("%s takes other machines without TLS: keys and orders can be read on the way", address)
+        elif not config.tls.cert or "tls" not in face.protocols:
+            raise ConfigError(
+                f"listening on {address} without TLS would send keys and orders readable over the network: make a "
+                "certificate with `opendmux tls self-signed` and give it by --tls-cert and --tls-key (and keep tls "
+                "among the protocols), or listen on 127.0.0.1; behind a VPN or an SSH tunnel insecure_plain = true "
+                "allows it"
             )
 
 
@@ -102,11 +118,7 @@ async def _dial_of(address: str, config: Config, stack: AsyncExitStack) -> Dial:
 
 def _reach(members: list[tuple[UpstreamConfig, Dial]]) -> Reach:
     """A single OpenD, or a group: quotes from whichever answers, trade calls from the first alone."""
-    paths = {member.rsa_private_key for member, _dial in members}
-    if len(paths) > 1:
-        names = ", ".join(member.name for member, _dial in members)
-        raise ConfigError(f"the upstreams {names} are one group: they must have the same rsa_private_key")
-    path = paths.pop()
+    path = members[0][0].rsa_private_key
     rsa_key = RsaKey.load(path) if path else None
     named = [(name_of(member.address), dial) for member, dial in members]
     if len(named) == 1:

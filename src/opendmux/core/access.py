@@ -73,7 +73,8 @@ class Access:
     ) -> Admitted | Denial:
         """Judge what a client shows.
 
-        ``local``: it is on this machine. ``bound_to``: the key id of its listener, for those that show no key.
+        ``local``: it is on this machine. ``bound_to``: the key id that its certificate names, or that of its listener,
+        for those that show no key.
         """
         if self.keyring is None:
             if bound_to is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import Push as NativePush
@@ -14,7 +15,10 @@ from .pushbody import open_untrusted
 from .pushes import BOOK_TYPE, KL_SECURITY, KL_TYPE, LISTS, PROTO_FMT_AT, SECURITY, SINGLE, proto_id_of
 from .tradepush import ACC_ID
 
-__all__ = ["PushEvent", "event_of"]
+__all__ = ["GAP", "PushEvent", "event_of"]
+
+GAP: Final = "gap"
+"""The type of an event that stands for others which could not be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,14 @@ class PushEvent:
     body: bytes
     """The whole Response message, protobuf."""
     event_type: str
-    """``quote``, ``notify`` or ``trade``."""
+    """``quote``, ``notify`` or ``trade``; `GAP` on streams that can be resumed."""
     acc_id: int
     """Of a trade push; 0 otherwise."""
+    seq: int = 0
+    """Its number on a stream that can be resumed; 0 where it has none."""
+    gap_from: int = 0
+    """Of a gap: the first number that is missing, and in ``gap_to`` the last; both 0 where nobody knows."""
+    gap_to: int = 0
 
 
 def event_of(frame: bytes) -> PushEvent:

@@ -40,7 +40,7 @@ class Session:
     local: bool = False
     """The client is on this machine."""
     bound_to: str | None = None
-    """The key id of its listener, for clients that show no key."""
+    """The key id that its certificate names, or that of its listener, for clients that show no key."""
     key: Key | None = None
     """Whose it is; None where no keys are configured: it may do what OpenD lets it do."""
     digest: bytes = field(default=b"", repr=False)
@@ -57,6 +57,12 @@ class Session:
     """The upstream connection that its requests use and that its pushes come from, unless a stream needs another."""
     secure: ServerSide | None = None
     """What encrypts this connection; None where nothing does."""
+    since: float = 0.0
+    """When it connected, in Trio seconds."""
+    calls: int = 0
+    """Requests that did not come as frames."""
+    past_pushes: int = 0
+    """What its streams that have ended were given."""
     settled_at: float = 0.0
     """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
 

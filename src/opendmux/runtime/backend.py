@@ -8,6 +8,7 @@ grace after that.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,7 +31,7 @@ class Answer:
 
 
 class PushStream(Protocol):
-    """One open stream of pushes. It has an outbox of its own: quotes are conflated in it, fills and ticks are not."""
+    """One open stream of pushes: quotes are conflated for a slow reader, fills and ticks are not."""
 
     wakeups: trio.MemoryReceiveChannel[None]
     """Gets an item when there may be something to take, or the stream has ended."""
@@ -59,10 +60,14 @@ class Caller(Protocol):
     ) -> Callable[[], None]:
         """Ask. ``answer`` is called exactly once, maybe before this returns. ``until``: Trio time at which the client
         gives up, None = the usual time. Returns what to call when nobody wants the answer any more; ``answer`` is not
-        called after that, and what has been sent upstream stays sent."""
+        called after that, what has been sent upstream stays sent, and what still waits is not sent."""
 
-    def open_stream(self) -> PushStream | Denial:
-        """A stream of everything that the key may see."""
+    def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
+        """A stream of everything that the key may see.
+
+        ``resume_from`` None: a plain one. Otherwise its events have numbers, and it goes on after that one; what is not
+        there any more is told by a gap event. 0: from now on, with the newest known quotes first, without a number.
+        """
 
     def detach(self) -> None:
         """The connection does not use this caller any more. Idempotent."""
@@ -71,7 +76,13 @@ class Caller(Protocol):
 class Backend(Protocol):
     """The way in."""
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
+    def admit(
+        self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
+    ) -> Caller | Denial:
         """Who this is. ``bearer``: the plaintext key, None when the client showed none. ``iface``: ``grpc`` or
-        ``http``; ``local``: the peer is on this machine. To be called once per connection and key, and again for each
-        request only when the key differs."""
+        ``http``; ``local``: the peer is on this machine; ``certified``: the key id that its certificate names, for a
+        client that shows no key. To be called once per connection and key, and again for each request only when the
+        key differs."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """A block, without an ``await``, whose requests leave at its end, all at once: cheaper than one by one."""

@@ -2,15 +2,14 @@
 
 All connections that show one key share one session, as OpenD's clients share nothing: its subscriptions, limits and
 account pushes are the key's. It lives as long as a connection or a stream uses it, and `GRACE_S` after that, so that a
-program that reconnects finds its subscriptions. Each push stream has a slot of its own in the switch: an outbox that
-conflates and is bounded, like that of any client.
+program that reconnects finds its subscriptions. Its push streams are in `pushstreams`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import trio
@@ -19,14 +18,14 @@ from opendmux.core.access import Access, Admitted
 from opendmux.core.answers import verdict
 from opendmux.core.commands import Outcome, Reply, Request
 from opendmux.core.denial import Denial, DenialKind
-from opendmux.core.events import PushEvent, event_of
-from opendmux.core.keys import Key, Scopes
+from opendmux.core.keys import Key
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
 from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import WRITE_IDS
 
 from .backend import Answer, Caller, PushStream
 from .hub import Hub
+from .pushstreams import Streams
 
 __all__ = ["Callers"]
 
@@ -34,9 +33,6 @@ log = logging.getLogger("opendmux.callers")
 
 GRACE_S = 60.0
 """How long a key's session is kept when nobody uses it: longer than a client's pause before it connects again."""
-
-STREAMS_MAX = 64
-"""Push streams of one key. Each may hold an outbox full of pushes."""
 
 TAKE_BYTES = 256 * 1024
 
@@ -52,6 +48,10 @@ class _Open:
     answer: Callable[[Answer], None] | None
     """None: nobody wants it any more."""
 
+    def given_up(self) -> bool:
+        """See `Request`."""
+        return self.answer is None
+
 
 class Callers:
     """The callers of one hub; see `Backend`."""
@@ -62,9 +62,11 @@ class Callers:
         self._desks: dict[tuple[str, str], _Desk] = {}
         self._draining = False
 
-    def admit(self, bearer: str | None, *, iface: str, peer: str, local: bool) -> Caller | Denial:
+    def admit(
+        self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
+    ) -> Caller | Denial:
         """See `Backend`."""
-        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall())
+        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall(), bound_to=certified)
         if isinstance(admitted, Denial):
             self._hub.notary.turned_away(iface, peer, admitted)
             return admitted
@@ -90,11 +92,15 @@ class Callers:
             desk = self._desks[name] = _Desk(self._hub, iface, key)
         return desk
 
+    def together(self) -> AbstractContextManager[None]:
+        """See `Backend`."""
+        return self._hub.together()
+
     def tidy(self, now: float) -> None:
         """Let go of sessions that nobody has used for a while, and of streams whose key has ended. To be called about
         once a second."""
         for name, desk in list(self._desks.items()):
-            desk.review()
+            desk.streams.review(now)
             if desk.gone or (desk.unused_since is not None and now - desk.unused_since >= GRACE_S):
                 del self._desks[name]
                 desk.leave(Denial(DenialKind.UNAVAILABLE, "ended", "unused"))
@@ -103,7 +109,7 @@ class Callers:
         """No new callers; all streams end, what is in flight gets its answer."""
         self._draining = True
         for desk in self._desks.values():
-            desk.end_streams(STOPPING)
+            desk.streams.finish(STOPPING)
 
     def close(self) -> None:
         """All sessions end."""
@@ -132,7 +138,7 @@ class _Desk:
         self._open: dict[int, _Open] = {}
         """By serial: all that OpenD or the proxy still owes an answer, wanted or not."""
         self._last_serial = 0
-        self.streams: dict[int, _Stream] = {}
+        self.streams = Streams(hub, self.session, self.attach, self.detach)
         self._users = 0
         self.unused_since: float | None = trio.current_time()
         self.gone = False
@@ -144,17 +150,20 @@ class _Desk:
 
     # -- requests
 
-    def ask(self, request: Request, answer: Callable[[Answer], None]) -> Callable[[], None]:
+    def ask(
+        self, proto_id: int, body: bytes, until: float | None, peer: str, answer: Callable[[Answer], None]
+    ) -> Callable[[], None]:
         if len(self._open) >= self._hub.config.limits.in_flight:
             text = f"{len(self._open)} requests of this key wait for their answers; no more can be taken"
             answer(_denied(Denial(DenialKind.LIMIT, "in_flight", text)))
             return _nothing
         serial = self._last_serial = self._last_serial % 0xFFFF_FFFF + 1
-        waiting = self._open[serial] = _Open(request.proto_id, answer)
+        waiting = self._open[serial] = _Open(proto_id, answer)
         try:
-            self._hub.call(replace(request, session=self.session, serial_no=serial))
+            request = Request(self.session, proto_id, ProtoFmt.PROTOBUF, serial, body, until, peer)
+            self._hub.call(replace(request, given_up=waiting.given_up))
         except Exception:
-            log.exception("%s: a crash over a request of proto_id %d", self.session, request.proto_id)
+            log.exception("%s: a crash over a request of proto_id %d", self.session, proto_id)
             self._cut_off(serial, Denial(DenialKind.UNAVAILABLE, "crash", "opendmux failed over this request"))
 
         def forget() -> None:
@@ -206,7 +215,7 @@ class _Desk:
         kind = DenialKind.UNAUTHENTICATED if flush_all else DenialKind.UNAVAILABLE
         self.leave(Denial(kind, "ended", reason))
 
-    # -- streams and users
+    # -- users
 
     def attach(self) -> None:
         self._users += 1
@@ -217,51 +226,6 @@ class _Desk:
         if self._users == 0:
             self.unused_since = trio.current_time()
 
-    def open_stream(self, refusal: Callable[[], Denial | None]) -> PushStream | Denial:
-        scopeless = self._scopeless()
-        if scopeless is not None:
-            return scopeless
-        if len(self.streams) >= STREAMS_MAX:
-            return Denial(
-                DenialKind.LIMIT, "streams", f"this key has {STREAMS_MAX} push streams open; no more are allowed"
-            )
-        stream = _Stream(self._hub, self, refusal)
-        self.streams[stream.slot] = stream
-        self._list_streams()
-        self.attach()
-        self._hub.run(self._hub.router.tenancy.stream_opened(self.session, stream.slot, trio.current_time()))
-        return stream
-
-    def _scopeless(self) -> Denial | None:
-        key = self.session.key
-        assert key is not None, "a caller has a key, anonymous being one"
-        if key.scopes & {Scopes.QOT_READ, Scopes.ACC_READ}:
-            return None
-        text = f"a push stream needs a key with the scope {Scopes.QOT_READ} or {Scopes.ACC_READ}"
-        return Denial(DenialKind.PERMISSION, "scope", text, Scopes.QOT_READ)
-
-    def review(self) -> None:
-        """End the streams whose key does not allow them any more."""
-        for stream in list(self.streams.values()):
-            why = stream.refusal() or self._scopeless()
-            if why is not None:
-                stream.finish(why)
-
-    def stopped(self, stream: _Stream) -> None:
-        """Nothing more goes to this stream."""
-        if self.streams.pop(stream.slot, None) is None:
-            return
-        self._list_streams()
-        if not self.streams and not self.gone:
-            self._hub.run(self._hub.router.tenancy.streams_closed(self.session))
-
-    def _list_streams(self) -> None:
-        self.session.streams = list(self.streams)
-
-    def end_streams(self, why: Denial) -> None:
-        for stream in list(self.streams.values()):
-            stream.finish(why)
-
     def leave(self, why: Denial) -> None:
         """The session is over: open requests and streams are told, what it held is released. Idempotent."""
         if self.gone:
@@ -269,7 +233,7 @@ class _Desk:
         self.gone = True
         for serial_no in list(self._open):
             self._cut_off(serial_no, why)
-        self.end_streams(why)
+        self.streams.leave(why)
         self._hub.remove(self, why.text)
 
 
@@ -319,12 +283,12 @@ class _Handle:
         if isinstance(desk, Denial):
             answer(_denied(desk))
             return _nothing
-        return desk.ask(Request(desk.session, proto_id, ProtoFmt.PROTOBUF, 0, body, until, self._peer), answer)
+        return desk.ask(proto_id, body, until, self._peer, answer)
 
-    def open_stream(self) -> PushStream | Denial:
+    def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
         """See `Caller`."""
         desk = self._at_desk()
-        return desk if isinstance(desk, Denial) else desk.open_stream(self._refusal)
+        return desk if isinstance(desk, Denial) else desk.streams.open(self._refusal, resume_from)
 
     def detach(self) -> None:
         """See `Caller`."""
@@ -332,71 +296,6 @@ class _Handle:
             self._attached = False
             if self._desk is not None:
                 self._desk.detach()
-
-
-class _Stream:
-    """One push stream: a slot of its own, as a client of the hub and as the face's `PushStream`."""
-
-    ordered = True
-
-    def __init__(self, hub: Hub, desk: _Desk, refusal: Callable[[], Denial | None]) -> None:
-        self._hub = hub
-        self._desk = desk
-        self.session = desk.session
-        self.refusal = refusal
-        """Why its connection may not have it any more."""
-        self.slot = hub.open_stream_slot(self)
-        self._wake, self.wakeups = trio.open_memory_channel[None](1)
-        self._ended: Denial | None = None
-        self._closed = False
-
-    @property
-    def ended(self) -> Denial | None:
-        """See `PushStream`."""
-        return self._ended
-
-    def take(self, limit: int) -> list[PushEvent]:
-        """See `PushStream`."""
-        if self._closed:
-            return []
-        return [event_of(frame) for frame in self._hub.switch.take_frames(self.slot, limit)]
-
-    def close(self) -> None:
-        """See `PushStream`."""
-        if not self._closed:
-            self._closed = True
-            self._desk.stopped(self)
-            self._desk.detach()
-            self._hub.close_stream_slot(self.slot)
-
-    def finish(self, why: Denial) -> None:
-        """Nothing more comes; the first reason counts."""
-        if self._ended is None:
-            self._ended = why
-            self._desk.stopped(self)
-            self.flush()
-
-    # -- as a client of the hub
-
-    def flush(self) -> None:
-        """See `Client`."""
-        # It has not yet looked since the last time, or it never will again.
-        with contextlib.suppress(trio.WouldBlock, trio.BrokenResourceError):
-            self._wake.send_nowait(None)
-
-    def take_reply(self, _reply: Reply) -> bool:
-        """See `Client`. Replies go to the desk."""
-        return False
-
-    def pause(self) -> None:
-        """See `Client`. Nothing is read from a stream."""
-
-    def resume(self) -> None:
-        """See `Client`."""
-
-    def end(self, reason: str, *, flush_all: bool) -> None:  # noqa: ARG002
-        """See `Client`: its outbox is full."""
-        self.finish(Denial(DenialKind.LIMIT, "slow", f"the stream was not read fast enough: {reason}"))
 
 
 def _answer_of(body: bytes, denial: Denial | None) -> Answer:

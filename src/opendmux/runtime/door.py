@@ -2,14 +2,19 @@
 
 One check per connection: what was read for it is handed on, and a plain socket goes to the fast path without a wrapper.
 A connection that sends nothing waits here (see `silence`); one that leaves again, as health checks do, is no error.
+Who has begun to speak has a deadline from then on, here and in whatever serves him. TLS is shaken hands with here, and
+the protocol inside it is found out in the same way, unless the two sides have agreed on one.
 """
 
 from __future__ import annotations
 
+import enum
 import logging
+import math
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import trio
@@ -18,8 +23,9 @@ from opendmux.wire.sniff import Kind, sniff
 
 from .ports import Guest
 from .silence import Silence
+from .tls import HandshakeError, Tls, TlsStream
 
-__all__ = ["Door", "Room", "is_loopback"]
+__all__ = ["Door", "Plain", "Room", "Rules", "is_loopback"]
 
 log = logging.getLogger("opendmux.door")
 
@@ -28,25 +34,69 @@ FIRST_BYTES: Final = 64 * 1024
 KEEP_IDLE_S, KEEP_INTERVAL_S, KEEP_COUNT = 30, 10, 3
 """TCP keep-alive: a dead peer is found within a minute; a live one that is silent is left alone."""
 
+GOODBYE_S: Final = 1.0
+"""For the last words and the peer's own goodbye."""
+
+HOSTS_NAMED: Final = 1000
+"""So many addresses that come without TLS are named in the log, once each."""
+
+USE_HTTPS: Final = b'{"error": {"status": 400, "reason": "plain", "text": "this port takes TLS: use https"}}\n'
+BAD_REQUEST: Final = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+) % (len(USE_HTTPS), USE_HTTPS)
+SETTINGS: Final = b"\0\0\0\4\0\0\0\0\0"
+USE_TLS: Final = b"this port takes TLS"
+GOAWAY: Final = (8 + len(USE_TLS)).to_bytes(3) + b"\7\0\0\0\0\0" + b"\0\0\0\0" + b"\0\0\0\x0c" + USE_TLS
+"""HTTP/2's goodbye, INADEQUATE_SECURITY."""
+PLAIN_REFUSALS: Final[Mapping[Kind, bytes]] = {Kind.HTTP1: BAD_REQUEST, Kind.HTTP2: SETTINGS + GOAWAY}
+NO_TLS: Final = b"\x15\x03\x01\0\2\2\x28"
+"""A fatal TLS alert, handshake_failure."""
+
+AGREED: Final[Mapping[str, Kind]] = {"h2": Kind.HTTP2, "http/1.1": Kind.HTTP1}
+
 Room: TypeAlias = Callable[[trio.abc.Stream, Guest], Awaitable[None]]
 """Serves a connection of one protocol until it ends."""
 
 
+class Plain(enum.Enum):
+    """Who may come without TLS."""
+
+    ANYBODY = "anybody"
+    LOCAL = "local"
+    """Whoever is on this machine."""
+    NOBODY = "nobody"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Of one listener."""
+
+    silent_per_address: int
+    bound_to: str | None = None
+    """The key id that stands for clients which show no key."""
+    first_s: float = 10.0
+    """For the bytes that tell the protocol, from the first one on."""
+    silent_s: float = 0.0
+    """For the first byte; 0 = for ever."""
+    tls: Tls | None = None
+    """None: TLS is not served."""
+    plain: Plain = Plain.ANYBODY
+
+
 class Door:
-    """Of one listener. ``rooms``: who serves which protocol; one that is missing is not served here.
+    """Of one listener. ``rooms``: who serves which protocol; one that is missing is not served here."""
 
-    ``bound_to``: the key id that stands for clients which show no key.
-    """
-
-    def __init__(self, rooms: Mapping[Kind, Room], silent_per_address: int, bound_to: str | None = None) -> None:
+    def __init__(self, rooms: Mapping[Kind, Room], rules: Rules) -> None:
         self._rooms = rooms
-        self._bound_to = bound_to
-        self._silence: Silence[trio.CancelScope] = Silence(silent_per_address, lambda _scope: True)
+        self._rules = rules
+        self._alpn = tuple(name for name in ("http/1.1", "h2") if AGREED[name] in rooms)
+        self._silence: Silence[trio.CancelScope] = Silence(rules.silent_per_address, lambda _scope: True)
         self._waiting: set[trio.CancelScope] = set()
+        self._named: set[str] = set()
         self._closed = False
 
     def close(self) -> None:
-        """Whoever has not sent a byte yet has to go, and whoever still comes."""
+        """Whoever has not said yet what it wants has to go, and whoever still comes."""
         self._closed = True
         for scope in self._waiting:
             scope.cancel(reason="drain")
@@ -56,16 +106,17 @@ class Door:
         try:
             peer, peer_host = _name_of(stream)
             _find_dead_peers(stream)
-            kind, first = await self._first(stream, peer_host)
-            room = None if kind is None else self._rooms.get(kind)
-            if kind is None:
-                log.debug("%s: left without a word", peer)
-            elif room is None:
-                log.info("%s: closed, %s is not served on this port", peer, kind.value)
-            else:
-                own_host = _own_host(stream)
-                local = peer_host == own_host or is_loopback(peer_host)
-                await room(stream, Guest(peer, peer_host, first, own_host, local, self._bound_to))
+            own_host = _own_host(stream)
+            local = peer_host == own_host or is_loopback(peer_host)
+            guest = Guest(peer, peer_host, b"", own_host, local, self._rules.bound_to)
+            kind, first = await self._first(stream, guest)
+            guest = replace(guest, first=first)
+            if kind is Kind.TLS:
+                await self._serve_tls(stream, guest)
+            elif kind is not None and not self._may_be_plain(guest):
+                await self._refuse_plain(kind, stream, guest)
+            elif kind is not None:
+                await self._enter(kind, stream, guest)
         except* trio.BrokenResourceError:
             log.debug("a connection broke before it said what it wants")
         except* Exception:  # a crash during cancellation comes mixed with Cancelled
@@ -73,10 +124,17 @@ class Door:
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def _first(self, stream: trio.abc.Stream, host: str) -> tuple[Kind | None, bytes]:
+    async def _enter(self, kind: Kind, stream: trio.abc.Stream, guest: Guest) -> None:
+        room = self._rooms.get(kind)
+        if room is None:
+            log.info("%s: closed, %s is not served on this port", guest.peer, kind.value)
+        else:
+            await room(stream, guest)
+
+    async def _first(self, stream: trio.abc.Stream, guest: Guest) -> tuple[Kind | None, bytes]:
         """The protocol and the bytes that told it; None when the peer left, or has to leave."""
-        first = b""
-        with trio.CancelScope() as scope:
+        first, host, rules = b"", guest.peer_host, self._rules
+        with trio.CancelScope(deadline=trio.current_time() + (rules.silent_s or math.inf)) as scope:
             if self._closed:
                 return None, first
             self._waiting.add(scope)
@@ -87,13 +145,80 @@ class Door:
                 while (kind := sniff(first)) is None:
                     data = await stream.receive_some(FIRST_BYTES)
                     if not data:
+                        log.debug("%s: left without a word", guest.peer)
                         return None, first
+                    if not first:
+                        scope.deadline = trio.current_time() + rules.first_s
                     first += data
                 return kind, first
             finally:
                 self._waiting.discard(scope)
                 self._silence.remove(host, scope)
+        log.info("%s: closed, it has not said what it wants", guest.peer)
         return None, first
+
+    # -- TLS
+
+    async def _serve_tls(self, stream: trio.abc.Stream, guest: Guest) -> None:
+        tls = self._rules.tls
+        if tls is None:
+            log.info("%s: closed, tls is not served on this port", guest.peer)
+            await _last_words(stream, NO_TLS)
+            return
+        inside = await self._shake(tls, stream, guest)
+        if inside is None:
+            return
+        try:
+            guest = replace(guest, first=b"", certified=inside.key_id)
+            kind = AGREED.get(inside.alpn or "")
+            if kind is None:
+                kind, first = await self._first(inside, guest)
+                guest = replace(guest, first=first)
+            if kind is not None:
+                await self._enter(kind, inside, guest)
+            with trio.move_on_after(GOODBYE_S):
+                await inside.send_eof()
+        finally:
+            await trio.aclose_forcefully(inside)
+
+    async def _shake(self, tls: Tls, stream: trio.abc.Stream, guest: Guest) -> TlsStream | None:
+        with trio.CancelScope() as scope:
+            if self._closed:
+                return None
+            self._waiting.add(scope)
+            try:
+                return await tls.accept(stream, guest.first, self._alpn)
+            except HandshakeError as error:
+                log.info("%s: closed, %s", guest.peer, error)
+                await _last_words(stream, b"")
+            finally:
+                self._waiting.discard(scope)
+        return None
+
+    def _may_be_plain(self, guest: Guest) -> bool:
+        return self._rules.plain is Plain.ANYBODY or (self._rules.plain is Plain.LOCAL and guest.local)
+
+    async def _refuse_plain(self, kind: Kind, stream: trio.abc.Stream, guest: Guest) -> None:
+        if guest.peer_host not in self._named and len(self._named) < HOSTS_NAMED:
+            self._named.add(guest.peer_host)
+            why = (
+                "tls.require is set"
+                if self._rules.plain is Plain.NOBODY
+                else "other machines need it, unless the listener says insecure_plain"
+            )
+            log.warning("%s: closed, it speaks %s without TLS, and %s", guest.peer_host, kind.value, why)
+        await _last_words(stream, PLAIN_REFUSALS.get(kind, b""))
+
+
+async def _last_words(stream: trio.abc.Stream, data: bytes) -> None:
+    """Say it, and let the peer read it: closing with unread bytes would reset the connection."""
+    with trio.move_on_after(GOODBYE_S):
+        if data:
+            await stream.send_all(data)
+        if isinstance(stream, trio.abc.HalfCloseableStream):
+            await stream.send_eof()
+            while await stream.receive_some(FIRST_BYTES):
+                pass
 
 
 def is_loopback(host: str) -> bool:

@@ -7,10 +7,12 @@ sockets that would block are left to a session's writer or the link's.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 import trio
 
@@ -65,6 +67,8 @@ class Hub(Carrier):
         super().__init__(config, upstream_name, trade_name, house or House())
         self.rsa_key = rsa_key
         """For clients that encrypt; None: they are disconnected."""
+        self.calls = 0
+        """Requests of callers, which do not come as frames."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
         self.bad_pushes = 0
@@ -74,7 +78,10 @@ class Hub(Carrier):
         self._silence: Silence[Client] = Silence(
             config.limits.silent_per_address, lambda client: client.session.state is State.NEW
         )
+        self._newcomers: deque[tuple[float, Client]] = deque()
+        """Who has said something, but not yet who it is; by the time that it has for that."""
         self._next_owner = 1
+        self._together = False
         self.on_tick: list[Callable[[float], None]] = []
         """What else is looked at with the deadlines."""
 
@@ -105,6 +112,7 @@ class Hub(Carrier):
             random=secrets.token_bytes(RANDOM_BYTES),
             row=HANDSHAKE_ROW,
             on_outage=on_outage,
+            since=trio.current_time(),
         )
         self._next_owner += 1
         self.router.open_session(session)
@@ -116,6 +124,8 @@ class Hub(Carrier):
         self.clients[client.session.slot] = client
         self.work[client.session.slot] = Work(self.config.limits.in_flight)
         silent = client.session.state is State.NEW
+        if silent:
+            self._newcomers.append((trio.current_time() + self.config.timeouts.handshake_s, client))
         oldest = self._silence.add(client.session.peer_host, client) if silent else None
         if oldest is not None:
             oldest.end("too many connections of this address without InitConnect", flush_all=True)
@@ -149,18 +159,31 @@ class Hub(Carrier):
 
     def close_stream_slot(self, slot: int) -> None:
         """Its stream has ended; what was queued for it is dropped."""
-        del self.clients[slot]
+        self.clients.pop(slot).session.past_pushes += self.switch.slot_figures(slot).pushes_out
         self.switch.close_slot(slot)
 
     def call(self, request: Request) -> None:
         """A caller's request. Its answer goes to the session's client."""
+        request.session.calls += 1
+        self.calls += 1
         self.run(self.router.call(request, trio.current_time()))
 
     def run(self, commands: Iterable[Command]) -> None:
         """Carry out what core decided outside of a round of reading."""
         self.execute(commands)
         self.resume_paused()
-        self.flush_links()
+        if not self._together:
+            self.flush_links()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is run inside leaves by one write per link, when the block ends. Nothing inside may wait."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            self.flush_links()
 
     # -- client -> upstream
 
@@ -285,6 +308,10 @@ class Hub(Carrier):
         for entry in self.switch.expire(at_ns):
             self._settle(entry, Outcome(b"", 0, Failure.TIMEOUT, entry.upstream_serial), now)
         self.execute(self.router.tick(now))
+        while self._newcomers and self._newcomers[0][0] <= now:
+            _due, client = self._newcomers.popleft()
+            if self._alive(client.session) is client and client.session.state is State.NEW:
+                client.end("no InitConnect in time after its first byte", flush_all=True)
         for tidy in self.on_tick:
             tidy(now)
         self.resume_paused()

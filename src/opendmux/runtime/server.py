@@ -19,13 +19,14 @@ from functools import partial
 import trio
 
 from opendmux._version import __version__
-from opendmux.config import Address, Config, OnOutage
+from opendmux.config import PROTOCOLS, Address, Config, OnOutage, ProtocolName
+from opendmux.errors import ConfigError
 from opendmux.wire.cipher import RsaKey
 from opendmux.wire.sniff import Kind
 
 from .binding import address_of, listen
 from .callers import Callers
-from .door import Door, Room
+from .door import Door, Plain, Room, Rules
 from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
@@ -35,8 +36,10 @@ from .pump import AVAILABLE, Pump
 from .session import TcpSession, serve_tcp
 from .site import ProxySite
 from .station import Reach, Station
+from .status import Status
 from .transports.grpc import serve_grpc
-from .transports.http import HttpSession, serve_http
+from .transports.http import ROUTES, HttpSession, serve_http
+from .transports.status import status_routes
 from .transports.websocket import WebSocketRoom, WebSocketSession
 from .upstream import UpstreamLink
 
@@ -62,6 +65,10 @@ class Face:
     """The key id that stands for clients which show no key."""
     bound: Sequence[socket.socket] = ()
     listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = field(default=())
+    protocols: Sequence[ProtocolName] = PROTOCOLS
+    """What is served here; ``tls`` only where the house has certificates."""
+    plain: Plain = Plain.ANYBODY
+    """Who may come without TLS."""
 
 
 class Proxy:
@@ -89,16 +96,37 @@ class Proxy:
         return self.stations[0].link
 
     async def reload(self) -> None:
-        """Read the keys again and hold every session against them; the audit log's file is opened again. Keys that
-        can't be read change nothing. Raises ConfigError then. Cancellation: nothing is changed."""
+        """Read the keys again and hold every session against them; read the TLS files again, for connections to come;
+        open the audit log's file again. What can't be read stays as it was: raises ConfigError when the rest is done.
+        Cancellation: what was not read yet is not changed."""
         house = self.house
         if house.audit is not None:
             house.audit.reopen()
-        if house.read_keys is not None:
-            house.access.keyring = await trio.to_thread.run_sync(house.read_keys)
+        problems = []
+        for read in (self._reload_keys, self._reload_tls):
+            try:
+                await read()
+            except ConfigError as error:
+                problems.append(str(error))
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    async def _reload_keys(self) -> None:
+        if self.house.read_keys is not None:
+            self.house.access.keyring = await trio.to_thread.run_sync(self.house.read_keys)
             for station in self.stations:
                 hub = station.hub
                 hub.run(hub.router.tenancy.review(trio.current_time(), hub.wall()))
+
+    async def _reload_tls(self) -> None:
+        if self.house.tls is not None:
+            await self.house.tls.reload()
+
+    def apply(self, config: Config) -> None:
+        """Take over what can change while it runs (``opendmux.config.schema.LIVE``); the rest must be as it was."""
+        self.house.audit_reads = config.audit_reads
+        for station in self.stations:
+            station.hub.config = config
 
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""
@@ -124,6 +152,7 @@ class _Clients:
 
     sessions: trio.Nursery
     site: ProxySite
+    status: Status
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
     websockets: set[WebSocketSession] = field(default_factory=set)
@@ -152,16 +181,17 @@ async def run_proxy(
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = _Wing(station, pump, callers)
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
-    site = _site(proxy)
+    site, status = _site(proxy)
     try:
         async with house.records(), trio.open_nursery() as services:
+            services.start_soon(status.sampler.run)
             for wing in wings.values():
                 services.start_soon(wing.station.run)
                 if wing.pump is not None:
                     services.start_soon(wing.pump.run)
             task_status.started(proxy)
             async with trio.open_nursery() as sessions:
-                clients = _Clients(sessions, site)
+                clients = _Clients(sessions, site, status)
                 async with trio.open_nursery() as accepting:
                     accepting.start_soon(_accept_all, proxy, faces, wings, clients)
                     await proxy.stopped()
@@ -195,7 +225,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
         async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
             wing = wings[id(face.reach)]
             await wing.station.link.first_ready.wait()
-            door = Door(_rooms(face, wing, clients, proxy), face.config.limits.silent_per_address, face.bound_to)
+            door = Door(_rooms(face, wing, clients, proxy), _rules(face, proxy.house))
             clients.doors.append(door)
             listeners = [*listen(face.bound), *face.listeners]
             await trio.serve_listeners(door.serve, listeners, handler_nursery=clients.sessions, task_status=task_status)
@@ -208,6 +238,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
 
 def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kind, Room]:
     hub = wing.station.hub
+    routes = {**ROUTES, **status_routes(clients.status)} if "http" in face.protocols else {}
 
     async def opend(stream: trio.abc.Stream, guest: Guest) -> None:
         await serve_tcp(hub, wing.pump, stream, clients.everybody, guest, on_outage=face.on_outage)
@@ -219,6 +250,7 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             wing.callers,
             peer=guest.peer,
             local=guest.local,
+            certified=guest.certified,
             serving=lambda: hub.router.lanes.main.upstream.ready,
             draining=proxy.draining,
         )
@@ -231,14 +263,36 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             peer=guest.peer,
             local=guest.local,
             own_host=guest.own_host,
+            routes=routes,
+            certified=guest.certified,
             sessions=clients.browsers,
-            upgrades=WebSocketRoom(hub, guest, face.on_outage, clients.websockets, proxy.house.origins),
+            upgrades=WebSocketRoom(hub, guest, face.on_outage, clients.websockets, proxy.house.origins)
+            if "websocket" in face.protocols
+            else None,
         )
 
-    return {Kind.OPEND: opend, Kind.HTTP2: http2, Kind.HTTP1: http1}
+    rooms: list[tuple[ProtocolName, Kind, Room]] = [
+        ("opend", Kind.OPEND, opend),
+        ("grpc", Kind.HTTP2, http2),
+        ("http", Kind.HTTP1, http1),
+        ("websocket", Kind.HTTP1, http1),
+    ]
+    return {kind: room for name, kind, room in rooms if name in face.protocols}
 
 
-def _site(proxy: Proxy) -> ProxySite:
+def _rules(face: Face, house: House) -> Rules:
+    limits, timeouts = face.config.limits, face.config.timeouts
+    return Rules(
+        limits.silent_per_address,
+        face.bound_to,
+        timeouts.handshake_s,
+        timeouts.silent_s,
+        house.tls if "tls" in face.protocols else None,
+        face.plain,
+    )
+
+
+def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     house = proxy.house
 
     def rooms() -> list[KeyRoom]:
@@ -256,9 +310,11 @@ def _site(proxy: Proxy) -> ProxySite:
 
     sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
     figures = Metrics(lambda: proxy.stations, sources)
-    return ProxySite(
+    site = ProxySite(
         lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, trouble
     )
+    status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
+    return site, status
 
 
 @asynccontextmanager

@@ -36,6 +36,11 @@ class ProxySite:
     """Reasons not to be ready that stations do not know of: a drain, an audit log that can't be written."""
     wall: Callable[[], float] = time.time
 
+    @property
+    def keyed(self) -> bool:
+        """See `Site`."""
+        return self.access.keyring is not None
+
     def metrics(self) -> bytes:
         """See `Site`."""
         return self.figures.text(trio.current_time())
@@ -44,9 +49,9 @@ class ProxySite:
         """See `Site`."""
         return readiness_of(self.stations(), now=trio.current_time(), wall=self.wall(), further=self.trouble())
 
-    def admit(self, bearer: str | None, *, peer: str, local: bool) -> Key | Denial:
+    def admit(self, bearer: str | None, *, peer: str, local: bool, certified: str | None = None) -> Key | Denial:
         """See `Site`."""
-        admitted = self.access.admit(bearer, iface="http", local=local, wall=self.wall())
+        admitted = self.access.admit(bearer, iface="http", local=local, wall=self.wall(), bound_to=certified)
         if isinstance(admitted, Denial):
             self.notary.turned_away("http", peer, admitted)
             return admitted

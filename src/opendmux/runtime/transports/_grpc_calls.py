@@ -59,6 +59,7 @@ class GrpcCalls:
         *,
         peer: str,
         local: bool,
+        certified: str | None = None,
         serving: Callable[[], bool],
         limits: GrpcLimits,
         times: GrpcTimes,
@@ -70,6 +71,7 @@ class GrpcCalls:
         self._backend = backend
         self._peer = peer
         self._local = local
+        self._certified = certified
         self._serving = serving
         self._limits = limits
         self._times = times
@@ -180,7 +182,9 @@ class GrpcCalls:
             return caller
         if len(self._callers) >= CALLERS_MAX:
             return Status(Code.RESOURCE_EXHAUSTED, f"more than {CALLERS_MAX} keys on one connection", "keys")
-        answer = self._backend.admit(bearer, iface="grpc", peer=self._peer, local=self._local)
+        answer = self._backend.admit(
+            bearer, iface="grpc", peer=self._peer, local=self._local, certified=self._certified
+        )
         if isinstance(answer, Denial):
             return status_of(answer)
         self._callers[bearer] = answer
@@ -283,11 +287,11 @@ class GrpcCalls:
     def _subscribe(self, call: OpenCall, data: bytes) -> None:
         assert call.caller is not None
         try:
-            futu.SubscribePushRequest.FromString(data)
+            wanted = futu.SubscribePushRequest.FromString(data)
         except DecodeError:
             self._finish(call, invalid("the message is no SubscribePushRequest"))
             return
-        push = call.caller.open_stream()
+        push = call.caller.open_stream(resume_from=wanted.resume_from if wanted.HasField("resume_from") else None)
         if isinstance(push, Denial):
             self._reconsider(call, push)
             self._finish(call, status_of(push))

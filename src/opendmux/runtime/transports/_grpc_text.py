@@ -68,6 +68,9 @@ def encode_push(event: PushEvent) -> bytes:
         body=event.body,
         event_type=event.event_type,
         acc_id=event.acc_id,
+        seq=event.seq,
+        gap_from=event.gap_from,
+        gap_to=event.gap_to,
     ).SerializeToString()
 
 

@@ -43,6 +43,7 @@ async def serve_grpc(
     *,
     peer: str,
     local: bool,
+    certified: str | None = None,
     serving: Callable[[], bool] = lambda: True,
     limits: GrpcLimits | None = None,
     times: GrpcTimes | None = None,
@@ -50,15 +51,16 @@ async def serve_grpc(
 ) -> None:
     """Serve a connection until it ends, and close it. ``first``: what has been read of it already.
 
-    ``serving``: what health checks say. ``draining``: when it is set, the connection ends as soon as its requests are
-    answered; give that a deadline by a cancel scope. Errors of the connection are contained here; a cancellation
-    closes it at once.
+    ``certified``: the key id that its certificate names. ``serving``: what health checks say. ``draining``: when it is
+    set, the connection ends as soon as its requests are answered; give that a deadline by a cancel scope. Errors of the
+    connection are contained here; a cancellation closes it at once.
     """
     session = GrpcSession(
         stream,
         backend,
         peer=peer,
         local=local,
+        certified=certified,
         serving=serving,
         limits=limits or GrpcLimits(),
         times=times or GrpcTimes(),
@@ -76,6 +78,7 @@ class GrpcSession:
         *,
         peer: str,
         local: bool,
+        certified: str | None = None,
         serving: Callable[[], bool],
         limits: GrpcLimits,
         times: GrpcTimes,
@@ -83,6 +86,7 @@ class GrpcSession:
         self._stream = stream
         self._peer = peer
         self._times = times
+        self._backend = backend
         self._server = GrpcServer(limits)
         self._wake, self._woken = trio.open_memory_channel[None](1)
         self._earlier, self._rechecks = trio.open_memory_channel[None](1)
@@ -94,6 +98,7 @@ class GrpcSession:
             backend,
             peer=peer,
             local=local,
+            certified=certified,
             serving=serving,
             limits=limits,
             times=times,
@@ -169,8 +174,10 @@ class GrpcSession:
         except RemoteProtocolError as error:
             log.info("%s: closed: %s", self._peer, error)
             return False
-        self._dispatch()
-        _poke(self._wake)
+        with self._backend.together():
+            self._dispatch()
+        if self._server.pending or self._server.finished:
+            _poke(self._wake)
         return True
 
     def _dispatch(self) -> None:

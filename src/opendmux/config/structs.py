@@ -1,22 +1,19 @@
 """Every setting with its unit and default; built once at the start, passed down in the small piece that is needed.
 
-Sources, later ones win: defaults, a TOML file (`--config`), the command line.
+The text behind a field is what docs/config.md and the file of `opendmux config init` say of it.
 """
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-
-from opendmux.errors import ConfigError
 
 __all__ = [
     "DEFAULT_PORT",
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
+    "PROTOCOLS",
     "SIM",
     "SIMULATED",
     "Address",
@@ -24,20 +21,15 @@ __all__ = [
     "Limits",
     "Listener",
     "OnOutage",
+    "ProtocolName",
     "Timeouts",
+    "TlsConfig",
     "UpstreamConfig",
-    "check",
-    "load",
-    "parse_address",
 ]
 
 DEFAULT_PORT: Final = 33333
 DEFAULT_UPSTREAM: Final = "127.0.0.1:11111"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-SDK_TIMEOUT_S: Final = 12.0
-"""The Python SDK's wait for a reply."""
-EXTRA_LANES_MAX: Final = 12
-"""The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
 SIMULATED: Final = "SIMULATED"
@@ -45,6 +37,9 @@ SIMULATED: Final = "SIMULATED"
 
 
 OnOutage = Literal["hold", "close"]
+ProtocolName = Literal["opend", "grpc", "http", "websocket", "tls"]
+PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("opend", "grpc", "http", "websocket", "tls")
+"""What a port can be spoken to in; all of them, unless the configuration says otherwise."""
 
 
 class Address(msgspec.Struct, frozen=True):
@@ -81,11 +76,15 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Unsent bytes of all clients together."""
     link_high_water_bytes: int = 1024 * 1024
     """Unsent bytes towards upstream above which no client is read."""
+    push_ring_bytes: int = 4 * 1024 * 1024
+    """Recent pushes that are kept for the streams of one key that can be resumed; nothing is kept for keys without."""
     extra_lanes: int = 4
     """Further upstream connections for subscriptions whose options conflict. OpenD takes 128 connections in all."""
     silent_per_address: int = 64
     """Connections of one address that never sent InitConnect; above it the oldest is closed. The Python SDK leaves such
     connections behind, and closing one tears its good session down, so they are capped, not timed out."""
+    tls_handshakes: int = 64
+    """TLS handshakes at a time; the others wait for their turn, within ``timeouts.handshake_s``."""
 
 
 class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,8 +111,28 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How long a stop waits for requests in flight and unsent replies."""
     write_stall_s: float = 30.0
     """A client that takes no byte for this long while bytes wait for it is disconnected."""
+    handshake_s: float = 10.0
+    """From a client's first byte to a complete InitConnect, and from the first byte of a TLS handshake to its end."""
+    silent_s: float = 0.0
+    """How long a connection may be open without a single byte; 0 = for ever, and only ``limits.silent_per_address``
+    bounds them. The Python SDK opens connections that it does not use and tears its good session down when one of them
+    is closed, so set this only where no such program connects."""
     goodbye_s: float = 2.0
     """To finish a half-sent frame before closing: a torn frame would poison the SDK's next session."""
+
+
+class TlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """TLS on the same ports: the ``[tls]`` section. The files are read again on SIGHUP."""
+
+    cert: str = ""
+    """The certificate and those between it and its authority, a PEM file. Empty: no TLS."""
+    key: str = ""
+    """Its private key, a PEM file without a passphrase."""
+    client_ca: str = ""
+    """Authorities of client certificates, a PEM file. A client that shows a certificate of theirs is the key of the
+    keys file that it names, by the URI ``opendmux:key:ID`` among its alternative names or else by its common name."""
+    require: bool = False
+    """Refuse whoever comes without TLS, from this machine too."""
 
 
 class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -140,6 +159,10 @@ class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str = ""
     """The id of a key of the keys file: clients of OpenD's own protocol that show no key on these ports are taken for
     this one. Meant for programs whose client id can't be set."""
+    protocols: tuple[ProtocolName, ...] | None = None
+    """As in the main section, for these ports."""
+    insecure_plain: bool = False
+    """As in the main section, for these ports."""
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -160,6 +183,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """OpenD's RSA key file, when ``upstream`` is encrypted."""
     sim_seed: int = 1
     """Seed of the embedded simulator."""
+    protocols: tuple[ProtocolName, ...] = PROTOCOLS
+    """What may be spoken on the ports: ``opend`` (the SDKs over TCP), ``grpc``, ``http``, ``websocket``, and ``tls``
+    around each of them."""
+    insecure_plain: bool = False
+    """Let other machines come without TLS through the ports of ``listen``: for those behind a VPN or an SSH tunnel. A
+    ``[[listeners]]`` entry says so for itself."""
+    tls: TlsConfig = TlsConfig()
     on_outage: OnOutage = "hold"
     """What clients see when OpenD goes away: ``hold`` keeps their connections and refuses requests with the reason,
     ``close`` closes them, so that an SDK with a recovery of its own runs it."""
@@ -199,59 +229,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics_open_locally: bool = True
     """From this machine ``/metrics``, ``/livez`` and ``/readyz`` need no key."""
     log_level: str = "info"
-    """debug, info, warning or error."""
+    """debug, info, warning or error. Logs go to stderr."""
+    log_format: Literal["human", "json"] = "human"
+    """``human``: a line of text for each event. ``json``: a line of JSON, with the client it is about in fields of its
+    own."""
+    log_lines_per_s: int = 20
+    """Log lines of one kind per second, with bursts of ten times as many; what is left out is counted and said.
+    0: no limit."""
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
-
-
-def parse_address(text: str, *, what: str) -> Address:
-    """``HOST:PORT``, ``[::1]:PORT`` or ``:PORT`` (127.0.0.1). Raises ConfigError naming ``what``."""
-    host, colon, port_text = text.rpartition(":")
-    if not colon or port_text.endswith("]") or host == "[]":
-        raise ConfigError(f"{what} {text!r} is not HOST:PORT")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ConfigError(f"{what} {text!r}: write an IPv6 address in brackets, like [::1]:{port_text}")
-    if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5) or int(port_text) > 65535:
-        raise ConfigError(f"{what} {text!r}: {port_text!r} is not a port number (0-65535)")
-    return Address(host or "127.0.0.1", int(port_text))
-
-
-def check(config: Config) -> None:
-    """Raise ConfigError for a value that makes no sense, by name."""
-    for group, values in (("limits", config.limits), ("timeouts", config.timeouts)):
-        for name in values.__struct_fields__:
-            value = getattr(values, name)
-            if not 0 < value < float("inf") and not (name == "drain_s" and value == 0):
-                raise ConfigError(f"{group}.{name} = {value}: must be greater than 0")
-    if config.limits.extra_lanes > EXTRA_LANES_MAX:
-        raise ConfigError(f"limits.extra_lanes = {config.limits.extra_lanes}: must not be over {EXTRA_LANES_MAX}")
-    if config.timeouts.reply_s >= SDK_TIMEOUT_S:
-        raise ConfigError(
-            f"timeouts.reply_s = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, "
-            "when the Python SDK gives up"
-        )
-    for name in ("read_wait_s", "write_wait_s", "park_s"):
-        if getattr(config.timeouts, name) >= config.timeouts.reply_s:
-            raise ConfigError(
-                f"timeouts.{name} = {getattr(config.timeouts, name):g}: must be under timeouts.reply_s = "
-                f"{config.timeouts.reply_s:g}, which is for waiting and the answer together"
-            )
-    if config.log_level not in LOG_LEVELS:
-        raise ConfigError(f"log_level = {config.log_level!r}: must be one of {', '.join(LOG_LEVELS)}")
-
-
-def load(path: Path | None) -> Config:
-    """Read a TOML file. Raises ConfigError with the file and the place; None gives the defaults."""
-    if path is None:
-        return Config()
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert(data, Config)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error
