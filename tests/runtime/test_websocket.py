@@ -504,8 +504,9 @@ async def test_a_stalled_peer_ends_in_time(autojump_clock: MockClock) -> None:
 async def test_who_does_not_log_in_goes(autojump_clock: MockClock) -> None:
     async with world() as w, connected(w) as client:
         began = trio.current_time()
-        assert await client.closed() == (1008, "no login within 20 s")
-        assert 19 < trio.current_time() - began < 21
+        code, reason = await client.closed()
+        assert (code, "in time" in reason) == (1008, True)
+        assert 9 < trio.current_time() - began < 11
 
 
 async def test_silent_clients_are_pinged_and_dead_ones_go(autojump_clock: MockClock) -> None:

@@ -49,8 +49,6 @@ __all__ = ["WebSocketSession"]
 
 log = logging.getLogger("opendmux.websocket")
 
-LOGIN_S: Final = 20.0
-"""From the upgrade until the client is ready. The JavaScript SDK waits so long for the answer to its Init."""
 PING_S: Final = 30.0
 """A client that has been silent for so long is pinged: its stack answers by itself."""
 PONG_S: Final = 20.0
@@ -321,11 +319,7 @@ class WebSocketSession:
         return True
 
     async def _watch(self, ws: WebSocketConnection) -> None:
-        """Ends the session of a client that does not log in, or is dead."""
-        await trio.sleep(LOGIN_S)
-        if not self.session.ready:
-            self._end_with(CloseCode.POLICY, f"no login within {LOGIN_S:g} s")
-            return
+        """Ends the session of a client that is dead."""
         while True:
             await trio.sleep(max(0.0, self._wire.received_at + PING_S - trio.current_time()))
             asked_at = trio.current_time()
