@@ -171,7 +171,8 @@ async def test_a_wrong_key_gets_an_error_number(autojump_clock: MockClock, shown
 
 async def test_a_token_at_the_handshake_is_the_login_of_ft_frames(autojump_clock: MockClock) -> None:
     ways = [("/ws?token=" + KEY, []), ("/", [("authorization", f"bearer {KEY}")])]
-    async with world(limits(), house=house_with(record(websocket=False))) as w:
+    house = house_with(record(websocket=False))
+    async with world(limits(), house=house) as w:
         for target, headers in ways:
             async with connected(w, target, headers) as client:
                 await client.send_frame(ProtoId.KEEP_ALIVE, 5, b"\x0a\x00")
@@ -180,6 +181,12 @@ async def test_a_token_at_the_handshake_is_the_login_of_ft_frames(autojump_clock
                 refused = await client.frame()
                 assert (refused.proto_id, refused.serial_no) == (ProtoId.TRD_PLACE_ORDER, 6)
                 assert opend.ResponseHead.FromString(refused.body).retType == RetType.FAILED
+    assert counted(house) == {("ws", "allow", "bot"): 2, ("ws", "reject", "bot"): 2}
+
+
+def counted(house: House) -> dict[tuple[str, str, str], int]:
+    """Decisions of the gate: (iface, outcome, key id)."""
+    return dict(house.access.tally.auth_events)
 
 
 @pytest.mark.parametrize(
