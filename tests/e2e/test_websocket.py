@@ -24,7 +24,7 @@ from .harness import HERE, PATIENCE_S, Opendmux, Process, SdkProgram
 from .test_outage import config_file, free_port, simulator
 
 PROGRAM = HERE / "node" / "websocket_program.mjs"
-TENCENT = {"market": 1, "code": "00700"}
+TENCENT: dict[str, Any] = {"market": 1, "code": "00700"}
 SUB = {"securityList": [TENCENT], "subTypeList": [1, 4], "isSubOrUnSub": True, "isRegOrUnRegPush": True}
 QUOTE, TICK, ORDER = 3005, 3011, 2208
 Message = dict[str, Any]
