@@ -47,6 +47,10 @@ class Session:
     """Of the key that it showed; empty when its listener is bound to one."""
     streams: list[int] | None = None
     """The slots of a caller's open push streams; None for a client that gets its pushes in its own slot."""
+    sdk_dialect: bool = False
+    """It speaks ft-v1.0, the JavaScript SDK's own: what comes as its InitConnect is an InitWebSocket."""
+    admitted: bool = False
+    """Its transport's handshake has told who it is, so its InitConnect need not."""
     client_id: str = ""
     recv_notify: bool = False
     lane: int = 0

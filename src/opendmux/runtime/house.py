@@ -33,6 +33,8 @@ class House:
     """Where the daily values are kept; None: in memory alone."""
     names: tuple[str, ...] = ()
     """Host names besides this machine's own under which HTTP may be asked."""
+    origins: tuple[str, ...] = ()
+    """Origins besides our own whose pages may open a WebSocket, as browsers write them."""
     open_locally: bool = True
     """From this machine metrics and probes need no key."""
     tls: Tls | None = None

@@ -40,6 +40,7 @@ from .status import Status
 from .transports.grpc import serve_grpc
 from .transports.http import ROUTES, HttpSession, serve_http
 from .transports.status import status_routes
+from .transports.websocket import WebSocketRoom, WebSocketSession
 from .upstream import UpstreamLink
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
@@ -121,6 +122,12 @@ class Proxy:
         if self.house.tls is not None:
             await self.house.tls.reload()
 
+    def apply(self, config: Config) -> None:
+        """Take over what can change while it runs (``opendmux.config.schema.LIVE``); the rest must be as it was."""
+        self.house.audit_reads = config.audit_reads
+        for station in self.stations:
+            station.hub.config = config
+
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""
         self._stop.set()
@@ -148,6 +155,7 @@ class _Clients:
     status: Status
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
+    websockets: set[WebSocketSession] = field(default_factory=set)
     doors: list[Door] = field(default_factory=list)
 
 
@@ -200,6 +208,8 @@ async def run_proxy(
                     client.drain()
                 for browser in list(clients.browsers):
                     browser.drain()
+                for websocket in list(clients.websockets):
+                    websocket.drain()
                 sessions.cancel_scope.deadline = trio.current_time() + drain_s
             services.cancel_scope.cancel(reason="drained")
     finally:
@@ -256,6 +266,9 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             routes=routes,
             certified=guest.certified,
             sessions=clients.browsers,
+            upgrades=WebSocketRoom(hub, guest, face.on_outage, clients.websockets, proxy.house.origins)
+            if "websocket" in face.protocols
+            else None,
         )
 
     rooms: list[tuple[ProtocolName, Kind, Room]] = [

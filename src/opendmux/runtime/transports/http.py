@@ -27,8 +27,9 @@ from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.metrics import CONTENT_TYPE
 from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
+from opendmux.wire.websocket import is_upgrade, upgrade_problem
 
-__all__ = ["ROUTES", "Exchange", "HttpSession", "Route", "Site", "serve_http"]
+__all__ = ["ROUTES", "Exchange", "HttpSession", "Route", "Site", "Upgrades", "serve_http"]
 
 log = logging.getLogger("opendmux.http")
 
@@ -49,6 +50,9 @@ READ_BYTES: Final = 16 * 1024
 
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Another proxy has passed this on, so the address of the peer says nothing about who asks."""
+
+WEBSOCKET_PATHS: Final = ("/", "/ws")
+"""OpenD's own is at the first."""
 
 STATUS: Final[Mapping[DenialKind, int]] = {
     DenialKind.UNAUTHENTICATED: 401,
@@ -85,6 +89,18 @@ class Site(Protocol):
         """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown.
         ``local``: they are on this machine. ``certified``: the key id that their certificate names, where no key was
         shown."""
+
+
+class Upgrades(Protocol):
+    """Who serves the connections that ask for a WebSocket."""
+
+    @property
+    def origins(self) -> Collection[str]:
+        """Foreign origins whose pages may ask for one, in lower case."""
+
+    def ask(self, head: RequestHead, *, local: bool) -> Denial | Callable[[trio.abc.Stream, bytes], Awaitable[None]]:
+        """May it have one? Returns what serves it, given the stream and all bytes that were read of it: it ends with
+        the connection, and no error comes out of it."""
 
 
 class _GoneError(Exception):
@@ -196,6 +212,8 @@ class HttpSession:
     routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
     certified: str | None = None
     """The key id that the peer's TLS certificate names."""
+    upgrades: Upgrades | None = None
+    """None: there are no WebSockets here."""
     _wire: HttpServer = field(default_factory=HttpServer)
     _idle: trio.CancelScope | None = None
     """Around the wait for the next request."""
@@ -220,10 +238,11 @@ class HttpSession:
             self._idle.cancel(reason="drain")
 
     async def run(self, first: bytes) -> None:
-        """Serve until one side ends it. ``first``: what was read already."""
+        """Serve until one side ends it. ``first``: what was read already, if anything."""
         async with trio.open_nursery() as self._nursery:
             try:
-                self._wire.receive_untrusted(first)
+                if first:
+                    self._wire.receive_untrusted(first)
                 while await self._one():
                     pass
                 await self._linger()
@@ -311,8 +330,13 @@ class HttpSession:
         if not all(host_is_ours(host, own=own, further=names) for host in hosts):
             await self.refuse(403, "host", "this proxy is not known by the name in the Host header")
             return
-        if not all(origin_is_ours(origin, own=own, further=names) for origin in origins):
+        upgrades = self.upgrades if is_upgrade(head) else None
+        welcome = () if upgrades is None else upgrades.origins
+        if not all(origin.lower() in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
             await self.refuse(403, "origin", "pages of other sites may not ask this proxy")
+            return
+        if upgrades is not None:
+            await self._upgrade(head, upgrades)
             return
         route, argument = _route_of(self.routes, head.path)
         if route is None:
@@ -332,11 +356,28 @@ class HttpSession:
         with trio.CancelScope() as self._handling:
             await handler(Exchange(self, head, self.site, key, argument))
 
+    async def _upgrade(self, head: RequestHead, upgrades: Upgrades) -> None:
+        if head.path not in WEBSOCKET_PATHS:
+            await self.refuse(404, "not_found", f"WebSockets are at {' and '.join(WEBSOCKET_PATHS)}", close=True)
+            return
+        problem = upgrade_problem(head)
+        if problem is not None:
+            await self.refuse(problem[0], "upgrade", problem[1], [("sec-websocket-version", "13")], close=True)
+            return
+        taker = upgrades.ask(head, local=self._is_local(head))
+        if isinstance(taker, Denial):
+            await self._deny(taker)
+        else:
+            await taker(self.stream, self._wire.take_over())
+
+    def _is_local(self, head: RequestHead) -> bool:
+        return self.local and not any(head.all(name) for name in FORWARDED)
+
     def _admit(self, head: RequestHead, route: Route) -> Key | Denial | None:
         """Whose request this is, where that is asked for."""
         if route.public:
             return None
-        local = self.local and not any(head.all(name) for name in FORWARDED)
+        local = self._is_local(head)
         if local and route.open_locally and self.site.open_locally:
             return None
         if local and route.open_unkeyed and not self.site.keyed:
@@ -447,6 +488,7 @@ async def serve_http(
     routes: Mapping[str, Route] = ROUTES,
     certified: str | None = None,
     sessions: set[HttpSession] | None = None,
+    upgrades: Upgrades | None = None,
 ) -> None:
     """Serve one accepted connection and close it; its crash ends with it.
 
@@ -455,7 +497,7 @@ async def serve_http(
     ``sessions``: those that a drain has to reach. Cancellation:
     the connection is closed at once.
     """
-    session = HttpSession(stream, site, peer, local, own_host, routes, certified)
+    session = HttpSession(stream, site, peer, local, own_host, routes, certified, upgrades)
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
