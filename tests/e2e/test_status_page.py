@@ -24,7 +24,7 @@ from .harness import HERE, PATIENCE_S, Opendmux, SdkProgram
 
 PAGE = HERE.parents[1] / "src" / "opendmux" / "runtime" / "transports" / "status.html"
 EVIL = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
-REQUIRED = os.environ.get("OPENDMUX_NEED_BROWSER") == "1"
+REQUIRED = os.environ.get("TESTS_NEED_BROWSER") == "1"
 
 needs_browser = pytest.mark.skipif(bool(why_not()) and not REQUIRED, reason=why_not() or "there is one")
 
@@ -32,7 +32,7 @@ needs_browser = pytest.mark.skipif(bool(why_not()) and not REQUIRED, reason=why_
 @pytest.fixture(scope="module")
 def artefacts() -> Path:
     """Where pictures are left for whoever wants to look at them."""
-    return Path(os.environ.get("OPENDMUX_ARTEFACTS") or tempfile.mkdtemp(prefix="opendmux-artefacts-"))
+    return Path(os.environ.get("TEST_ARTEFACTS") or tempfile.mkdtemp(prefix="opendmux-artefacts-"))
 
 
 @pytest.fixture
