@@ -64,6 +64,7 @@ from opendmux.native._switch_types import (
     LinkBatch,
     LinkEvent,
     Push,
+    SlotFigures,
 )
 from opendmux.native._tables import PROTO_INDEX
 
@@ -196,6 +197,8 @@ cdef class _Slot:
     cdef int64_t outbox_limit
     cdef int64_t oversize  # of a frame over the limit that an empty outbox took; until it is empty again
     cdef uint64_t dirty_in  # the batch that lists this slot as dirty
+    cdef uint64_t frames_in
+    cdef uint64_t pushes_out
 
     def __dealloc__(self):
         buffer_free(&self.kept)
@@ -673,6 +676,7 @@ cdef class Switch:
         cdef _Link link
         cdef Pending request
         self.frames_in += 1
+        at.frames_in += 1
         if not is_intact_untrusted(cut):
             self.bad_sha1 += 1
             return client_event(BAD_SHA1, action, &cut.header, b"")
@@ -1129,7 +1133,9 @@ cdef class Switch:
                         taken = self.conflate(at, key, whole)
                     if not taken:
                         overflowed.append(at.number)
-                    elif lane_sendable(&at.lane) > 0 or (lane_is_empty(&at.lane) and at.conflating is not None):
+                        continue
+                    at.pushes_out += 1
+                    if lane_sendable(&at.lane) > 0 or (lane_is_empty(&at.lane) and at.conflating is not None):
                         ready.append(at.number)
             finally:
                 self.busy = False
@@ -1288,6 +1294,10 @@ cdef class Switch:
                 self.pool.used,
             ),
         )
+
+    def slot_figures(self, int64_t slot):
+        cdef _Slot at = self.slot_at(slot)
+        return tuple_new(SlotFigures, (at.frames_in, at.pushes_out, at.outbox_bytes(), at.in_flight))
 
     def latencies(self):
         cdef dict found = {}

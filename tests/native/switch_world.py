@@ -471,6 +471,7 @@ class World:
             self.twins.out_to_boundary(slot)
             self.twins.held(slot)
             self.twins.row_epoch(slot)
+            self.twins.slot_figures(slot)
         assert counters.outbox_bytes == sum(self.twins.out_bytes(slot) for slot in self.clients)
         for link in range(len(self.asked)):
             self.twins.link_pending_bytes(link)

@@ -173,3 +173,36 @@ def test_overflows(new_switch: NewSwitch) -> None:
         seen.append(bench.switch.counters().overflows)
     assert seen == list(accumulate([1] * 5))
     assert bench.switch.counters().pushes_out == 0
+
+
+# -- figures of one slot
+
+
+def test_a_slot_counts_what_its_client_sent(bench: Bench) -> None:
+    other = bench.open()
+    bench.feed(frames([PASSED, EDITED]) + bad_sha1(frame()) + frame()[:30])
+    assert bench.switch.slot_figures(bench.slot)[:2] == (3, 0)
+    assert bench.switch.slot_figures(bench.slot).in_flight == bench.switch.in_flight(bench.slot)
+    assert bench.switch.slot_figures(other) == (0, 0, 0, 0)
+
+
+def test_a_slot_counts_the_pushes_that_it_took(new_switch: NewSwitch) -> None:
+    bench = Bench(new_switch(), outbox_limit=100)
+    other = bench.open()
+    full = frame(PUSH, 0, bytes(56))
+    for key in (None, "key", None):
+        bench.switch.fan_out([bench.slot], full, key)
+    bench.switch.fan_out([bench.slot, other], frame(PUSH, 0, b""), None)
+    figures = bench.switch.slot_figures(bench.slot)
+    assert (figures.pushes_out, figures.outbox_bytes) == (1, 100)
+    assert bench.switch.slot_figures(other).pushes_out == 1
+
+
+def test_a_slot_that_is_opened_again_begins_anew(bench: Bench) -> None:
+    bench.feed(frame())
+    bench.switch.fan_out([bench.slot], frame(PUSH, 0), None)
+    bench.switch.close_slot(bench.slot)
+    with pytest.raises(ValueError, match="no such slot"):
+        bench.switch.slot_figures(bench.slot)
+    again = bench.open()
+    assert bench.switch.slot_figures(again) == (0, 0, 0, 0)

@@ -94,6 +94,29 @@ async def test_a_request_is_answered_by_way_of_the_switch(autojump_clock: MockCl
         assert await at.answered(at.admit(ALL), 1005) == Answer(0, "fine", body)
 
 
+async def test_requests_together_leave_by_one_write(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with desk(ALL) as at:
+        at.world.opend.answers[1005] = lambda _frame: OK
+        caller, link = at.admit(ALL), at.world.proxy.hub.links[0]
+        writes: list[None] = []
+        flush = link.flush
+
+        def counted() -> None:
+            writes.append(None)
+            flush()
+
+        monkeypatch.setattr(link, "flush", counted)
+        with at.callers.together():
+            first, second = at.ask(caller, 1005), at.ask(caller, 1005)
+            assert not writes
+        assert len(writes) == 1
+        await trio.sleep(0.1)
+        assert [len(first), len(second)] == [1, 1]
+        writes.clear()
+        at.ask(caller, 1005)
+        assert len(writes) == 1
+
+
 @pytest.mark.parametrize("proto_id", [1002, 3004])
 async def test_a_request_is_answered_by_way_of_core(autojump_clock: MockClock, proto_id: int) -> None:
     async with desk(ALL) as at:

@@ -40,6 +40,7 @@ class FakeSite:
 
     names: Collection[str] = ("proxy.lan",)
     open_locally: bool = True
+    keyed: bool = True
     ready: bool = True
     asked: list[str | None] = field(default_factory=list)
 

@@ -12,11 +12,24 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, keys, proto, serve, sim, tls
+from . import audit, bench, clients, config, keys, proto, serve, sim, status, subs, tls
+from ._control import CommandError
 
-__all__ = ["audit", "bench", "keys", "main", "proto", "serve", "sim", "tls"]
+__all__ = ["audit", "bench", "clients", "config", "keys", "main", "proto", "serve", "sim", "status", "subs", "tls"]
 
-COMMANDS = {"serve": serve, "sim": sim, "keys": keys, "tls": tls, "audit": audit, "proto": proto, "bench": bench}
+COMMANDS = {
+    "serve": serve,
+    "sim": sim,
+    "status": status,
+    "clients": clients,
+    "subs": subs,
+    "config": config,
+    "keys": keys,
+    "tls": tls,
+    "audit": audit,
+    "proto": proto,
+    "bench": bench,
+}
 
 EPILOG = """\
 examples:
@@ -24,6 +37,8 @@ examples:
   opendmux --upstream sim                    the same with the built-in simulator: no OpenD, no account
   opendmux --listen 127.0.0.1:44444 --upstream 192.0.2.7:11111
   opendmux sim --listen 127.0.0.1:11111      the simulator alone
+  opendmux config init                       a settings file with every key and its default
+  opendmux status                            how the running one is; also: clients list, subs
   opendmux keys add --id bot --scopes qot:read   an API key, in keys.json
   opendmux tls self-signed --out .           a certificate for a quick start with TLS
 
@@ -46,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"opendmux: {error}", file=sys.stderr)
         return 2
+    except CommandError as error:
+        print(f"opendmux: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:  # before the signals were ours
         return 128 + 2
 

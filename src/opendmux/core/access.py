@@ -26,6 +26,7 @@ HOW: Final = {
     "tcp": f"give it as client id, SysConfig.set_client_info('{KEY_PREFIX}...', 1)",
     "grpc": f"send it as metadata, authorization: Bearer {KEY_PREFIX}...",
     "http": f"send it as header, Authorization: Bearer {KEY_PREFIX}...",
+    "ws": f"give it to start(), or at the handshake as ?token={KEY_PREFIX}... or Authorization: Bearer",
 }
 
 
@@ -80,7 +81,9 @@ class Access:
                 return _unauthenticated("invalid", "this port needs a key, and no keys are configured")
             if plaintext is not None and iface != "tcp":
                 return _unauthenticated("invalid", "this proxy has no keys file, so no key is valid; send none")
-            return Admitted(None if iface == "tcp" else self._anonymous)
+            # OpenD's own WebSocket is as open as its TCP port, but it is meant for this machine.
+            as_opend = iface == "tcp" or (iface == "ws" and local)
+            return Admitted(None if as_opend else self._anonymous)
         if plaintext is None and bound_to is not None:
             key = self._alive(self.keyring.keys.get(bound_to), wall)
             digest = b""
@@ -90,6 +93,20 @@ class Access:
             key, digest = self.keyring.find(plaintext, wall), digest_of(plaintext)
         if key is None:
             return _unauthenticated("invalid", "the key is not known here, or it has expired")
+        return self.machine_denial(key, local=local) or Admitted(key, digest)
+
+    def admit_md5(
+        self, md5: str, *, iface: str, local: bool, wall: float, bound_to: str | None = None
+    ) -> Admitted | Denial:
+        """`admit` for OpenD's WebSocket login: the MD5 of a key in hex, empty when none is shown. Without a keys file
+        it is not looked at, as OpenD does where no key is configured."""
+        if self.keyring is None or not md5:
+            return self.admit(None, iface=iface, local=local, wall=wall, bound_to=bound_to)
+        found = self.keyring.find_md5(_bytes_of(md5), wall)
+        if found is None:
+            text = "the key is not known here, or it has expired, or it was made without --websocket"
+            return _unauthenticated("invalid", text)
+        key, digest = found
         return self.machine_denial(key, local=local) or Admitted(key, digest)
 
     def machine_denial(self, key: Key, *, local: bool) -> Denial | None:
@@ -131,3 +148,10 @@ class Access:
 
 def _unauthenticated(reason: str, text: str) -> Denial:
     return Denial(DenialKind.UNAUTHENTICATED, reason, text)
+
+
+def _bytes_of(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        return b""

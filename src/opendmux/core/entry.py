@@ -10,8 +10,10 @@ from opendmux.wire import handshake
 from opendmux.wire.cipher import EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import ClientHello, State
+from opendmux.wire.websocket import init_reply as websocket_init_reply
+from opendmux.wire.websocket import ws_hello_untrusted
 
-from .access import Access
+from .access import Access, Admitted
 from .answers import denied, reply, unavailable
 from .commands import Close, Command, Request, UseRow, Witness
 from .denial import Denial, DenialKind
@@ -50,6 +52,8 @@ class Entry:
         if identity is None:
             text = "OpenD has not been reached yet"
             return [end(session, text) if session.streams is None else unavailable(request, text)]
+        if session.sdk_dialect:
+            return self._init_websocket(request, now, wall)
         try:
             hello = handshake.client_hello_untrusted(request.body, request.proto_fmt)
         except RemoteProtocolError as error:
@@ -72,16 +76,60 @@ class Entry:
         if secure is not None:
             secure.use(algo, secrets.aes_key, secrets.aes_cbc_iv)
         session.recv_notify = hello.recv_notify
-        session.row = self.row_of(session.key)
-        session.settled_at = now + SETTLE_S
-        commands: list[Command] = [] if session.key is None else [Witness(request, "allow")]
+        commands = self._begin(request, now)
         if hello.push_proto_fmt == ProtoFmt.JSON:
             commands += self._lanes.home_json(session, now)
         log.info("%s: ready, version %d, language %r", session, hello.client_ver, hello.language)
         return [reply(request, body), UseRow(session), *commands]
 
+    def _begin(self, request: Request, now: float) -> list[Command]:
+        session = request.session
+        session.row = self.row_of(session.key)
+        session.settled_at = now + SETTLE_S
+        return [] if session.key is None else [Witness(request, "allow")]
+
+    def _init_websocket(self, request: Request, now: float, wall: float) -> list[Command]:
+        """Answer InitWebSocket, which says less than InitConnect. Its SDK takes every notification."""
+        session = request.session
+        try:
+            hello = ws_hello_untrusted(request.body)
+        except RemoteProtocolError as error:
+            text = f"InitWebSocket can't be read: {error}"
+            return [denied(request, Denial(DenialKind.INVALID, "body", text)), end(session, text)]
+        body = websocket_init_reply(conn_id=session.conn_id, wall_time=int(wall))
+        if session.settled_at:
+            return [reply(request, body)]
+        session.client_id = hello.client_id
+        if hello.ignored:
+            log.warning("%s: asks by InitWebSocket for %s, which is ignored", session, hello.ignored)
+        if hello.md5 or not session.admitted:
+            admitted = self._access.admit_md5(
+                hello.md5, iface=session.transport, local=session.local, wall=wall, bound_to=session.bound_to
+            )
+            if isinstance(admitted, Denial):
+                witness = Witness(request, "reject", admitted.reason, note=admitted.text)
+                return [witness, denied(request, admitted), end(session, admitted.text)]
+            session.key, session.digest = admitted.key, admitted.digest
+        session.recv_notify = True
+        commands = self._begin(request, now)
+        log.info("%s: ready, WebSocket, language %r", session, hello.language)
+        return [reply(request, body), UseRow(session), *commands]
+
+    def open(self, session: Session, admitted: Admitted) -> list[Command]:
+        """The handshake of a session's transport has told who it is: it is ready without InitConnect, which it may
+        still send."""
+        session.state = State.READY
+        session.admitted = True
+        session.key, session.digest = admitted.key, admitted.digest
+        session.row = self.row_of(session.key)
+        log.info("%s: ready by its handshake", session)
+        return [UseRow(session)]
+
     def _admit(self, session: Session, hello: ClientHello, wall: float) -> Denial | None:
         shows_key = LOOKS_LIKE_KEY.search(hello.client_id) is not None
+        session.client_id = "" if shows_key else hello.client_id
+        if session.admitted and not shows_key:
+            return None
         admitted = self._access.admit(
             hello.client_id if shows_key else None,
             iface=session.transport,
@@ -89,7 +137,6 @@ class Entry:
             wall=wall,
             bound_to=session.bound_to,
         )
-        session.client_id = "" if shows_key else hello.client_id
         if isinstance(admitted, Denial):
             return admitted
         session.key, session.digest = admitted.key, admitted.digest

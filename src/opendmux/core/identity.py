@@ -47,12 +47,22 @@ class Session:
     """Of the key that it showed; empty when its listener is bound to one."""
     streams: list[int] | None = None
     """The slots of a caller's open push streams; None for a client that gets its pushes in its own slot."""
+    sdk_dialect: bool = False
+    """It speaks ft-v1.0, the JavaScript SDK's own: what comes as its InitConnect is an InitWebSocket."""
+    admitted: bool = False
+    """Its transport's handshake has told who it is, so its InitConnect need not."""
     client_id: str = ""
     recv_notify: bool = False
     lane: int = 0
     """The upstream connection that its requests use and that its pushes come from, unless a stream needs another."""
     secure: ServerSide | None = None
     """What encrypts this connection; None where nothing does."""
+    since: float = 0.0
+    """When it connected, in Trio seconds."""
+    calls: int = 0
+    """Requests that did not come as frames."""
+    past_pushes: int = 0
+    """What its streams that have ended were given."""
     settled_at: float = 0.0
     """Before this time no push may be sent: the Python SDK ignores one that comes with its InitConnect reply."""
 

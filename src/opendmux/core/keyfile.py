@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 
 from opendmux.errors import ConfigError
+from opendmux.wording import nearest
 
 from .keyrecord import Record, digest_in, key_of, record_of
 from .keys import Key, Keyring
-from .keyvalues import nearest, seconds_of
+from .keyvalues import seconds_of
 
 __all__ = ["VERSION", "KeyFile", "dump", "parse", "place_of"]
 
@@ -38,6 +39,7 @@ class KeyFile:
         """Records that are good each by itself. Raises ConfigError when two have an id or a hash in common."""
         kept = tuple(records)
         entries: list[tuple[Key, bytes, float | None]] = []
+        md5s: list[tuple[bytes, bytes]] = []
         ids: set[str] = set()
         owner: dict[bytes, str] = {}
         for record in kept:
@@ -53,10 +55,16 @@ class KeyFile:
                     digest = digest_in(text)
                     entries.append((key, digest, None if until is None else seconds_of(until)))
                     _claim(owner, digest, record.id, field, name)
-            for field, text in (("md5", record.md5), ("previous_md5", record.previous_md5)):
+            for field, text, of_same in (
+                ("md5", record.md5, record.hash),
+                ("previous_md5", record.previous_md5, record.previous_hash),
+            ):
                 if text is not None:
-                    _claim(owner, bytes.fromhex(text), record.id, field, name)
-        return cls(kept, Keyring.of(entries))
+                    assert of_same is not None, "a record with previous_md5 has been checked to have previous_hash"
+                    md5 = bytes.fromhex(text)
+                    _claim(owner, md5, record.id, field, name)
+                    md5s.append((md5, digest_in(of_same)))
+        return cls(kept, Keyring.of(entries, md5s))
 
 
 def _claim(owner: dict[bytes, str], digest: bytes, key_id: str, field: str, name: str) -> None:

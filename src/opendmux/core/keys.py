@@ -111,14 +111,20 @@ class Keyring:
     """By id."""
     _by_digest: Mapping[bytes, tuple[bytes, str, float | None]] = field(default_factory=dict, repr=False)
     """Digest -> (the same digest, key id, when this plaintext stops working or None)."""
+    _by_md5: Mapping[bytes, tuple[bytes, bytes]] = field(default_factory=dict, repr=False)
+    """SHA-256 of an MD5 -> (the MD5, the digest of the same plaintext)."""
 
     @classmethod
-    def of(cls, entries: Iterable[tuple[Key, bytes, float | None]]) -> Keyring:
-        """``(key, digest, until)`` each; ``until`` None: as long as the key lives."""
+    def of(
+        cls, entries: Iterable[tuple[Key, bytes, float | None]], md5s: Iterable[tuple[bytes, bytes]] = ()
+    ) -> Keyring:
+        """``(key, digest, until)`` each; ``until`` None: as long as the key lives. ``md5s``: (MD5, digest) of those
+        plaintexts by whose MD5 a WebSocket program may log in."""
         items = list(entries)
         return cls(
             {key.id: key for key, _digest, _until in items},
             {digest: (digest, key.id, until) for key, digest, until in items},
+            {hashlib.sha256(md5).digest(): (md5, digest) for md5, digest in md5s},
         )
 
     def find(self, plaintext: str, wall: float) -> Key | None:
@@ -133,3 +139,13 @@ class Keyring:
             return None
         key = self.keys[key_id]
         return None if key.expires_at is not None and wall >= key.expires_at else key
+
+    def find_md5(self, md5: bytes, wall: float) -> tuple[Key, bytes] | None:
+        """`find` for a plaintext of which only the MD5 is known: the key, and the plaintext's digest."""
+        # An MD5 is the client's own choice, byte by byte, so the lookup goes by a digest of it.
+        found = self._by_md5.get(hashlib.sha256(md5).digest())
+        if found is None or not hmac.compare_digest(md5, found[0]):
+            return None
+        digest = found[1]
+        key = self.find_digest(digest, wall)
+        return None if key is None else (key, digest)

@@ -62,6 +62,7 @@ from .streams import (
     Security,
     Space,
     StreamKey,
+    StreamView,
     SubRequest,
     normalise,
     refusal_of,
@@ -269,6 +270,21 @@ class Ledger:
     def upstream_streams(self) -> list[StreamKey]:
         """What OpenD has subscribed for us, or may have."""
         return [key for key, stream in self._upstream.streams.items() if stream.state is not ABSENT]
+
+    def overview(self) -> list[StreamView]:
+        """Every stream that is subscribed, asked for, or left behind."""
+        return [
+            StreamView(
+                key,
+                stream.state is PRESENT,
+                len(stream.holders),
+                len(set().union(*stream.registered.values())),
+                stream.since,
+                stream.leave_at() if stream.idle() and stream.state is not ABSENT else None,
+                stream.refusal if stream.tries else "",
+            )
+            for key, stream in self._upstream.streams.items()
+        ]
 
     def knows(self, space: Space, market: int, code: str, sub_type: int) -> bool:
         """Whether a push of the stream can be news: somebody holds it, asks for it, or has left it behind upstream."""

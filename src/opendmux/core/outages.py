@@ -2,7 +2,8 @@
 
 ``hold`` (the default): connections stay, KeepAlive is answered, requests are refused with the reason, and clients
 that take notifications get a Notify of type ConnStatus when it goes and when it is back. ``close``: clients are
-closed at a frame boundary, so that an SDK with a recovery of its own runs it.
+closed at a frame boundary, so that an SDK with a recovery of its own runs it. Clients of OpenD's WebSocket get what its
+service would say, cmd 2, in both cases.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import logging
 from collections.abc import Mapping
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.wire.frame import RetType
+from opendmux.wire.frame import ProtoFmt, RetType, build_frame
 from opendmux.wire.handshake import State
-from opendmux.wire.messages import decode_untrusted, encode
+from opendmux.wire.messages import decode_untrusted, encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
+from opendmux.wire.websocket import UPSTREAM_LOST
 
-from .commands import Ask, Close, Command, Outcome
+from .commands import Ask, Close, Command, Outcome, Push
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes
 
@@ -44,8 +46,13 @@ class Outages:
         closing = [s for s in self._sessions.values() if s.on_outage == "close" and self._uses(s, lane)]
         for session in closing:
             session.state = State.CLOSED
+        lost = [s.slot for s in self._sessions.values() if s.sdk_dialect and s.settled_at and self._uses(s, lane)]
+        words: list[Command] = []
+        if lost:
+            body = ret_body(ProtoFmt.PROTOBUF, RetType.DISCONNECT, reason)
+            words.append(Push(lost, build_frame(UPSTREAM_LOST, ProtoFmt.PROTOBUF, 0, body), None))
         told = self._status(lane, qot_logined=False, trd_logined=False, now=now)
-        return [*(Close(session, reason) for session in closing), *told]
+        return [*words, *(Close(session, reason) for session in closing), *told]
 
     def over(self, lane: Lane) -> list[Command]:
         """It is back: OpenD is asked how its own logins are, and clients are told that."""

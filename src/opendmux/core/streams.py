@@ -212,9 +212,35 @@ class StreamKey(NamedTuple):
     code: str
     sub_type: int
 
-    def __str__(self) -> str:
+    @property
+    def symbol(self) -> str:
+        """``HK.00700``"""
         market = _MARKET_NAMES.get(self.market, f"market {self.market}")
-        return f"{market}.{self.code[:CODE_SHOWN]} {SUB_TYPE_NAMES.get(self.sub_type, self.sub_type)}"
+        return f"{market}.{self.code[:CODE_SHOWN]}"
+
+    @property
+    def sub_type_name(self) -> str:
+        return SUB_TYPE_NAMES.get(self.sub_type, str(self.sub_type))
+
+    def __str__(self) -> str:
+        return f"{self.symbol} {self.sub_type_name}"
+
+
+class StreamView(NamedTuple):
+    """A stream as somebody sees it who only looks."""
+
+    key: StreamKey
+    present: bool
+    """OpenD has it."""
+    holders: int
+    registered: int
+    """Owners that get its pushes."""
+    since: float
+    """When OpenD took it; 0 before."""
+    leaves_at: float | None
+    """When it will be unsubscribed, for nobody wants it."""
+    refusal: str
+    """OpenD's text when it refuses what is held."""
 
 
 class PushKey(NamedTuple):

@@ -63,6 +63,7 @@ if TYPE_CHECKING or not _PURE:
             LinkBatch,
             LinkEvent,
             Push,
+            SlotFigures,
             Switch,
         )
     except ImportError as error:
@@ -118,6 +119,7 @@ else:
         LinkBatch,
         LinkEvent,
         Push,
+        SlotFigures,
     )
 
 __all__ = [
@@ -149,6 +151,7 @@ __all__ = [
     "LinkBatch",
     "LinkEvent",
     "Push",
+    "SlotFigures",
     "Splitter",
     "Switch",
     "abi",

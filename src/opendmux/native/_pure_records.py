@@ -124,6 +124,8 @@ class Slot:
     """Both, as they are counted for all."""
     deaf: bool = False
     """Nothing more is read from this client."""
+    frames_in: int = 0
+    pushes_out: int = 0
 
 
 @dataclass(slots=True, eq=False)

@@ -51,6 +51,7 @@ from ._switch_types import (
     LinkBatch,
     LinkEvent,
     Push,
+    SlotFigures,
 )
 from ._tables import PROTO_INDEX, PUSH_INDEXES
 
@@ -215,6 +216,7 @@ class Switch:
     def _client_frame_untrusted(self, at: Slot, frame: WholeFrame, now_ns: int, *, queued: bool) -> ClientEvent | None:
         """``queued``: behind an event of the same chunk, whose turn is first."""
         self._frames_in += 1
+        at.frames_in += 1
         cell = at.row[PROTO_INDEX.get(frame.proto_id, 0)]
         action, reply, link = cell & 3, cell >> 2 & 3, at.links[cell >> 4]
         if not frame.is_intact:
@@ -527,6 +529,7 @@ class Switch:
                 self._conflated += replaced
                 self._overflows += not taken
             self._pushes_out += taken
+            at.pushes_out += taken
             if not taken:
                 overflowed.append(at.number)
             elif at.outbox.has_bytes_to_send():
@@ -587,6 +590,10 @@ class Switch:
             unread_bytes=self._unread,
             pending=len(self._pending),
         )
+
+    def slot_figures(self, slot: int) -> SlotFigures:
+        at = self._slot(slot)
+        return SlotFigures(at.frames_in, at.pushes_out, at.outbox.used, at.in_flight)
 
     def latencies(self) -> dict[int, tuple[tuple[int, ...], float]]:
         return {proto_id: (tuple(counts), sum_ns / 1e9) for proto_id, (counts, sum_ns) in self._latencies.items()}

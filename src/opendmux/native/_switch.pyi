@@ -150,6 +150,14 @@ class Counters(NamedTuple):
     pending: int
     """Requests waiting for a reply now."""
 
+class SlotFigures(NamedTuple):
+    frames_in: int
+    """Frames read from the client, refused ones included."""
+    pushes_out: int
+    """As in `Counters`, of this slot alone."""
+    outbox_bytes: int
+    in_flight: int
+
 class Switch:
     def __init__(
         self,
@@ -329,6 +337,8 @@ class Switch:
         Returns how many bytes were dropped. After it nothing more is taken by this slot.
         """
     def counters(self) -> Counters: ...
+    def slot_figures(self, slot: int) -> SlotFigures:
+        """Since `open_slot`."""
     def latencies(self) -> dict[int, tuple[tuple[int, ...], float]]:
         """How long upstream took to answer requests of slots: proto_id (0 for all unknown ones) -> (replies per bucket
         of LATENCY_BUCKETS_S and one more above them, not cumulative; sum in seconds). Only ids that were answered.

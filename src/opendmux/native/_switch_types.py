@@ -90,3 +90,10 @@ class Counters(NamedTuple):
     outbox_bytes: int
     unread_bytes: int
     pending: int
+
+
+class SlotFigures(NamedTuple):
+    frames_in: int
+    pushes_out: int
+    outbox_bytes: int
+    in_flight: int

@@ -11,6 +11,7 @@ import trio
 from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
 from opendmux.core.limits import Limits
+from opendmux.core.rejects import Rejects
 
 from .audit import AuditLog
 from .store import Store
@@ -32,10 +33,14 @@ class House:
     """Where the daily values are kept; None: in memory alone."""
     names: tuple[str, ...] = ()
     """Host names besides this machine's own under which HTTP may be asked."""
+    origins: tuple[str, ...] = ()
+    """Origins besides our own whose pages may open a WebSocket, as browsers write them."""
     open_locally: bool = True
     """From this machine metrics and probes need no key."""
     tls: Tls | None = None
     """None: TLS is not configured."""
+    rejects: Rejects = field(default_factory=Rejects)
+    """What was turned away lately."""
     read_keys: Callable[[], Keyring] | None = None
     """Read the keys again; raises ConfigError. None: no keys file is configured."""
 

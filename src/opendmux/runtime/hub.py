@@ -7,11 +7,12 @@ sockets that would block are left to a session's writer or the link's.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import trio
 
@@ -66,6 +67,8 @@ class Hub(Carrier):
         super().__init__(config, upstream_name, trade_name, house or House())
         self.rsa_key = rsa_key
         """For clients that encrypt; None: they are disconnected."""
+        self.calls = 0
+        """Requests of callers, which do not come as frames."""
         self.torn = 0
         """Connections that had to be closed in the middle of a frame."""
         self.bad_pushes = 0
@@ -78,6 +81,7 @@ class Hub(Carrier):
         self._newcomers: deque[tuple[float, Client]] = deque()
         """Who has said something, but not yet who it is; by the time that it has for that."""
         self._next_owner = 1
+        self._together = False
         self.on_tick: list[Callable[[float], None]] = []
         """What else is looked at with the deadlines."""
 
@@ -108,6 +112,7 @@ class Hub(Carrier):
             random=secrets.token_bytes(RANDOM_BYTES),
             row=HANDSHAKE_ROW,
             on_outage=on_outage,
+            since=trio.current_time(),
         )
         self._next_owner += 1
         self.router.open_session(session)
@@ -154,18 +159,31 @@ class Hub(Carrier):
 
     def close_stream_slot(self, slot: int) -> None:
         """Its stream has ended; what was queued for it is dropped."""
-        del self.clients[slot]
+        self.clients.pop(slot).session.past_pushes += self.switch.slot_figures(slot).pushes_out
         self.switch.close_slot(slot)
 
     def call(self, request: Request) -> None:
         """A caller's request. Its answer goes to the session's client."""
+        request.session.calls += 1
+        self.calls += 1
         self.run(self.router.call(request, trio.current_time()))
 
     def run(self, commands: Iterable[Command]) -> None:
         """Carry out what core decided outside of a round of reading."""
         self.execute(commands)
         self.resume_paused()
-        self.flush_links()
+        if not self._together:
+            self.flush_links()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is run inside leaves by one write per link, when the block ends. Nothing inside may wait."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            self.flush_links()
 
     # -- client -> upstream
 

@@ -8,6 +8,7 @@ the order has been executed, and its owner must know.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from opendmux.core.answers import name_of
@@ -23,6 +24,7 @@ from opendmux.core.audit import (
 from opendmux.core.commands import Forward, Reply, Request, Witness
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.identity import Session
+from opendmux.core.rejects import Cause
 from opendmux.wire.protocols import PACKET_ID_IDS, WRITE_IDS, ProtoId
 
 from .house import House
@@ -50,6 +52,16 @@ class Notary:
             tally.limit_reject(session.transport, key_id, denial.reason)
         elif denial.kind in (DenialKind.UNAUTHENTICATED, DenialKind.PERMISSION):
             tally.auth(session.transport, "reject", key_id)
+        cause = Cause(
+            session.transport,
+            (reply.request and reply.request.peer) or session.peer,
+            key_id,
+            session.client_id,
+            reply.proto_id,
+            denial.kind.value,
+            denial.reason,
+        )
+        self._house.rejects.add(cause, denial.text, time.time())
         if self._house.audit is None or reply.request is None:
             return
         if session.key is not None or denial.kind is DenialKind.UNAUTHENTICATED or reply.proto_id in AUDITED_IDS:
@@ -62,8 +74,17 @@ class Notary:
         """Somebody came with no key, or with one that is not good."""
         key_id = MISSING_KEY if denial.reason == "missing" else INVALID_KEY
         self._house.access.tally.auth(iface, "reject", key_id)
+        host = peer.rpartition(":")[0] or peer  # each of its attempts comes from another port
+        cause = Cause(iface, host, key_id, "", 0, denial.kind.value, denial.reason)
+        self._house.rejects.add(cause, denial.text, time.time())
         if self._house.audit is not None:
             self._house.audit.write(AuditEvent(iface, peer, key_id, "admission", "reject", denial.reason, denial.scope))
+
+    def ended(self, iface: str, peer: str, key_id: str, whom: str) -> None:
+        """Somebody's session was ended on request of another."""
+        log.warning("%s was closed by %s of %s", whom, key_id, peer)
+        if self._house.audit is not None:
+            self._house.audit.write(AuditEvent(iface, peer, key_id, "close client", "success", whom))
 
     def sent(self, forward: Forward, upstream_serial: int) -> None:
         """A request has been let through and given its upstream serial."""

@@ -36,8 +36,11 @@ from .pump import AVAILABLE, Pump
 from .session import TcpSession, serve_tcp
 from .site import ProxySite
 from .station import Reach, Station
+from .status import Status
 from .transports.grpc import serve_grpc
 from .transports.http import ROUTES, HttpSession, serve_http
+from .transports.status import status_routes
+from .transports.websocket import WebSocketRoom, WebSocketSession
 from .upstream import UpstreamLink
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
@@ -119,6 +122,12 @@ class Proxy:
         if self.house.tls is not None:
             await self.house.tls.reload()
 
+    def apply(self, config: Config) -> None:
+        """Take over what can change while it runs (``opendmux.config.schema.LIVE``); the rest must be as it was."""
+        self.house.audit_reads = config.audit_reads
+        for station in self.stations:
+            station.hub.config = config
+
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""
         self._stop.set()
@@ -143,8 +152,10 @@ class _Clients:
 
     sessions: trio.Nursery
     site: ProxySite
+    status: Status
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
+    websockets: set[WebSocketSession] = field(default_factory=set)
     doors: list[Door] = field(default_factory=list)
 
 
@@ -170,16 +181,17 @@ async def run_proxy(
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = _Wing(station, pump, callers)
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
-    site = _site(proxy)
+    site, status = _site(proxy)
     try:
         async with house.records(), trio.open_nursery() as services:
+            services.start_soon(status.sampler.run)
             for wing in wings.values():
                 services.start_soon(wing.station.run)
                 if wing.pump is not None:
                     services.start_soon(wing.pump.run)
             task_status.started(proxy)
             async with trio.open_nursery() as sessions:
-                clients = _Clients(sessions, site)
+                clients = _Clients(sessions, site, status)
                 async with trio.open_nursery() as accepting:
                     accepting.start_soon(_accept_all, proxy, faces, wings, clients)
                     await proxy.stopped()
@@ -196,6 +208,8 @@ async def run_proxy(
                     client.drain()
                 for browser in list(clients.browsers):
                     browser.drain()
+                for websocket in list(clients.websockets):
+                    websocket.drain()
                 sessions.cancel_scope.deadline = trio.current_time() + drain_s
             services.cancel_scope.cancel(reason="drained")
     finally:
@@ -224,6 +238,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
 
 def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kind, Room]:
     hub = wing.station.hub
+    routes = {**ROUTES, **status_routes(clients.status)} if "http" in face.protocols else {}
 
     async def opend(stream: trio.abc.Stream, guest: Guest) -> None:
         await serve_tcp(hub, wing.pump, stream, clients.everybody, guest, on_outage=face.on_outage)
@@ -248,9 +263,12 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             peer=guest.peer,
             local=guest.local,
             own_host=guest.own_host,
-            routes=ROUTES if "http" in face.protocols else {},
+            routes=routes,
             certified=guest.certified,
             sessions=clients.browsers,
+            upgrades=WebSocketRoom(hub, guest, face.on_outage, clients.websockets, proxy.house.origins)
+            if "websocket" in face.protocols
+            else None,
         )
 
     rooms: list[tuple[ProtocolName, Kind, Room]] = [
@@ -274,7 +292,7 @@ def _rules(face: Face, house: House) -> Rules:
     )
 
 
-def _site(proxy: Proxy) -> ProxySite:
+def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     house = proxy.house
 
     def rooms() -> list[KeyRoom]:
@@ -292,9 +310,11 @@ def _site(proxy: Proxy) -> ProxySite:
 
     sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
     figures = Metrics(lambda: proxy.stations, sources)
-    return ProxySite(
+    site = ProxySite(
         lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, trouble
     )
+    status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
+    return site, status
 
 
 @asynccontextmanager

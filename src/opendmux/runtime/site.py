@@ -36,6 +36,11 @@ class ProxySite:
     """Reasons not to be ready that stations do not know of: a drain, an audit log that can't be written."""
     wall: Callable[[], float] = time.time
 
+    @property
+    def keyed(self) -> bool:
+        """See `Site`."""
+        return self.access.keyring is not None
+
     def metrics(self) -> bytes:
         """See `Site`."""
         return self.figures.text(trio.current_time())

@@ -27,8 +27,9 @@ from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.metrics import CONTENT_TYPE
 from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
+from opendmux.wire.websocket import is_upgrade, upgrade_problem
 
-__all__ = ["ROUTES", "Exchange", "HttpSession", "Route", "Site", "serve_http"]
+__all__ = ["ROUTES", "Exchange", "HttpSession", "Route", "Site", "Upgrades", "serve_http"]
 
 log = logging.getLogger("opendmux.http")
 
@@ -49,6 +50,9 @@ READ_BYTES: Final = 16 * 1024
 
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Another proxy has passed this on, so the address of the peer says nothing about who asks."""
+
+WEBSOCKET_PATHS: Final = ("/", "/ws")
+"""OpenD's own is at the first."""
 
 STATUS: Final[Mapping[DenialKind, int]] = {
     DenialKind.UNAUTHENTICATED: 401,
@@ -71,6 +75,10 @@ class Site(Protocol):
     def open_locally(self) -> bool:
         """From this machine metrics and probes need no key."""
 
+    @property
+    def keyed(self) -> bool:
+        """Keys are configured."""
+
     def metrics(self) -> bytes:
         """See `Metrics.text`."""
 
@@ -83,6 +91,18 @@ class Site(Protocol):
         shown."""
 
 
+class Upgrades(Protocol):
+    """Who serves the connections that ask for a WebSocket."""
+
+    @property
+    def origins(self) -> Collection[str]:
+        """Foreign origins whose pages may ask for one, in lower case."""
+
+    def ask(self, head: RequestHead, *, local: bool) -> Denial | Callable[[trio.abc.Stream, bytes], Awaitable[None]]:
+        """May it have one? Returns what serves it, given the stream and all bytes that were read of it: it ends with
+        the connection, and no error comes out of it."""
+
+
 class _GoneError(Exception):
     """The peer breaks off, or takes no bytes."""
 
@@ -90,8 +110,11 @@ class _GoneError(Exception):
 class Exchange:
     """One request and the way to answer it. A handler answers exactly once."""
 
-    def __init__(self, session: HttpSession, head: RequestHead, site: Site, key: Key | None) -> None:
+    def __init__(self, session: HttpSession, head: RequestHead, site: Site, key: Key | None, argument: str) -> None:
         self.head = head
+        self.argument = argument
+        """What stands in the path where its route has ``{}``."""
+        self.peer = session.peer
         self.site = site
         self.key = key
         """Whose it is; None where the route is open to this peer."""
@@ -122,6 +145,10 @@ class Exchange:
         """The whole answer, as JSON."""
         await self.respond(status, msgspec.json.encode(value) + b"\n", "application/json")
 
+    async def refuse(self, status: int, reason: str, text: str) -> None:
+        """The whole answer: an error as all routes give it."""
+        await self._session.refuse(status, reason, text)
+
 
 Handler = Callable[[Exchange], Awaitable[None]]
 
@@ -136,6 +163,10 @@ class Route:
     """What a key must have; empty: any valid key will do."""
     open_locally: bool = False
     """Needs no key from this machine, where the site says so."""
+    open_unkeyed: bool = False
+    """Needs no key from this machine while none are configured."""
+    public: bool = False
+    """Never needs a key."""
 
     def handler(self, method: str) -> Handler | None:
         return self.methods.get("GET" if method == "HEAD" else method)
@@ -181,6 +212,8 @@ class HttpSession:
     routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
     certified: str | None = None
     """The key id that the peer's TLS certificate names."""
+    upgrades: Upgrades | None = None
+    """None: there are no WebSockets here."""
     _wire: HttpServer = field(default_factory=HttpServer)
     _idle: trio.CancelScope | None = None
     """Around the wait for the next request."""
@@ -205,10 +238,11 @@ class HttpSession:
             self._idle.cancel(reason="drain")
 
     async def run(self, first: bytes) -> None:
-        """Serve until one side ends it. ``first``: what was read already."""
+        """Serve until one side ends it. ``first``: what was read already, if anything."""
         async with trio.open_nursery() as self._nursery:
             try:
-                self._wire.receive_untrusted(first)
+                if first:
+                    self._wire.receive_untrusted(first)
                 while await self._one():
                     pass
                 await self._linger()
@@ -256,7 +290,7 @@ class HttpSession:
             log.exception("%s: a crash over %s %s; the others go on", self.peer, head.method, head.path)
             if not self._wire.may_respond:
                 return False
-            await self._refuse(500, "crash", "opendmux failed over this request")
+            await self.refuse(500, "crash", "opendmux failed over this request")
         if self._left is not None:
             if not self._torn and not self._left.is_set():
                 await self._send(self._wire.finish())
@@ -280,13 +314,13 @@ class HttpSession:
         timed_out, self._idle = self._idle.cancelled_caught, None
         if timed_out:
             if wire.begun:
-                await self._refuse(408, "slow", f"the request was not complete within {HEAD_S:g} s", close=True)
+                await self.refuse(408, "slow", f"the request was not complete within {HEAD_S:g} s", close=True)
             return None
         if isinstance(event, RequestHead):
             return event
         assert isinstance(event, Broken | Gone), "a request begins with its head"
         if isinstance(event, Broken) and wire.may_respond:
-            await self._refuse(event.status, "malformed", event.text)
+            await self.refuse(event.status, "malformed", event.text)
         return None
 
     async def _serve(self, head: RequestHead) -> None:
@@ -294,33 +328,59 @@ class HttpSession:
         hosts, origins = head.all("host"), head.all("origin")
         # Without a Host it is no browser: HTTP/1.0, as some probes speak it.
         if not all(host_is_ours(host, own=own, further=names) for host in hosts):
-            await self._refuse(403, "host", "this proxy is not known by the name in the Host header")
+            await self.refuse(403, "host", "this proxy is not known by the name in the Host header")
             return
-        if not all(origin_is_ours(origin, own=own, further=names) for origin in origins):
-            await self._refuse(403, "origin", "pages of other sites may not ask this proxy")
+        upgrades = self.upgrades if is_upgrade(head) else None
+        welcome = () if upgrades is None else upgrades.origins
+        if not all(origin.lower() in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
+            await self.refuse(403, "origin", "pages of other sites may not ask this proxy")
             return
-        route = self.routes.get(head.path)
+        if upgrades is not None:
+            await self._upgrade(head, upgrades)
+            return
+        route, argument = _route_of(self.routes, head.path)
         if route is None:
-            await self._refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
+            await self.refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
             return
         handler = route.handler(head.method)
         if handler is None:
-            await self._refuse(405, "method", f"this takes {route.allow}", [("allow", route.allow)])
+            await self.refuse(405, "method", f"this takes {route.allow}", [("allow", route.allow)])
             return
         if head.has_body:
-            await self._refuse(413, "body", "this takes no body", close=True)
+            await self.refuse(413, "body", "this takes no body", close=True)
             return
         key = self._admit(head, route)
         if isinstance(key, Denial):
             await self._deny(key)
             return
         with trio.CancelScope() as self._handling:
-            await handler(Exchange(self, head, self.site, key))
+            await handler(Exchange(self, head, self.site, key, argument))
+
+    async def _upgrade(self, head: RequestHead, upgrades: Upgrades) -> None:
+        if head.path not in WEBSOCKET_PATHS:
+            await self.refuse(404, "not_found", f"WebSockets are at {' and '.join(WEBSOCKET_PATHS)}", close=True)
+            return
+        problem = upgrade_problem(head)
+        if problem is not None:
+            await self.refuse(problem[0], "upgrade", problem[1], [("sec-websocket-version", "13")], close=True)
+            return
+        taker = upgrades.ask(head, local=self._is_local(head))
+        if isinstance(taker, Denial):
+            await self._deny(taker)
+        else:
+            await taker(self.stream, self._wire.take_over())
+
+    def _is_local(self, head: RequestHead) -> bool:
+        return self.local and not any(head.all(name) for name in FORWARDED)
 
     def _admit(self, head: RequestHead, route: Route) -> Key | Denial | None:
         """Whose request this is, where that is asked for."""
-        local = self.local and not any(head.all(name) for name in FORWARDED)
+        if route.public:
+            return None
+        local = self._is_local(head)
         if local and route.open_locally and self.site.open_locally:
+            return None
+        if local and route.open_unkeyed and not self.site.keyed:
             return None
         shown = head.all("authorization")
         if len(shown) > 1:
@@ -338,9 +398,9 @@ class HttpSession:
             headers.append(("www-authenticate", "Bearer"))
         if denial.retry_s is not None:
             headers.append(("retry-after", str(max(1, round(denial.retry_s)))))
-        await self._refuse(STATUS[denial.kind], denial.reason, denial.text, headers)
+        await self.refuse(STATUS[denial.kind], denial.reason, denial.text, headers)
 
-    async def _refuse(
+    async def refuse(
         self, status: int, reason: str, text: str, headers: Sequence[tuple[str, str]] = (), *, close: bool = False
     ) -> None:
         error = msgspec.json.encode({"error": {"status": status, "reason": reason, "text": text}}) + b"\n"
@@ -394,6 +454,19 @@ class HttpSession:
                 raise _GoneError("the connection broke") from error
 
 
+def _route_of(routes: Mapping[str, Route], path: str) -> tuple[Route | None, str]:
+    """The route of this path, and what stands in it for ``{}``."""
+    if path in routes:
+        return (None if "{}" in path else routes[path]), ""
+    for pattern, route in routes.items():
+        head, mark, tail = pattern.partition("{}")
+        if mark and path.startswith(head) and path.endswith(tail) and len(path) > len(pattern) - len(mark):
+            argument = path[len(head) : len(path) - len(tail)]
+            if "/" not in argument:
+                return route, argument
+    return None, ""
+
+
 def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [
         ("date", email.utils.formatdate(usegmt=True)),
@@ -415,6 +488,7 @@ async def serve_http(
     routes: Mapping[str, Route] = ROUTES,
     certified: str | None = None,
     sessions: set[HttpSession] | None = None,
+    upgrades: Upgrades | None = None,
 ) -> None:
     """Serve one accepted connection and close it; its crash ends with it.
 
@@ -423,7 +497,7 @@ async def serve_http(
     ``sessions``: those that a drain has to reach. Cancellation:
     the connection is closed at once.
     """
-    session = HttpSession(stream, site, peer, local, own_host, routes, certified)
+    session = HttpSession(stream, site, peer, local, own_host, routes, certified, upgrades)
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:

@@ -1,0 +1,206 @@
+"""How a command asks a running opendmux, and how it shows what it is told.
+
+Names in the answers were chosen by peers: what can't be printed is replaced, so that nobody writes on another's
+terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from opendmux.errors import ConfigError
+
+if TYPE_CHECKING:
+    import argparse
+    import http.client
+
+    from opendmux.config import Address
+
+__all__ = ["Column", "CommandError", "add_options", "age", "ask", "clean", "draw", "print_json", "status"]
+
+KEY_VARIABLE: Final = "OPENDMUX_KEY"
+TIMEOUT_S: Final = 10.0
+WIDE: Final = 110
+"""Columns of a terminal on which every column of a table has room."""
+
+
+class CommandError(Exception):
+    """The command could not be carried out; the text is one sentence for the user. Exit code 1."""
+
+
+class Column(NamedTuple):
+    """Of a table."""
+
+    title: str
+    right: bool = False
+    wide: bool = False
+    """Left out on a narrow terminal."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What all commands have that ask a running opendmux."""
+    parser.add_argument(
+        "--connect",
+        default="127.0.0.1:33333",
+        metavar="HOST:PORT",
+        help="where the running opendmux listens (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--key-file",
+        type=Path,
+        metavar="FILE",
+        help=f"holds a key with the scope admin, where the proxy has keys (default: the variable {KEY_VARIABLE})",
+    )
+    parser.add_argument("--tls", action="store_true", help="connect with TLS")
+    parser.add_argument(
+        "--cacert", type=Path, metavar="FILE", help="with TLS: certificates to trust in place of the system's (PEM)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def ask(args: argparse.Namespace, method: str, path: str) -> Any:
+    """The decoded answer of the running opendmux. Raises CommandError, ConfigError for bad options."""
+    import http.client
+    import ssl
+
+    from opendmux.config import parse_address
+
+    address = parse_address(args.connect, what="--connect")
+    key = _key(args.key_file)
+    connection = _connection(args, address)
+    if key is not None and not isinstance(connection, http.client.HTTPSConnection) and not _is_here(address.host):
+        print(f"opendmux: the key goes to {address} without encryption; --tls encrypts", file=sys.stderr)
+    headers = {"Accept": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        status, body = response.status, response.read()
+    except ConnectionRefusedError:
+        raise CommandError(
+            f"nothing listens on {address}: opendmux is not running there, or it still waits for OpenD"
+        ) from None
+    except TimeoutError:
+        raise CommandError(f"{address} does not answer within {TIMEOUT_S:g} s") from None
+    except ssl.SSLError as error:
+        raise CommandError(f"{address}: no TLS connection: {error.reason or error}") from None
+    except (http.client.HTTPException, ConnectionResetError, BrokenPipeError):
+        raise CommandError(f"{address} is not an opendmux, or it wants TLS: it does not speak HTTP") from None
+    except OSError as error:
+        raise CommandError(f"{address} can't be reached: {error.strerror or error}") from None
+    finally:
+        connection.close()
+    return _judged(address, status, body, key is not None)
+
+
+def _judged(address: Address, status: int, body: bytes, with_key: bool) -> Any:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        raise CommandError(f"{address} is not an opendmux, or not one that this version knows") from None
+    if status == 200:
+        return answer
+    error = answer.get("error") if isinstance(answer, dict) else None
+    text = clean(str(error.get("text"))) if isinstance(error, dict) else ""
+    if not text:
+        raise CommandError(f"{address} is not an opendmux, or not one that this version knows")
+    if status in (401, 403) and not with_key:
+        text += f"; give one with the scope admin by --key-file or in {KEY_VARIABLE}"
+    raise CommandError(f"{address} refuses: {text}")
+
+
+def _key(path: Path | None) -> str | None:
+    if path is None:
+        return os.environ.get(KEY_VARIABLE, "").strip() or None
+    try:
+        key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--key-file {path}: {getattr(error, 'strerror', None) or 'it is not text'}") from error
+    if not key or not key.isascii() or not key.isprintable() or " " in key:
+        raise ConfigError(f"--key-file {path}: one key, alone in the file, is wanted")
+    return key
+
+
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _connection(args: argparse.Namespace, address: Address) -> http.client.HTTPConnection:
+    import http.client
+    import ssl
+
+    if not args.tls and args.cacert is None:
+        return http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+    try:
+        trust = ssl.create_default_context(cafile=args.cacert)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"--cacert {args.cacert}: {error.strerror or 'no certificates in it'}") from error
+    return http.client.HTTPSConnection(address.host, address.port, timeout=TIMEOUT_S, context=trust)
+
+
+def status(args: argparse.Namespace) -> dict[str, Any]:
+    """The snapshot; see `core.snapshot`. Raises as `ask`."""
+    answer = ask(args, "GET", "/v1/status")
+    if not isinstance(answer, dict) or not {"opendmux", "opends", "clients", "subscriptions"} <= answer.keys():
+        raise CommandError(f"{args.connect} is not an opendmux, or not one that this version knows")
+    return answer
+
+
+# -- showing
+
+
+def clean(text: str) -> str:
+    """The text without what moves a cursor or turns a line around."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def print_json(value: object) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=not sys.stdout.isatty()))
+
+
+def age(seconds: float) -> str:
+    """``3 min 5 s``."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def draw(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
+    """A table: drawn on a terminal, plain columns for everything else."""
+    cells = [[clean(str(cell)) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _draw_rich(columns, cells)
+        return
+    lines = [[column.title.upper() for column in columns], *cells]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]
+    for line in lines:
+        parts = [
+            cell.rjust(width) if column.right else cell.ljust(width)
+            for cell, width, column in zip(line, widths, columns, strict=True)
+        ]
+        print("  ".join(parts).rstrip())
+
+
+def _draw_rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    shown = [place for place, column in enumerate(columns) if not column.wide or console.width >= WIDE]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in (columns[place] for place in shown):
+        table.add_column(Text(column.title), justify="right" if column.right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*(Text(row[place]) for place in shown))
+    console.print(table)

@@ -1,0 +1,117 @@
+"""``opendmux status``: how a running opendmux is."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from ._control import Column, add_options, age, clean, draw, print_json
+from ._control import status as ask_status
+
+if TYPE_CHECKING:
+    import argparse
+
+__all__ = ["add_parser", "run"]
+
+EPILOG = """\
+Exit codes: 0 everything is ready; 1 something is not, or nobody answers; 2 wrong usage.
+"""
+REQUESTS_SHOWN = 10
+REJECTS_SHOWN = 5
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the command."""
+    from argparse import RawDescriptionHelpFormatter
+
+    parser = subparsers.add_parser(
+        "status",
+        help="show the state of a running proxy",
+        description="Ask a running opendmux how it is.",
+        epilog=EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Ask and show; 0 when it is ready, else 1."""
+    found = ask_status(args)
+    if args.json:
+        print_json(found)
+    else:
+        _show(args.connect, found)
+    return 0 if found["ready"] else 1
+
+
+def _show(where: str, found: dict[str, Any]) -> None:
+    word = "ready" if found["ready"] else "NOT READY"
+    print(f"opendmux {clean(found['opendmux'])} on {where}: {word}, up {age(found['up_s'])}")
+    if found["simulated"]:
+        print("SIMULATED: the built-in simulator answers; no real market, no real money")
+    for reason in found["reasons"]:
+        print(f"not ready: {clean(reason)}")
+    now = _moment(found["time"])
+    for one in found["opends"]:
+        _show_opend(one, now)
+    requests = [(one, protocol) for one in found["opends"] for protocol in one["protocols"]]
+    if requests:
+        print()
+        draw(
+            [Column("request"), *(Column(title, right=True) for title in ("last min", "p50 ms", "p99 ms", "total"))],
+            [
+                (
+                    f"{protocol['proto_id']} {protocol['name']}",
+                    protocol["lately"],
+                    _ms(protocol["p50_ms"]),
+                    _ms(protocol["p99_ms"]),
+                    protocol["answered"],
+                )
+                for _one, protocol in requests[:REQUESTS_SHOWN]
+            ],
+        )
+    if found["limits"]:
+        print()
+        draw(
+            [Column("key"), Column("limit"), Column("left", right=True)],
+            [(limit["key_id"], limit["limit"], f"{limit['left']:g}") for limit in found["limits"]],
+        )
+    if found["rejects"]:
+        print("\nturned away lately:")
+        for reject in found["rejects"][:REJECTS_SHOWN]:
+            who = " ".join(clean(part) for part in (reject["key_id"], reject["client_id"], reject["peer"]) if part)
+            ago = age((now - _moment(reject["time"])).total_seconds())
+            print(f"  {ago} ago, {reject['count']} x, {who}: {clean(reject['text'])}")
+
+
+def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
+    said = [f"{one['state']} for {age((now - _moment(one['since'])).total_seconds())}"]
+    if one["version"] is not None:
+        said.append(f"version {one['version']}")
+    said += [f"{area} login {_known(one[f'{area}_login'])}" for area in ("quote", "trade")]
+    if one["reconnects"]:
+        said.append(f"reconnected {one['reconnects']} times")
+    quota = "" if one["quota_used"] is None else f" (quota: {one['quota_used']} used, {one['quota_left']} left)"
+    lanes = [lane["name"] + ("" if lane["state"] == "ready" else " (down)") for lane in one["lanes"]]
+    print()
+    print(f"{clean(one['name'])}: {', '.join(said)}")
+    print(f"  clients        {one['clients']}")
+    print(f"  subscriptions  {one['subscriptions']}{quota}")
+    print(f"  requests       {one['requests_per_s']:g}/s, {one['pending']} wait for OpenD")
+    print(f"  pushes         {one['pushes_in_per_s']:g}/s in, {one['pushes_out_per_s']:g}/s out")
+    print(f"  outboxes       {one['outbox_bytes']} bytes, {one['conflated']} pushes conflated so far")
+    if len(lanes) > 1:
+        print(f"  lanes          {', '.join(lanes)}")
+
+
+def _moment(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)
+
+
+def _known(yes: bool | None) -> str:
+    return "not known" if yes is None else "yes" if yes else "no"
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

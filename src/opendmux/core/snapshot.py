@@ -1,0 +1,186 @@
+"""What the proxy looks like at one moment, as plain data: what `/v1/status` sends and the command line prints.
+
+Times of day are RFC 3339 in UTC, rates are per second. Names in it were chosen by peers: whoever shows them must not
+take them for markup.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+__all__ = ["Audit", "Client", "History", "Lane", "Limit", "Opend", "Protocol", "Refusal", "Snapshot", "Subscription"]
+
+
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection to OpenD."""
+
+    name: str
+    state: Literal["ready", "down"]
+    since: str
+    reconnects: int
+    subscriptions: int
+
+
+class Protocol(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of request, as far as OpenD has answered it."""
+
+    proto_id: int
+    """0: all that opendmux does not know."""
+    name: str
+    answered: int
+    """Since the start."""
+    lately: int
+    """In the last minute, as is all that follows."""
+    per_s: float
+    mean_ms: float | None
+    """None: none was answered lately."""
+    p50_ms: float | None
+    """Half of them took at most so long. None: none lately, or more than the largest bound."""
+    p99_ms: float | None
+
+
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """Rates of the last minute, one a second, oldest first."""
+
+    requests: list[float]
+    pushes_in: list[float]
+    pushes_out: list[float]
+
+
+class Opend(msgspec.Struct, frozen=True, kw_only=True):
+    """One OpenD, or one group of them."""
+
+    number: int
+    """From 1."""
+    name: str
+    simulated: bool
+    state: Literal["ready", "down"]
+    since: str
+    absence: str
+    """Why it can't serve, in one sentence; empty when it can."""
+    version: int | None
+    """OpenD's serverVer; None before the first connection."""
+    quote_login: bool | None
+    """None: OpenD has not said so on this connection."""
+    trade_login: bool | None
+    reconnects: int
+    quota_used: int | None
+    """What OpenD said last of its subscription quota; None: nobody has asked it yet."""
+    quota_left: int | None
+    subscriptions: int
+    """What this proxy holds there now."""
+    clients: int
+    pending: int
+    """Requests that wait for OpenD."""
+    outbox_bytes: int
+    requests_per_s: float
+    pushes_in_per_s: float
+    pushes_out_per_s: float
+    conflated: int
+    """Pushes replaced by a newer one before a slow client took them, since the start."""
+    lanes: list[Lane]
+    protocols: list[Protocol]
+    history: History
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """One session: a connection, or a key's over gRPC or HTTP."""
+
+    id: str
+    opend: int
+    """Its number."""
+    transport: str
+    peer: str
+    key_id: str | None
+    client_id: str
+    state: Literal["new", "ready", "closed"]
+    since: str
+    requests: int
+    requests_per_s: float
+    pushes: int
+    pushes_per_s: float
+    in_flight: int
+    outbox_bytes: int
+    subscriptions: int
+
+
+class Subscription(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream of OpenD, which counts once for its quota however many hold it."""
+
+    opend: int
+    security: str
+    """Such as ``HK.00700``."""
+    sub_type: int
+    name: str
+    """Of the sub type."""
+    event_contract: bool
+    lane: str
+    state: Literal["subscribed", "asking", "refused", "leaving"]
+    """``leaving``: nobody holds it, and OpenD keeps it for the rest of its 60 seconds."""
+    holders: int
+    registered: int
+    """Clients that get its pushes."""
+    age_s: float | None
+    """Since OpenD took it."""
+    leaves_in_s: float | None
+    refusal: str
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """What was turned away lately; the same again counts on one line."""
+
+    time: str
+    """Of the latest one."""
+    count: int
+    transport: str
+    peer: str
+    key_id: str
+    client_id: str
+    proto_id: int
+    name: str
+    kind: str
+    reason: str
+    text: str
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a key is from one of its limits."""
+
+    key_id: str
+    limit: str
+    """``rate`` in orders of this minute, ``daily`` in money, ``hours`` 1 within them and 0 outside."""
+    left: float
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """The audit log."""
+
+    healthy: bool
+    written: int
+    queued: int
+    lost: int
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything. Of very long lists the rest is left out and counted."""
+
+    opendmux: str
+    """Its version."""
+    time: str
+    up_s: float
+    ready: bool
+    reasons: list[str]
+    """Why not, one sentence each."""
+    simulated: bool
+    keys: bool
+    """Keys are configured."""
+    opends: list[Opend]
+    clients: list[Client]
+    clients_left_out: int
+    subscriptions: list[Subscription]
+    subscriptions_left_out: int
+    rejects: list[Refusal]
+    limits: list[Limit]
+    audit: Audit | None
