@@ -120,7 +120,11 @@ class Access:
         stands for another key."""
         if self.keyring is None or admitted.key is None:
             return admitted.key
-        key = self.keyring.find_digest(admitted.digest, wall) if admitted.digest else None
+        if admitted.key is self._anonymous:
+            return None
+        if not admitted.digest:  # its listener or its certificate stands for the key
+            return self._alive(self.keyring.keys.get(admitted.key.id), wall)
+        key = self.keyring.find_digest(admitted.digest, wall)
         return key if key is not None and key.id == admitted.key.id else None
 
     def ended(self, session: Session, wall: float) -> bool:
