@@ -326,7 +326,7 @@ def test_no_web_server(capsys: pytest.CaptureFixture[str], said: bytes) -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        where = "127.0.0.1:%d" % server.getsockname()[1]
+        where = f"127.0.0.1:{server.getsockname()[1]}"
         assert "is not an opendmux" in failed(["status", "--connect", where], capsys)
         thread.join()
 
@@ -334,7 +334,7 @@ def test_no_web_server(capsys: pytest.CaptureFixture[str], said: bytes) -> None:
 def test_somebody_who_never_answers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_control, "TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        where = "127.0.0.1:%d" % server.getsockname()[1]
+        where = f"127.0.0.1:{server.getsockname()[1]}"
         assert "does not answer" in failed(["status", "--connect", where], capsys)
 
 
