@@ -122,7 +122,7 @@ class Access:
             return admitted.key
         if admitted.key is self._anonymous:
             return None
-        if not admitted.digest:  # a certificate named it
+        if not admitted.digest:  # its listener or its certificate stands for the key
             return self._alive(self.keyring.keys.get(admitted.key.id), wall)
         key = self.keyring.find_digest(admitted.digest, wall)
         return key if key is not None and key.id == admitted.key.id else None
