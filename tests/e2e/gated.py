@@ -174,8 +174,9 @@ class Gate:
         return self.cli("audit", "verify", str(path or self.audit), code=code)
 
     def sdk(self, kind: str, name: str, key: str | None = None, *, port: int | None = None, **extra: Any) -> SdkProgram:
-        shown = {} if key is None else {"sys": {"set_client_info": [key, 1]}}
-        return SdkProgram(kind, port or self.port, self.folder / name, **shown, **extra)
+        if key is not None:
+            extra["sys"] = {"set_client_info": [key, 1]}
+        return SdkProgram(kind, port or self.port, self.folder / name, **extra)
 
 
 @contextlib.contextmanager
@@ -201,6 +202,7 @@ class FutuProgram(Process):
     """A program with stubs of its own, grpcio's or Node's, steered by the test."""
 
     def __init__(self, language: str, port: int, proto: Path) -> None:
+        self.language = language
         if language == "node":
             node = shutil.which("node")
             assert node is not None

@@ -78,7 +78,6 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 @pytest.fixture(params=LANGUAGES)
 def user(request: pytest.FixtureRequest, scene: Scene, futu_proto: Path) -> Iterator[FutuProgram]:
     with FutuProgram(request.param, scene.gate.port, futu_proto) as program:
-        program.language = request.param
         yield program
 
 
@@ -129,8 +128,9 @@ def test_who_may_see_trades(scene: Scene, user: FutuProgram) -> None:
     user.stream("trades", account)
     user.ok(2005, unlock_body(), trader)
     user.ok(2202, order_body(REAL, 200), trader)
-    for proto_id in (2208, 2218):
-        event = user.wait_event("trades", lambda e, p=proto_id: e.get("proto_id") == p)
+    order = user.wait_event("trades", lambda event: event.get("proto_id") == 2208)
+    fill = user.wait_event("trades", lambda event: event.get("proto_id") == 2218)
+    for event in (order, fill):
         assert (event["event_type"], event["acc_id"], event["sec_key"]) == ("trade", str(REAL["acc_id"]), "")
     user.ok(3001, sub_body("09988", push=True), quote)
     event = user.wait_event("quotes", lambda e: e.get("event_type") == "quote")

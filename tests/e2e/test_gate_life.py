@@ -1,4 +1,4 @@
-"""A gate over time: keys that come, go and expire, restarts, the audit log and its disk, what keeps it from starting."""
+"""A gate over time: keys that come, go and expire, restarts, the audit log and its disk, what prevents a start."""
 
 from __future__ import annotations
 
@@ -140,6 +140,7 @@ def test_a_broken_file_changes_nothing(gate: Gate, damage: str | None, connect: 
     again = connect(key, trades=True)
     assert again.hello.retType == 0
     assert connect("fc_" + "0" * 64).hello.retType == -1
+
 
 def test_a_key_expires_while_it_is_used(sim: Sim, gate: Gate, user: UserMaker, connect: Connect) -> None:
     key = gate.add("short", "qot:read,acc:read,trade:simulate")

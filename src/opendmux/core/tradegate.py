@@ -4,8 +4,8 @@ The order of the checks: any trade scope; rate and hours, with the body unread b
 stand in the way of a cancel; then the body; the scope that trdEnv asks for; account; market, symbol, side; the value of
 the order; the value of the day. The last one reserves, and `settled` says later what becomes of it.
 
-Three things may be unknown: the order that a write names, a price, and the accounts. Each is asked for upstream once per
-request, which waits meanwhile, and is judged again by the key its session has then. What stays unknown is refused.
+Three things may be unknown: the order that a write names, a price, and the accounts. Each is asked for upstream once
+per request, which waits meanwhile, and is judged again by the key its session has then. What stays unknown is refused.
 
 What a refusal costs: the slot of the minute is given back, except where repeating the request would gain something. It
 is kept when the account is not the key's (else account numbers could be tried without end), when the body makes no
