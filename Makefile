@@ -38,6 +38,7 @@ lint: $(VENV)/.test-ready generated
 generated: $(VENV)/.test-ready
 	$(BIN)/python _native/gen_tables.py --check
 	$(BIN)/python proto/gen_pb.py --check
+	$(BIN)/python docs/gen_config.py --check
 
 # An editable install builds the compiled modules in place; it is repeated when their sources change.
 $(VENV)/.run-ready: $(SOURCES) | $(VENV)/bin/python

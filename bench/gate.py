@@ -10,7 +10,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import cycle
 from pathlib import Path
 
@@ -104,20 +104,33 @@ def finding(keys: int, *, known: bool) -> float:
     return best_ns(batch)
 
 
+ROWS: dict[str, Callable[[int], float]] = {
+    "passed on, 16 a chunk": lambda keys: feeding(keys, PASSED_ID, FRAMES_PER_CHUNK),
+    "passed on, 1 a chunk": lambda keys: feeding(keys, PASSED_ID, 1),
+    "denied, 16 a chunk": lambda keys: feeding(keys, DENIED_ID, FRAMES_PER_CHUNK),
+    "denied, 1 a chunk": lambda keys: feeding(keys, DENIED_ID, 1),
+    "a key found": lambda keys: finding(keys, known=True),
+    "a key not found": lambda keys: finding(keys, known=False),
+}
+SHORT = ["passed on, 16 a chunk", "denied, 16 a chunk", "a key found"]
+"""What `make bench` shows."""
+
+
+def measure(names: Iterable[str]) -> dict[str, list[float]]:
+    """Nanoseconds a request of each row, by number of keys."""
+    return {name: [ROWS[name](keys) for keys in KEYS] for name in names}
+
+
+def table(figures: dict[str, list[float]]) -> str:
+    head = f"{'gate, ns a request':24}" + "".join(f"{keys:>8,} key{'s' if keys > 1 else ' '}" for keys in KEYS)
+    lines = [f"{name:24}" + "".join(f"{took:>13.0f}" for took in row) for name, row in figures.items()]
+    return "\n".join([head, *lines])
+
+
 def main() -> None:
     print(f"Python {platform.python_version()}, {platform.machine()}, digests by {sha1_backend()}")
     print(f"a slot and a row for each key, {len(BODY)}-byte bodies; nanoseconds a request, best of {RUNS}")
-    rows: list[tuple[str, Callable[[int], float]]] = [
-        ("passed on, 16 a chunk", lambda keys: feeding(keys, PASSED_ID, FRAMES_PER_CHUNK)),
-        ("passed on, 1 a chunk", lambda keys: feeding(keys, PASSED_ID, 1)),
-        ("denied, 16 a chunk", lambda keys: feeding(keys, DENIED_ID, FRAMES_PER_CHUNK)),
-        ("denied, 1 a chunk", lambda keys: feeding(keys, DENIED_ID, 1)),
-        ("a key found", lambda keys: finding(keys, known=True)),
-        ("a key not found", lambda keys: finding(keys, known=False)),
-    ]
-    print(f"{'':24}" + "".join(f"{keys:>8,} key{'s' if keys > 1 else ' '}" for keys in KEYS))
-    for name, measure in rows:
-        print(f"{name:24}" + "".join(f"{measure(keys):>13.0f}" for keys in KEYS))
+    print(table(measure(ROWS)))
 
 
 if __name__ == "__main__":

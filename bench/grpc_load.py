@@ -126,7 +126,8 @@ def serve(name: str, command: list[str], port: int, stub: Stub, key: str) -> Ite
                     time.sleep(0.1)
                     continue
                 errors.seek(0)
-                raise UnavailableError(f"{error}: {errors.read().strip()}") from error
+                last = errors.read().strip().rpartition("\n")[2]
+                raise UnavailableError(f"{error}; {last}") from error
         yield Server(name, port, stub)
 
 
@@ -207,6 +208,8 @@ SERVERS: dict[str, Callable[[str], contextlib.AbstractContextManager[Server]]] =
 def measure(rounds: int, seconds: float, warmup: float, note: Callable[[str], None]) -> dict[str, Any]:
     """Both servers at every load, round by round, so that what disturbs the machine disturbs both."""
     version = h2load_version()
+    if version_of("grpcio") == "not installed":
+        raise UnavailableError("gRPC: grpcio is not installed (pip install -e '.[dev]')")
     key = "fc_" + secrets.token_hex(32)
     results: Results = {(load, name): [] for load in LOADS for name in SERVERS}
     with contextlib.ExitStack() as stack:
@@ -252,7 +255,8 @@ def summarize(load: Load, name: str, results: Results) -> dict[str, Any]:
 
 
 HEADING = (
-    f"{'gRPC load':<16}{'target':<10}{'requests/s':>11}{'p50 us':>9}{'p99 us':>9}{'/ grpc.aio':>11}   lowest - highest"
+    f"{'gRPC load':<16}{'target':<10}{'requests/s':>11}{'p50 us':>11}{'p99 us':>11}{'/ grpc.aio':>11}"
+    "   lowest - highest"
 )
 
 
@@ -274,9 +278,14 @@ def cells(row: dict[str, Any]) -> str:
     ratio = f"{row['ratio']:.2f}" if "ratio" in row else "-"
     failed = f"   failed in {row['failed']} rounds" if row["failed"] else ""
     return (
-        f"{row['requests_per_second']:>11,.0f}{row['p50_us']:>9,.0f}{row['p99_us']:>9,.0f}{ratio:>11}"
+        f"{row['requests_per_second']:>11,.0f}{row['p50_us']:>11,.0f}{row['p99_us']:>11,.0f}{ratio:>11}"
         f"   {row['lowest']:,.0f} - {row['highest']:,.0f}{failed}"
     )
+
+
+def report(measured: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
+    return f"{versions}\n{table(measured['rows'])}"
 
 
 def main() -> int:
@@ -286,8 +295,14 @@ def main() -> int:
     parser.add_argument("--warmup", type=float, default=0.5, help="before each (default: %(default)s)")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    measured = measure(args.rounds, args.seconds, args.warmup, lambda text: print(text, file=sys.stderr, flush=True))
-    print(f"{measured['versions']}, {measured['stubs']}\n{table(measured['rows'])}")
+    try:
+        measured = measure(
+            args.rounds, args.seconds, args.warmup, lambda text: print(text, file=sys.stderr, flush=True)
+        )
+    except UnavailableError as reason:
+        print(f"skipped: {reason}")
+        return 1
+    print(report(measured))
     return 1 if any(row["failed"] for row in measured["rows"]) else 0
 
 

@@ -1,4 +1,7 @@
-"""One table: direct, HAProxy, a Trio relay and opendmux under the same loads in the same minutes. See README.md."""
+"""Tables: direct, HAProxy, a Trio relay and opendmux under the same loads in the same minutes; gRPC; the gate.
+
+See README.md.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,17 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
+from bench import gate, grpc_load  # noqa: E402
 from bench.report import Point, Rounds, environment, headline, summarize, table  # noqa: E402
 from bench.targets import BENCH_COMMAND, TARGETS, Target, UnavailableError, process, run_opendmux  # noqa: E402
 
 POINTS = [Point(1, 1, 100), Point(1, 64, 100), Point(32, 16, 100), Point(8, 16, 4096)]
 
 IDLE_CLIENTS = 1000
+
+GRPC_ROUNDS = 3
+GRPC_LONGER = 2.5
+"""Fewer calls a second than frames: their rounds are longer."""
 
 SETTLE_SECONDS = 1.0
 """Before the memory of a process is read."""
@@ -38,6 +46,8 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--warmup", type=float, default=0.25, help="before each (default: %(default)s)")
     parser.add_argument("--no-memory", action="store_true", help="leave out the memory of idle clients")
+    parser.add_argument("--no-grpc", action="store_true", help="leave out gRPC")
+    parser.add_argument("--no-gate", action="store_true", help="leave out what the gate costs a request")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, each round included, to a file")
     args = parser.parse_args()
     args.targets = args.targets.split(",")
@@ -118,6 +128,17 @@ def measure_memory() -> dict[str, Any]:
     return {"idle_kib": before, "clients": IDLE_CLIENTS, "with_clients_kib": after, "per_client_kib": per_client}
 
 
+def measure_grpc(args: argparse.Namespace, skipped: list[str]) -> dict[str, Any] | None:
+    try:
+        measured = grpc_load.measure(GRPC_ROUNDS, args.seconds * GRPC_LONGER, args.warmup * GRPC_LONGER, note)
+    except UnavailableError as reason:
+        skipped.append(f"skipped: {reason}")
+        print(skipped[-1])
+        return None
+    print(f"\n{grpc_load.report(measured)}")
+    return measured
+
+
 def memory_line(memory: dict[str, Any]) -> str:
     return (
         f"opendmux memory: {memory['idle_kib'] / 1024:.1f} MiB alone, {memory['with_clients_kib'] / 1024:.1f} MiB with"
@@ -153,10 +174,15 @@ def main() -> int:
             except UnavailableError as reason:
                 lines.append(f"skipped: {reason}")
     print("\n".join(lines))
+    grpc = None if args.no_grpc else measure_grpc(args, skipped)
+    costs = None if args.no_gate else gate.measure(gate.SHORT)
+    if costs is not None:
+        print(f"\n{gate.table(costs)}")
     if args.json:
-        everything = {**about, "rows": rows, "stubs": connections, "memory": memory, "skipped": skipped}
-        args.json.write_text(json.dumps(everything, indent=1) + "\n")
-    return 0 if one_link and rows and not any(row["failed"] for row in rows) else 1
+        everything = {**about, "rows": rows, "stubs": connections, "memory": memory, "grpc": grpc, "gate": costs}
+        args.json.write_text(json.dumps({**everything, "skipped": skipped}, indent=1) + "\n")
+    failed = any(row["failed"] for row in [*rows, *(grpc["rows"] if grpc else [])])
+    return 0 if one_link and rows and not failed else 1
 
 
 if __name__ == "__main__":

@@ -12,21 +12,22 @@ ROOT = Path(__file__).parents[1] / "src" / "opendmux"
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
+    "wording": set(),
     "_version": set(),
-    "config": {"errors"},
+    "config": {"errors", "wording"},
     "native": {"errors"},
     "wire": {"native", "errors"},
-    "core": {"wire", "native", "config", "errors"},
-    "runtime": {"core", "wire", "native", "config", "errors", "_version"},
+    "core": {"wire", "native", "config", "errors", "wording"},
+    "runtime": {"core", "wire", "native", "config", "errors", "wording", "_version"},
     "sim": {"wire", "errors"},
-    "cli": {"runtime", "sim", "core", "wire", "config", "errors", "native", "_version"},
+    "cli": {"runtime", "sim", "core", "wire", "config", "errors", "wording", "native", "_version"},
     "_api": {"cli", "runtime", "config"},
     "__init__": {"_api", "config", "errors", "_version"},
     "__main__": {"cli"},
 }
 
 IO_MODULES = {"trio", "socket", "select", "ssl", "subprocess", "time", "random", "secrets", "asyncio", "threading"}
-PURE = {"errors", "config", "native", "wire", "core"}
+PURE = {"errors", "wording", "config", "native", "wire", "core"}
 
 
 def layer_of(path: Path) -> str:

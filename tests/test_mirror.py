@@ -35,6 +35,7 @@ ELSEWHERE: dict[str, str] = {
     "core/markets.py": "tables; tests/core/test_keyfile.py reads names through them",
     "core/parking.py": "requests during an outage: tests/core/test_router_link.py",
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",
+    "core/snapshot.py": "data, read back in tests/runtime/test_status.py",
     "core/whitelists.py": "what a key's lists say: tests/core/test_tradegate.py",
     "core/tenancy.py": "tests/core/test_entry.py, test_visibility.py and test_accountgate.py",
     "runtime/backend.py": "protocols and data",

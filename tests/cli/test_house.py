@@ -58,8 +58,6 @@ def test_a_later_reading_sees_new_keys(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (Config(keys="FILE", insecure_allow_trading=True), "insecure_allow_trading"),
-        (Config(listeners=(Listener(("127.0.0.1:0",), ("opend",), key="a"),)), "keys is not set"),
         (Config(keys="FILE", listeners=(Listener(("127.0.0.1:0",), ("opend",), key="zz"),)), "no key with the id 'zz'"),
         (Config(keys="MISSING"), "MISSING"),
         (Config(keys="FILE", usage_db="FOLDER/none/x.db"), "x.db"),

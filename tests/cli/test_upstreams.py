@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 import pytest
 
 from opendmux.cli.upstreams import faces_of, name_of
-from opendmux.config import SIMULATED, Address, Config, Listener, UpstreamConfig
+from opendmux.config import SIMULATED, Address, Config, Listener, TlsConfig, UpstreamConfig, check
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import bind, meets
+from opendmux.runtime.door import Plain
 
 KEY = UpstreamConfig("b", "192.0.2.2:11111", "key.pem")
 FREE = ("127.0.0.1:0",)
@@ -64,7 +66,7 @@ async def test_listeners_lead_where_they_say() -> None:
         (Config(upstreams=(A,), listeners=(Listener(FREE, ()),)), "it names no upstream"),
         (Config(listen=FREE, upstreams=(A, UpstreamConfig("a", "192.0.2.9:1"))), "two upstreams have the same name"),
         (Config(listen=FREE, upstream="nowhere"), "'nowhere' is not HOST:PORT"),
-        (Config(listen=("nowhere",)), "--listen 'nowhere' is not HOST:PORT"),
+        (Config(listen=("nowhere",)), "listen 'nowhere' is not HOST:PORT"),
         (Config(listen=FREE, rsa_private_key="/nowhere.pem"), "/nowhere.pem"),
         (
             Config(upstreams=(A, KEY), listeners=(Listener(FREE, ("a", "b")),)),
@@ -73,9 +75,13 @@ async def test_listeners_lead_where_they_say() -> None:
     ],
 )
 async def test_what_is_impossible(config: Config, words: str) -> None:
-    with pytest.raises(ConfigError) as caught:
+    async def begin() -> None:
+        check(config)
         async with faces_of(config):
             pass
+
+    with pytest.raises(ConfigError) as caught:
+        await begin()
     assert words in str(caught.value)
 
 
@@ -143,3 +149,64 @@ async def test_an_upstream_that_no_listener_names_may_be_anything() -> None:
     own = UpstreamConfig("own", f"127.0.0.1:{port}")
     async with faces_of(Config(listen=(f"127.0.0.1:{port}",), upstreams=(A, own))) as faces:
         assert len(faces) == 1
+
+
+# -- who may reach a port
+
+TLS = TlsConfig("cert.pem", "key.pem")
+EVERYWHERE = ("0.0.0.0:0",)
+
+
+def entry(**details: object) -> tuple[Listener, ...]:
+    return (Listener(EVERYWHERE, ("opend",), **details),)  # type: ignore[arg-type]
+
+
+OPEND = (UpstreamConfig("opend", "192.0.2.1:11111"),)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (Config(listen=EVERYWHERE), "without keys would let other machines trade"),
+        (Config(listen=EVERYWHERE, tls=TLS), "without keys would let other machines trade"),
+        (Config(listen=EVERYWHERE, insecure_plain=True), "without keys would let other machines trade"),
+        (Config(listen=EVERYWHERE, keys="k"), "without TLS would send keys and orders readable"),
+        (Config(listen=("127.0.0.1:0", *EVERYWHERE), keys="k"), "`opendmux tls self-signed`"),
+        (Config(listen=EVERYWHERE, keys="k", tls=TLS, protocols=("opend",)), "keep tls among the protocols"),
+        (Config(upstreams=OPEND, listeners=entry(), keys="k"), "insecure_plain = true allows it"),
+        (Config(upstreams=OPEND, listeners=entry(protocols=("grpc",)), keys="k", tls=TLS), "without TLS would send"),
+    ],
+)
+async def test_what_other_machines_reach_has_keys_and_tls(config: Config, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        async with faces_of(config):
+            pass
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "plain", "warned"),
+    [
+        (Config(listen=FREE), Plain.LOCAL, False),
+        (Config(listen=FREE, insecure_plain=True), Plain.ANYBODY, False),
+        (Config(listen=FREE, tls=TlsConfig("c", "k", require=True)), Plain.NOBODY, False),
+        (Config(listen=EVERYWHERE, keys="k", tls=TLS), Plain.LOCAL, False),
+        (Config(listen=EVERYWHERE, keys="k", tls=TlsConfig("c", "k", require=True)), Plain.NOBODY, False),
+        (Config(listen=EVERYWHERE, keys="k", insecure_plain=True), Plain.ANYBODY, True),
+        (Config(upstreams=OPEND, listeners=entry(insecure_plain=True), keys="k"), Plain.ANYBODY, True),
+    ],
+)
+async def test_who_may_come_without_tls(
+    config: Config, plain: Plain, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        async with faces_of(config) as (face,):
+            assert face.plain is plain
+    assert ("without TLS: keys and orders can be read on the way" in caplog.text) is warned
+
+
+async def test_protocols_of_a_listener_count_before_those_of_all() -> None:
+    listeners = (Listener(FREE, ("a",)), Listener(FREE, ("a",), protocols=("opend", "http")))
+    async with faces_of(Config(upstreams=(A,), listeners=listeners, protocols=("grpc",))) as faces:
+        assert [face.protocols for face in faces] == [("grpc",), ("opend", "http")]

@@ -44,11 +44,20 @@ class Desk:
     book: OrderBook = field(default_factory=OrderBook)
     prices: Prices = field(default_factory=Prices)
     quote_lane: int | None = None
+    away: set[int] = field(default_factory=set)
+    """Lanes that can't be asked."""
     asks: list[Ask] = field(default_factory=list)
     sent: list[tuple[Request, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.gate = TradeGate(LANE, self.limits, self.book, self.prices, quote_lane=self.quote_lane)
+        self.gate = TradeGate(
+            LANE,
+            self.limits,
+            self.book,
+            self.prices,
+            quote_lane=self.quote_lane,
+            ready=lambda lane: lane not in self.away,
+        )
         self.session = Session(1, 1, 1, "127.0.0.1:1", "127.0.0.1", "tcp", 5, b"", b"", state=State.READY, key=self.key)
         self._serial = 0
 

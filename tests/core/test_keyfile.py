@@ -394,6 +394,15 @@ def records(draw: st.DrawFn) -> list[Record]:
     return [one(number) for number in range(draw(st.integers(0, 3)))]
 
 
+def test_the_md5s_lead_to_their_key() -> None:
+    old = {"previous_hash": "d" * 64, "previous_until": 2_000.0, "previous_md5": "c" * 32}
+    keys = parse(file_of(raw_key(md5=MD5, **old)), "keys.json").keyring
+    key = keys.keys["bot"]
+    assert keys.find_md5(bytes.fromhex(MD5), 3_000.0) == (key, bytes.fromhex(HASH))
+    assert keys.find_md5(bytes.fromhex("c" * 32), 1_999.0) == (key, bytes.fromhex("d" * 64))
+    assert keys.find_md5(bytes.fromhex("c" * 32), 2_000.0) is None
+
+
 @DETERMINISTIC
 @given(records())
 def test_what_is_written_is_read_again(written: list[Record]) -> None:

@@ -292,3 +292,29 @@ def test_any_kline_of_an_event_contract(desk: Desk) -> None:
     assert sorted(desk.ledger.audience_any_kline(*ELECTION)) == [A, B]
     desk.unsub(B, [ELECTION], [KL_1MIN], EC)
     assert list(desk.ledger.audience_any_kline(*ELECTION)) == [A]
+
+
+# -- for those who only look ---------------------------------------------------------------------------------
+
+
+def test_overview(desk: Desk) -> None:
+    assert desk.ledger.overview() == []
+    desk.sub(A, [AAPL], [BASIC])
+    (asked,) = desk.ledger.overview()
+    assert (asked.key, asked.present, asked.holders) == (StreamKey(Space.QOT, *AAPL, BASIC), False, 0)
+    desk.ok(desk.one())
+    desk.sub(B, [AAPL], [BASIC], register=False)
+    (held,) = desk.ledger.overview()
+    assert (held.present, held.holders, held.registered, held.since) == (True, 2, 1, desk.now)
+    assert (held.leaves_at, held.refusal) == (None, "")
+    desk.close(A)
+    desk.close(B)
+    (left,) = desk.ledger.overview()
+    assert (left.present, left.holders, left.registered) == (True, 0, 0)
+    assert left.leaves_at == desk.now + 61
+
+
+def test_overview_counts_owners_and_not_registrations(desk: Desk) -> None:
+    desk.sub(A, [AAPL], [KL_1MIN], rehab=(REHAB_NONE, REHAB_FORWARD))
+    desk.ok(desk.one())
+    assert desk.ledger.overview()[0].registered == 1

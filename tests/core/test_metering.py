@@ -10,16 +10,21 @@ from dataclasses import replace
 import pytest
 
 from opendmux.core.commands import Failure, Forward, Request
+from opendmux.core.denial import DenialKind
 from opendmux.core.gate import action_of
+from opendmux.core.keys import Key, KeyLimits
 from opendmux.core.metering import METERED_IDS
 from opendmux.core.shareable import OUTDATES, SHAREABLE
 from opendmux.wire.protocols import PUSH_IDS, WRITE_IDS, ProtoId, RequestAction
+from tests.core.key_kit import key, plaintext, ring
 from tests.core.playbook import OK, Play
 from tests.core.push_kit import ROUTES
+from tests.core.trade_kit import place
 from tests.native.wire_format import field, scalar
 from tests.runtime.bodies import acc_push, sub, trade_write
 
 SNAPSHOT, PLACE = 3203, 2202
+NOTHING = KeyLimits(allowed_symbols=frozenset())
 BODY = field(1, field(1, scalar(1, 1) + field(2, b"00700")))
 
 
@@ -306,6 +311,23 @@ def test_what_waits_is_gated_again_when_it_leaves() -> None:
     (line,) = play.later(0.9)
     assert line[:5] == ("reply", 2, PLACE, play.serial, -1)
     assert "not allowed any more" in str(line[5])
+
+
+@pytest.mark.parametrize("narrower", [key("trade:simulate"), key("trade:real", limits=NOTHING)])
+def test_an_order_that_waits_is_held_against_its_changed_key(narrower: Key) -> None:
+    before = key("trade:real", limits=KeyLimits(max_daily_value=2000.0))
+    play = Play(metered=True, keyring=ring(before))
+    session = play.client(1, client_id=plaintext("k"))
+    for _ in range(15):
+        play.now += 0.1
+        assert play.send(session, PLACE, place(qty=1))[0][0] == "forward"
+    play.now += 28.0
+    assert play.send(session, PLACE, place()) == []
+    play.access.keyring = ring(narrower)
+    play.review()
+    play.later(0.9)
+    assert play.denial().kind is DenialKind.PERMISSION
+    assert play.router.gate._limits.headroom(before, play.now, play.now).daily_value == 1850, "it was given back"
 
 
 def test_everything_metered_is_shown_to_core() -> None:

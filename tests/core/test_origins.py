@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opendmux.core.origins import host_in, host_is_ours, origin_is_ours
+from opendmux.core.origins import host_in, host_is_ours, origin_in, origin_is_ours
 
 OURS = [
     *(
@@ -58,3 +58,21 @@ def test_any_text_is_judged(text: str) -> None:
     host_in(text)
     host_is_ours(text, own=text)
     origin_is_ours(text, own=text)
+    origin_in(text)
+
+
+@pytest.mark.parametrize(
+    ("written", "origin"),
+    [
+        ("https://App.example/", "https://app.example"),
+        (" http://[::1]:3000", "http://[::1]:3000"),
+        ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+        ("null", "null"),
+        ("app.example", None),
+        ("https://", None),
+        ("https://app.example/page", None),
+        ("*", None),
+    ],
+)
+def test_an_origin_is_written_as_browsers_write_it(written: str, origin: str | None) -> None:
+    assert origin_in(written) == origin

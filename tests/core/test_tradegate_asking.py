@@ -129,6 +129,18 @@ def test_an_order_that_stays_unknown_is_refused(answer: bytes | Failure, kind: D
     assert desk.sent == []
 
 
+def test_a_lane_that_is_away_is_not_asked() -> None:
+    """A client of JSON pushes has a connection of its own, and a group's quotes come from elsewhere: the write could
+    go, the question could not, and would be the first thing that the next connection says."""
+    desk = Desk(key_of(max_order_value=1000.0), quote_lane=8, away={LANE, 8})
+    denial = refused(desk.send(2205, modify(order_id=7)))
+    assert (denial.kind, denial.reason) == (DenialKind.UNAVAILABLE, "other")
+    assert refused(desk.send(2202, place(order_type=MARKET, price=None))).reason == "per_order"
+    desk.gate.learn(3005, quote_push(5), 0, 0.0)
+    passed(desk.send(2202, place(order_type=MARKET, price=None), 60.0))
+    assert desk.asks == []
+
+
 def test_two_ids_of_two_orders_are_refused() -> None:
     desk = Desk(key_of(allowed_symbols=frozenset({"HK.00700"})))
     body = modify(order_id=7, order_id_ex="X8")
@@ -274,6 +286,16 @@ def test_nothing_is_sent_for_a_session_that_has_gone() -> None:
     assert desk.answer(order_list(order(7, "X7")), 1.0) is None
     assert desk.gate.due(9.0) == []
     assert (desk.sent, desk.gate.next_due()) == ([], None)
+
+
+def test_nothing_is_sent_that_its_caller_has_given_up() -> None:
+    desk = Desk(key_of(max_order_value=1000.0))
+    given_up: list[bool] = []
+    request = Request(desk.session, 2205, 0, 1, modify(order_id=7), given_up=lambda: bool(given_up))
+    assert desk.take(desk.gate.admit(request, 0.0, WALL, lambda _now: pytest.fail("it was sent"))) is None
+    given_up.append(True)
+    denial = refused(desk.answer(order_list(order(7, "X7")), 1.0))
+    assert denial == Denial(DenialKind.TIMEOUT, "given_up", MODIFY + "its caller has given it up")
 
 
 def test_what_has_waited_is_judged_by_the_key_of_now() -> None:

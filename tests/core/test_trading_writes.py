@@ -7,10 +7,13 @@ import json
 import pytest
 
 from opendmux.core.commands import Forward
+from opendmux.core.keys import KeyLimits
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PACKET_ID_IDS
+from tests.core.key_kit import key, plaintext, ring
 from tests.core.playbook import Play
+from tests.core.trade_kit import MARKET, place, snapshot, snapshots
 from tests.native.wire_format import field, scalar
 from tests.runtime.bodies import trade_write
 
@@ -121,3 +124,28 @@ def test_a_write_refused_for_want_of_an_unlock_closes_the_lock(text: str) -> Non
     play.answer(body=ret_body(0, -1, text))
     assert not play.router.unlock.open
     assert play.send(a, 2202, REAL)[0][0] == "reply"
+
+
+def test_a_group_whose_quotes_are_away_is_not_asked_for_a_price() -> None:
+    limited = key("trade:real", limits=KeyLimits(max_order_value=1000.0))
+    play = Play(keyring=ring(limited), trade_address="trade.test:11111")
+    play.up(2)
+    session = play.client(1, client_id=plaintext("k"))
+    assert play.send(session, 2202, place(order_type=MARKET, price=None))[0][:2] == ("ask", 3203)
+    play.lose()
+    play.send(session, 2202, place(order_type=MARKET, price=None))
+    assert play.denial().reason == "per_order"
+    assert not play.waiting, "it would be the first word on the next connection"
+
+
+def test_nothing_is_sent_while_the_audit_can_not_be_written() -> None:
+    limited = key("trade:real", limits=KeyLimits(max_order_value=1000.0))
+    play = Play(keyring=ring(limited))
+    session = play.client(1, client_id=plaintext("k"))
+    play.send(session, 2202, place(order_type=MARKET, price=None))
+    play.access.audit_ok = lambda: False
+    play.answer(body=snapshots(snapshot(5)))
+    assert play.denial().reason == "audit", "it was good when the order came, and is not when it would leave"
+    play.send(session, 2202, place())
+    assert play.denial().reason == "audit"
+    assert not play.waiting

@@ -346,6 +346,8 @@ def test_the_table_of_make_bench(tmp_path: Path) -> None:
         "0.05",
         "--warmup",
         "0.02",
+        "--no-grpc",
+        "--no-gate",
         "--json",
         str(figures),
     ]

@@ -130,6 +130,9 @@ class FakeBackend:
         self.asked = 0
         self.dropped = 0
 
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
     def admit(
         self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
     ) -> Caller | Denial:

@@ -94,6 +94,29 @@ async def test_a_request_is_answered_by_way_of_the_switch(autojump_clock: MockCl
         assert await at.answered(at.admit(ALL), 1005) == Answer(0, "fine", body)
 
 
+async def test_requests_together_leave_by_one_write(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with desk(ALL) as at:
+        at.world.opend.answers[1005] = lambda _frame: OK
+        caller, link = at.admit(ALL), at.world.proxy.hub.links[0]
+        writes: list[None] = []
+        flush = link.flush
+
+        def counted() -> None:
+            writes.append(None)
+            flush()
+
+        monkeypatch.setattr(link, "flush", counted)
+        with at.callers.together():
+            first, second = at.ask(caller, 1005), at.ask(caller, 1005)
+            assert not writes
+        assert len(writes) == 1
+        await trio.sleep(0.1)
+        assert [len(first), len(second)] == [1, 1]
+        writes.clear()
+        at.ask(caller, 1005)
+        assert len(writes) == 1
+
+
 @pytest.mark.parametrize("proto_id", [1002, 3004])
 async def test_a_request_is_answered_by_way_of_core(autojump_clock: MockClock, proto_id: int) -> None:
     async with desk(ALL) as at:
@@ -213,6 +236,27 @@ async def test_requests_in_flight_are_bounded_forgotten_ones_too(autojump_clock:
         await trio.sleep(0.1)
         assert not got
         assert at.callers.busy
+
+
+async def test_an_order_that_its_caller_gave_up_does_not_leave_its_queue(autojump_clock: MockClock) -> None:
+    """The connection is gone, the key's session is not: nobody would ever hear of that order."""
+    async with desk(ALL) as at:
+        caller, opend = at.admit(ALL), at.world.opend
+        opend.answers[2202] = lambda _frame: OK
+        order = trade_write(1, 2)
+        # The whole window is used up; its first place comes back after half a second.
+        at.ask(caller, 2202, order)
+        await trio.sleep(29.5)
+        for _ in range(14):
+            at.ask(caller, 2202, order)
+            await trio.sleep(0.03)
+        answers: list[Answer] = []
+        drop = caller.request(2202, order, until=None, answer=answers.append)
+        drop()
+        await trio.sleep(0.5)
+        assert (answers, len(opend.bodies(2202)), at.callers.busy) == ([], 15, False)
+        assert (await at.answered(caller, 2202, order)).denial is None, "its place was given back"
+        assert len(opend.bodies(2202)) == 16
 
 
 # -- keys that end

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -11,7 +11,8 @@ from typing import TypeAlias
 import trio
 import trio.testing
 
-from opendmux.config import Config
+from opendmux.config import PROTOCOLS, Config, ProtocolName
+from opendmux.runtime.door import Plain
 from opendmux.runtime.house import House
 from opendmux.runtime.server import Face, Proxy, run_proxy
 from opendmux.runtime.station import Reach
@@ -89,7 +90,7 @@ class Peer:
 class Client(Peer):
     """A client of the proxy."""
 
-    def __init__(self, stream: MemoryStream, far_end: MemoryStream) -> None:
+    def __init__(self, stream: trio.abc.Stream, far_end: MemoryStream) -> None:
         super().__init__(stream)
         self.far_end = far_end
         """The proxy's end, for its hooks."""
@@ -225,7 +226,15 @@ class World:
 
 
 @asynccontextmanager
-async def world(config: Config | None = None, *, up: bool = True, house: House | None = None) -> AsyncIterator[World]:
+async def world(
+    config: Config | None = None,
+    *,
+    up: bool = True,
+    house: House | None = None,
+    protocols: Sequence[ProtocolName] = PROTOCOLS,
+    plain: Plain = Plain.ANYBODY,
+    bound_to: str | None = None,
+) -> AsyncIterator[World]:
     """A running proxy on memory streams; ends without a drain."""
     async with trio.open_nursery() as nursery:
         opend_double = OpenD(nursery, up=up)
@@ -234,7 +243,13 @@ async def world(config: Config | None = None, *, up: bool = True, house: House |
         async def run(task_status: trio.TaskStatus[Proxy]) -> None:
             settings = config or Config()
             face = Face(
-                Reach("opend.test:11111", opend_double.dial), settings, settings.on_outage, listeners=[listener]
+                Reach("opend.test:11111", opend_double.dial),
+                settings,
+                settings.on_outage,
+                bound_to=bound_to,
+                listeners=[listener],
+                protocols=protocols,
+                plain=plain,
             )
             await run_proxy([face], drain_s=settings.timeouts.drain_s, house=house, task_status=task_status)
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, clients, keys, proto, serve, sim, status, subs, tls
+from . import audit, bench, clients, config, keys, proto, serve, sim, status, subs, tls
 from ._control import CommandError
 
-__all__ = ["audit", "bench", "clients", "keys", "main", "proto", "serve", "sim", "status", "subs", "tls"]
+__all__ = ["audit", "bench", "clients", "config", "keys", "main", "proto", "serve", "sim", "status", "subs", "tls"]
 
 COMMANDS = {
     "serve": serve,
@@ -23,6 +23,7 @@ COMMANDS = {
     "status": status,
     "clients": clients,
     "subs": subs,
+    "config": config,
     "keys": keys,
     "tls": tls,
     "audit": audit,
@@ -36,6 +37,7 @@ examples:
   opendmux --upstream sim                    the same with the built-in simulator: no OpenD, no account
   opendmux --listen 127.0.0.1:44444 --upstream 192.0.2.7:11111
   opendmux sim --listen 127.0.0.1:11111      the simulator alone
+  opendmux config init                       a settings file with every key and its default
   opendmux status                            how the running one is; also: clients list, subs
   opendmux keys add --id bot --scopes qot:read   an API key, in keys.json
   opendmux tls self-signed --out .           a certificate for a quick start with TLS

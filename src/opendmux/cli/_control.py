@@ -17,6 +17,7 @@ from opendmux.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
+    import http.client
 
     from opendmux.config import Address
 
@@ -24,6 +25,8 @@ __all__ = ["Column", "CommandError", "add_options", "age", "ask", "clean", "draw
 
 KEY_VARIABLE: Final = "OPENDMUX_KEY"
 TIMEOUT_S: Final = 10.0
+WIDE: Final = 110
+"""Columns of a terminal on which every column of a table has room."""
 
 
 class CommandError(Exception):
@@ -35,6 +38,8 @@ class Column(NamedTuple):
 
     title: str
     right: bool = False
+    wide: bool = False
+    """Left out on a narrow terminal."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -51,20 +56,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"holds a key with the scope admin, where the proxy has keys (default: the variable {KEY_VARIABLE})",
     )
+    parser.add_argument("--tls", action="store_true", help="connect with TLS")
+    parser.add_argument(
+        "--cacert", type=Path, metavar="FILE", help="with TLS: certificates to trust in place of the system's (PEM)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def ask(args: argparse.Namespace, method: str, path: str) -> Any:
     """The decoded answer of the running opendmux. Raises CommandError, ConfigError for bad options."""
     import http.client
+    import ssl
 
     from opendmux.config import parse_address
 
     address = parse_address(args.connect, what="--connect")
     key = _key(args.key_file)
-    _warn_of_plaintext(address, key)
+    connection = _connection(args, address)
+    if key is not None and not isinstance(connection, http.client.HTTPSConnection) and not _is_here(address.host):
+        print(f"opendmux: the key goes to {address} without encryption; --tls encrypts", file=sys.stderr)
     headers = {"Accept": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
     try:
         connection.request(method, path, headers=headers)
         response = connection.getresponse()
@@ -75,8 +86,10 @@ def ask(args: argparse.Namespace, method: str, path: str) -> Any:
         ) from None
     except TimeoutError:
         raise CommandError(f"{address} does not answer within {TIMEOUT_S:g} s") from None
+    except ssl.SSLError as error:
+        raise CommandError(f"{address}: no TLS connection: {error.reason or error}") from None
     except (http.client.HTTPException, ConnectionResetError, BrokenPipeError):
-        raise CommandError(f"{address} is not an opendmux: it does not speak HTTP") from None
+        raise CommandError(f"{address} is not an opendmux, or it wants TLS: it does not speak HTTP") from None
     except OSError as error:
         raise CommandError(f"{address} can't be reached: {error.strerror or error}") from None
     finally:
@@ -112,14 +125,21 @@ def _key(path: Path | None) -> str | None:
     return key
 
 
-def _warn_of_plaintext(address: Address, key: str | None) -> None:
-    if (
-        key is not None
-        and address.host != "localhost"
-        and not address.host.startswith("127.")
-        and address.host != "::1"
-    ):
-        print(f"opendmux: the key goes to {address} without encryption", file=sys.stderr)
+def _is_here(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _connection(args: argparse.Namespace, address: Address) -> http.client.HTTPConnection:
+    import http.client
+    import ssl
+
+    if not args.tls and args.cacert is None:
+        return http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+    try:
+        trust = ssl.create_default_context(cafile=args.cacert)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(f"--cacert {args.cacert}: {error.strerror or 'no certificates in it'}") from error
+    return http.client.HTTPSConnection(address.host, address.port, timeout=TIMEOUT_S, context=trust)
 
 
 def status(args: argparse.Namespace) -> dict[str, Any]:
@@ -176,9 +196,11 @@ def _draw_rich(columns: Sequence[Column], cells: Sequence[Sequence[str]]) -> Non
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    shown = [place for place, column in enumerate(columns) if not column.wide or console.width >= WIDE]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
+    for column in (columns[place] for place in shown):
         table.add_column(Text(column.title), justify="right" if column.right else "left", overflow="fold")
     for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table)
+        table.add_row(*(Text(row[place]) for place in shown))
+    console.print(table)

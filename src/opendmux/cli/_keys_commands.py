@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from opendmux.errors import ConfigError
+from opendmux.wording import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,7 +140,7 @@ def show_all(args: argparse.Namespace) -> int:
                 str(shown["state"]),
                 str(shown.get("expires_at", "never")),
                 ",".join(record.scopes) or "none",
-                _printable(record.note or ""),
+                printable(record.note or ""),
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -160,7 +161,7 @@ def show(args: argparse.Namespace) -> int:
     for name, value in (shown | limits).items():
         text = (", ".join(map(str, value)) or "none") if isinstance(value, list) else str(value)
         text = {"True": "yes", "False": "no"}.get(text, text)
-        print(f"{name + ':':<23} {_printable(text)}")
+        print(f"{name + ':':<23} {printable(text)}")
     return 0
 
 
@@ -206,7 +207,7 @@ def _load(path: Path) -> Loaded:
 
 
 def _record(records: Sequence[Record], key_id: str, path: Path) -> Record:
-    from opendmux.core.keyvalues import nearest
+    from opendmux.wording import nearest
 
     for record in records:
         if record.id == key_id:
@@ -292,11 +293,6 @@ def _moment(text: str, now: float, what: str) -> float:
     if moment <= now:
         raise ConfigError(f"{what} {text} has passed")
     return moment
-
-
-def _printable(text: str) -> str:
-    """A note must not move the terminal's cursor."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _print_json(value: object) -> None:

@@ -45,9 +45,12 @@ def show(args: argparse.Namespace) -> int:
     several = len(names) > 1
     draw(
         [
-            *(Column(title) for title in ("id", "name", "transport", "peer", "key", "state", "connected")),
-            *([Column("OpenD")] if several else []),
-            *(Column(title, right=True) for title in ("req/s", "push/s", "requests", "pushes", "outbox", "subs")),
+            *(Column(title) for title in ("id", "name", "transport", "peer", "key")),
+            *(Column(title, wide=True) for title in ("state", "connected")),
+            *([Column("OpenD", wide=True)] if several else []),
+            *(Column(title, right=True) for title in ("req/s", "push/s")),
+            *(Column(title, right=True, wide=True) for title in ("requests", "pushes")),
+            *(Column(title, right=True) for title in ("outbox", "subs")),
         ],
         [
             (

@@ -20,7 +20,7 @@ from opendmux.runtime.machine import machine_id
 from opendmux.runtime.store import open_store
 from opendmux.runtime.tls import Tls
 
-__all__ = ["house_of"]
+__all__ = ["house_of", "read_keys"]
 
 log = logging.getLogger("opendmux.keys")
 
@@ -28,12 +28,12 @@ USAGE_SUFFIX = ".usage.db"
 
 
 def house_of(config: Config) -> House:
-    """Read and open everything; nothing is changed on disk but what has to be made. Raises ConfigError."""
-    if config.keys and config.insecure_allow_trading:
-        raise ConfigError("insecure_allow_trading is for a proxy without keys; with a keys file give a key the scopes")
-    _check_bound_keys_have_a_file(config)
-    read_keys = partial(_read_keys, config) if config.keys else None
-    keyring = None if read_keys is None else read_keys()
+    """Read and open everything; nothing is changed on disk but what has to be made. ``config`` has been checked.
+
+    Raises ConfigError.
+    """
+    again = partial(read_keys, config) if config.keys else None
+    keyring = None if again is None else again()
     access = Access(keyring, machine_id=_machine_id(keyring), insecure_allow_trading=config.insecure_allow_trading)
     house = House(
         access=access,
@@ -42,7 +42,7 @@ def house_of(config: Config) -> House:
         origins=tuple(map(_origin, config.http_origins)),
         open_locally=config.metrics_open_locally,
         tls=_tls_of(config),
-        read_keys=read_keys,
+        read_keys=again,
     )
     try:
         if keyring is not None:
@@ -65,14 +65,6 @@ def _tls_of(config: Config) -> Tls | None:
     )
 
 
-def _check_bound_keys_have_a_file(config: Config) -> None:
-    for listener in config.listeners:
-        if listener.key and not config.keys:
-            raise ConfigError(
-                f"listener {listener.listen}: it is bound to the key {listener.key!r}, but keys is not set"
-            )
-
-
 def _origin(text: str) -> str:
     origin = origin_in(text)
     if origin is None:
@@ -80,7 +72,8 @@ def _origin(text: str) -> str:
     return origin
 
 
-def _read_keys(config: Config) -> Keyring:
+def read_keys(config: Config) -> Keyring:
+    """The keys of the file, held against the listeners that name one. Raises ConfigError."""
     loaded = load(Path(config.keys))
     if loaded.warning:
         log.warning("%s", loaded.warning)

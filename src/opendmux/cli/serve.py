@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
+import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .settings import add_options, settings_from
+
 if TYPE_CHECKING:
-    import logging
     from collections.abc import Sequence
 
     from opendmux.config import Config
     from opendmux.runtime.server import Face, Proxy
+
+    from .reload import Reloader
 
 __all__ = ["add_parser", "run"]
 
@@ -25,66 +29,30 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="run the proxy (the default)",
         description="Run the proxy: clients connect here instead of to OpenD, and share one connection to it.",
     )
-    parser.add_argument(
-        "--listen",
-        action="append",
-        metavar="HOST:PORT",
-        help="where clients connect; repeatable (default: 127.0.0.1:33333 and [::1]:33333)",
-    )
-    parser.add_argument(
-        "--upstream",
-        metavar="HOST:PORT|sim",
-        help="OpenD's API address, or `sim` for the built-in simulator (default: 127.0.0.1:11111)",
-    )
-    parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file; options given here win over it")
-    parser.add_argument("--keys", metavar="FILE", help="the keys file: every client needs a key (see `opendmux keys`)")
-    parser.add_argument("--tls-cert", metavar="FILE", help="certificate for TLS (see `opendmux tls self-signed`)")
-    parser.add_argument("--tls-key", metavar="FILE", help="its private key")
-    parser.add_argument("--audit-log", metavar="FILE|DIR", help="where decisions and trade writes are put down")
-    parser.add_argument(
-        "--insecure-allow-trading",
-        action="store_true",
-        default=None,
-        help="without keys: callers over gRPC and HTTP may trade for real too",
-    )
-    parser.add_argument("--seed", type=int, metavar="N", help="seed of the built-in simulator (default: 1)")
-    parser.add_argument(
-        "--drain-timeout", type=float, metavar="SECONDS", help="how long a stop waits for open requests (default: 5)"
-    )
-    parser.add_argument("--log-level", metavar="LEVEL", help="debug, info, warning or error, to stderr (default: info)")
+    add_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
-    import logging
+    from opendmux.runtime.logs import Logs
 
-    from opendmux.config import SIM, check, load, parse_address
-
-    config = _merge(load(args.config), args)
-    check(config)
-    if config.upstream != SIM:
-        parse_address(config.upstream, what="--upstream")
-    logging.basicConfig(level=config.log_level.upper(), handlers=[_log_handler()])
+    settings = settings_from(args, os.environ)
+    logs = Logs(sys.stderr)
+    logs.begin(settings.config)
+    log = logging.getLogger("opendmux.serve")
+    for note in settings.notes:
+        log.warning("%s", note)
     _allow_open_files()
     import trio
 
-    return trio.run(_serve, config, strict_exception_groups=True)
+    from .reload import Reloader
 
-
-def _log_handler() -> logging.Handler:
-    """To stderr. No line shows a key: not what a client sent in a wrong place, not what OpenD said of it."""
-    import logging
-
-    from opendmux.core.audit import without_keys
-
-    class Formatter(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return without_keys(super().format(record))
-
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
-    return handler
+    reloader = Reloader(settings.config, logs, lambda: settings_from(args, os.environ))
+    try:
+        return trio.run(_serve, settings.config, reloader, strict_exception_groups=True)
+    finally:
+        logs.end()
 
 
 def _allow_open_files() -> None:
@@ -99,42 +67,7 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _merge(config: Config, args: argparse.Namespace) -> Config:
-    """The file's settings with the command line's on top."""
-    import msgspec
-
-    from opendmux.errors import ConfigError
-
-    changes = {
-        name: value
-        for name, value in {
-            "listen": tuple(args.listen) if args.listen else None,
-            "upstream": args.upstream,
-            "sim_seed": args.seed,
-            "keys": args.keys,
-            "audit_log": args.audit_log,
-            "insecure_allow_trading": args.insecure_allow_trading,
-            "log_level": args.log_level,
-        }.items()
-        if value is not None
-    }
-    for flag, given, table in (
-        ("--listen", args.listen, config.listeners and "listeners"),
-        ("--upstream", args.upstream, config.upstreams and "upstreams"),
-    ):
-        if given and table:
-            raise ConfigError(f"{flag} can't be combined with [[{table}]] of the configuration file")
-    if args.tls_cert or args.tls_key:
-        files = {"cert": args.tls_cert, "key": args.tls_key}
-        changes["tls"] = msgspec.structs.replace(config.tls, **{name: path for name, path in files.items() if path})
-    if args.drain_timeout is not None:
-        if not 0 <= args.drain_timeout < 3600:
-            raise ConfigError(f"--drain-timeout {args.drain_timeout:g} is not between 0 and 3600 seconds")
-        changes["timeouts"] = msgspec.structs.replace(config.timeouts, drain_s=args.drain_timeout)
-    return msgspec.structs.replace(config, **changes)
-
-
-async def _serve(config: Config) -> int:
+async def _serve(config: Config, reloader: Reloader) -> int:
     import trio
 
     from opendmux.errors import ConfigError
@@ -150,7 +83,7 @@ async def _serve(config: Config) -> int:
 
             async def until_signal(proxy: Proxy) -> None:
                 nonlocal code
-                code = await _signals(proxy)
+                code = await _signals(proxy, reloader)
                 nursery.cancel_scope.cancel(reason="second signal")
 
             async def serve(task_status: trio.TaskStatus[Proxy]) -> None:
@@ -174,29 +107,20 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
     return error
 
 
-async def _signals(proxy: Proxy) -> int:
-    """SIGHUP reads keys and certificates again; the first signal to stop drains; returns on the second, which ends the
-    process at once."""
-    import logging
+async def _signals(proxy: Proxy, reloader: Reloader) -> int:
+    """SIGHUP reads settings, keys and certificates again; the first signal to stop drains; returns on the second,
+    which ends the process at once."""
     import signal
 
     import trio
 
-    from opendmux.errors import ConfigError
-
-    log = logging.getLogger("opendmux.serve")
     hang_up = getattr(signal, "SIGHUP", None)  # Windows has none
     numbers = [signal.SIGTERM, signal.SIGINT, *([] if hang_up is None else [hang_up])]
     stopping = False
     with trio.open_signal_receiver(*numbers) as received:
         async for number in received:
             if number == hang_up:
-                try:
-                    await proxy.reload()
-                except ConfigError as error:
-                    log.error("what can't be read stays as it was: %s", error)
-                else:
-                    log.info("keys, certificates and audit log were read and opened again")
+                await reloader.reload(proxy)
             elif stopping:
                 return 128 + number
             else:

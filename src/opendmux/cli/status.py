@@ -53,30 +53,8 @@ def _show(where: str, found: dict[str, Any]) -> None:
     for reason in found["reasons"]:
         print(f"not ready: {clean(reason)}")
     now = _moment(found["time"])
-    print()
-    draw(
-        [
-            *(Column(title) for title in ("OpenD", "state", "for", "version", "quote login", "trade login")),
-            *(Column(title, right=True) for title in ("clients", "subs", "quota", "req/s", "in/s", "out/s")),
-        ],
-        [
-            (
-                one["name"],
-                one["state"],
-                age((now - _moment(one["since"])).total_seconds()),
-                "" if one["version"] is None else one["version"],
-                _known(one["quote_login"]),
-                _known(one["trade_login"]),
-                one["clients"],
-                one["subscriptions"],
-                "" if one["quota_used"] is None else f"{one['quota_used']} of {one['quota_used'] + one['quota_left']}",
-                f"{one['requests_per_s']:g}",
-                f"{one['pushes_in_per_s']:g}",
-                f"{one['pushes_out_per_s']:g}",
-            )
-            for one in found["opends"]
-        ],
-    )
+    for one in found["opends"]:
+        _show_opend(one, now)
     requests = [(one, protocol) for one in found["opends"] for protocol in one["protocols"]]
     if requests:
         print()
@@ -105,6 +83,26 @@ def _show(where: str, found: dict[str, Any]) -> None:
             who = " ".join(clean(part) for part in (reject["key_id"], reject["client_id"], reject["peer"]) if part)
             ago = age((now - _moment(reject["time"])).total_seconds())
             print(f"  {ago} ago, {reject['count']} x, {who}: {clean(reject['text'])}")
+
+
+def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
+    said = [f"{one['state']} for {age((now - _moment(one['since'])).total_seconds())}"]
+    if one["version"] is not None:
+        said.append(f"version {one['version']}")
+    said += [f"{area} login {_known(one[f'{area}_login'])}" for area in ("quote", "trade")]
+    if one["reconnects"]:
+        said.append(f"reconnected {one['reconnects']} times")
+    quota = "" if one["quota_used"] is None else f" (quota: {one['quota_used']} used, {one['quota_left']} left)"
+    lanes = [lane["name"] + ("" if lane["state"] == "ready" else " (down)") for lane in one["lanes"]]
+    print()
+    print(f"{clean(one['name'])}: {', '.join(said)}")
+    print(f"  clients        {one['clients']}")
+    print(f"  subscriptions  {one['subscriptions']}{quota}")
+    print(f"  requests       {one['requests_per_s']:g}/s, {one['pending']} wait for OpenD")
+    print(f"  pushes         {one['pushes_in_per_s']:g}/s in, {one['pushes_out_per_s']:g}/s out")
+    print(f"  outboxes       {one['outbox_bytes']} bytes, {one['conflated']} pushes conflated so far")
+    if len(lanes) > 1:
+        print(f"  lanes          {', '.join(lanes)}")
 
 
 def _moment(text: str) -> dt.datetime:

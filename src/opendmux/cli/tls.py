@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 ALWAYS: Final = ("localhost", "127.0.0.1", "::1")
+HOST_NAME: Final = re.compile(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 CERT, KEY = "cert.pem", "key.pem"
 
 
@@ -102,9 +104,12 @@ def _alternative(text: str) -> x509.GeneralName:
     except ValueError:
         pass
     try:
-        return x509.DNSName(text.encode("idna").decode("ascii"))
-    except ValueError as error:
-        raise ConfigError(f"--name {text!r} is neither a host name nor an address") from error
+        name = text.encode("idna").decode("ascii")
+    except ValueError:
+        name = ""
+    if not HOST_NAME.fullmatch(name):
+        raise ConfigError(f"--name {text!r} is neither a host name nor an address")
+    return x509.DNSName(name)
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

@@ -15,6 +15,7 @@ from .denial import Denial, DenialKind
 
 __all__ = [
     "NO_ROOM_TEXT",
+    "abandoned",
     "denied",
     "failed",
     "failure_body",
@@ -96,6 +97,12 @@ def failed(request: Request, failure: Failure) -> Reply:
     if kind is DenialKind.UNAVAILABLE and request.proto_id in WRITE_IDS:
         return answer
     return replace(answer, denial=Denial(kind, "upstream", head_untrusted(answer.body, answer.proto_fmt)[1]))
+
+
+def abandoned(request: Request) -> Reply:
+    """Its caller has gone while it waited: nothing was sent. The answer is for the audit and for who keeps count."""
+    text = f"{name_of(request.proto_id)} was not sent: its caller has given it up"
+    return denied(request, Denial(DenialKind.TIMEOUT, "given_up", text))
 
 
 def verdict(outcome: Outcome) -> tuple[int, str]:

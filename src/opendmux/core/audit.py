@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
@@ -24,6 +23,7 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.wire.messages import decode_untrusted
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
+from opendmux.wording import masked
 
 __all__ = [
     "BEGINS",
@@ -44,7 +44,6 @@ __all__ = [
     "order_summary_untrusted",
     "timestamp_of",
     "torn_hash_of",
-    "without_keys",
 ]
 
 AuditOutcome: TypeAlias = Literal["allow", "reject", "success", "failure", "unknown"]
@@ -78,7 +77,6 @@ LEGS_MAX: Final = 16
 HASH_HEX: Final = 16
 """Of a body's SHA-256: enough to tell two bodies of one log apart, too little to look up what was in one."""
 
-_PLAINTEXT_KEY = re.compile(r"fc_[0-9a-fA-F]{16,}")
 _HASH_AT: Final = b',"hash":"'
 _TAIL_LEN: Final = len(_HASH_AT) + 64 + len(b'"}\n')
 
@@ -178,14 +176,10 @@ def torn_hash_of(scrap: bytes) -> str:
     return hashlib.sha256(scrap.removesuffix(b"\n")).hexdigest()
 
 
-def without_keys(text: str) -> str:
-    """The text with whatever looks like a key's plaintext masked."""
-    return _PLAINTEXT_KEY.sub("fc_<masked>", text)
-
-
 def _clean(text: str) -> str:
+    clean = masked(text)
     # A lone surrogate can't be encoded.
-    return without_keys(text)[:TEXT_MAX].encode("utf-8", "replace").decode()
+    return clean[:TEXT_MAX].encode("utf-8", "replace").decode()
 
 
 def _clean_value(value: float | str | list[str]) -> int | float | str | list[str]:

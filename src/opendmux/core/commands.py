@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from .denial import Denial
@@ -29,6 +29,10 @@ __all__ = [
 ]
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A client's request, as it came."""
@@ -37,13 +41,15 @@ class Request:
     proto_id: int
     proto_fmt: int
     serial_no: int
-    body: bytes
+    body: bytes = field(repr=False)
     until: float | None = None
     """When its owner must have an answer, where the client said so; None: the usual time."""
     peer: str = ""
     """Which of a caller's connections it came by; empty where the session has only one."""
     repeated: bool = False
     """It has been sent once already, on a connection that was lost before the answer."""
+    given_up: Callable[[], bool] = field(default=_never, repr=False, compare=False)
+    """Nobody waits for it any more though its session goes on: what has not been sent then is not sent."""
 
 
 class Failure(enum.Enum):

@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 
 from opendmux.errors import ConfigError
+from opendmux.wording import nearest
 
 from .keyrecord import Record, digest_in, key_of, record_of
 from .keys import Key, Keyring
-from .keyvalues import nearest, seconds_of
+from .keyvalues import seconds_of
 
 __all__ = ["VERSION", "KeyFile", "dump", "parse", "place_of"]
 

@@ -13,9 +13,10 @@ from typing import Final
 import msgspec
 
 from opendmux.errors import ConfigError
+from opendmux.wording import nearest, shown_value
 
 from .keys import Key, KeyLimits
-from .keyvalues import FIELDS, BadValueError, Time, hours_window_of, nearest, seconds_of, shown_value
+from .keyvalues import FIELDS, BadValueError, Time, hours_window_of, seconds_of
 from .markets import covered_markets
 
 __all__ = ["LimitsRecord", "Record", "digest_in", "key_of", "record_of"]

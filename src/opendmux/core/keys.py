@@ -143,8 +143,9 @@ class Keyring:
     def find_md5(self, md5: bytes, wall: float) -> tuple[Key, bytes] | None:
         """`find` for a plaintext of which only the MD5 is known: the key, and the plaintext's digest."""
         # An MD5 is the client's own choice, byte by byte, so the lookup goes by a digest of it.
-        known, digest = self._by_md5.get(hashlib.sha256(md5).digest(), (b"", b""))
-        if not hmac.compare_digest(md5, known):
+        found = self._by_md5.get(hashlib.sha256(md5).digest())
+        if found is None or not hmac.compare_digest(md5, found[0]):
             return None
+        digest = found[1]
         key = self.find_digest(digest, wall)
         return None if key is None else (key, digest)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import zoneinfo
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final
+
+from opendmux.wording import nearest, shown_value
 
 from .keys import ALL_SCOPES, KEY_PREFIX, HoursWindow
 from .markets import ALL_MARKETS, NOT_LISTINGS, QOT_MARKETS, TRD_SIDES
@@ -19,9 +20,7 @@ __all__ = [
     "BadValueError",
     "Time",
     "hours_window_of",
-    "nearest",
     "seconds_of",
-    "shown_value",
     "utc_text",
 ]
 
@@ -43,21 +42,6 @@ Time = int | float | str
 
 class BadValueError(Exception):
     """What is wrong with one value; the place is put before it."""
-
-
-def nearest(word: str, names: Iterable[str]) -> str:
-    """``; did you mean 'x'?``, or nothing when no name is near."""
-    folded = {name.casefold(): name for name in names}
-    found = difflib.get_close_matches(word.casefold(), folded, n=1)
-    return f"; did you mean {folded[found[0]]!r}?" if found else ""
-
-
-def shown_value(value: object) -> str:
-    text = ascii(value) if isinstance(value, str) else str(value)
-    text = {"True": "true", "False": "false", "None": "null"}.get(text, text)
-    if isinstance(value, list | dict):
-        text = "a list" if isinstance(value, list) else "an object"
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def seconds_of(value: Time) -> float:

@@ -137,7 +137,7 @@ class Limits:
             return 0.0
         if most <= 0:
             return None
-        return stamps[len(stamps) - most] + WINDOW_S - now
+        return min(WINDOW_S, stamps[len(stamps) - most] + WINDOW_S - now)  # floats: a hair more than the window
 
     def _out_of_hours(self, key: Key, wall: float) -> Denial | None:
         window = key.limits.hours_window

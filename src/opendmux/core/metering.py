@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from opendmux.wire.frame import body_sha1
 from opendmux.wire.protocols import RequestAction
 
-from .answers import denied, failed, reply, unavailable
+from .answers import abandoned, denied, failed, reply, unavailable
 from .budget_table import ROWS, Charge, charge_untrusted, priority_untrusted, refusal_text
 from .budgets import Action, Budgets, Waits
 from .commands import Command, Failure, Forward, Outcome, Request
@@ -152,7 +152,7 @@ class Metering:
             self.budgets.refund(ticket.charge, now)
             self._unsent(request)
             return []
-        refusal = self._gated(request)
+        refusal = abandoned(request) if request.given_up() else self._gated(request)
         if refusal is None and not lane.upstream.ready:
             refusal = unavailable(request, lane.upstream.absence(now))
         if refusal is not None:

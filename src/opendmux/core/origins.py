@@ -16,6 +16,7 @@ __all__ = ["host_in", "host_is_ours", "origin_in", "origin_is_ours"]
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 _AUTHORITY = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{1,5})?")
 
 
@@ -46,9 +47,9 @@ def origin_is_ours(origin: str, *, own: str, further: Collection[str] = ()) -> b
 def origin_in(text: str) -> str | None:
     """An origin as browsers write it, ``https://app.example`` or ``null``; None when it is not one."""
     lower = text.strip().lower().removesuffix("/")
-    scheme, separator, authority = lower.partition("://")
-    valid = lower == "null" or (separator and scheme.isidentifier() and host_in(authority) is not None)
-    return lower if valid else None
+    scheme, _, authority = lower.partition("://")
+    valid = _SCHEME.fullmatch(scheme) is not None and host_in(authority) is not None
+    return lower if valid or lower == "null" else None
 
 
 def _address(text: str) -> IpAddress | None:

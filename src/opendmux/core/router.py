@@ -105,6 +105,7 @@ class Router:
             Prices(),
             roster=self.roster,
             quote_lane=self.lanes.main.index,
+            ready=lambda lane: self.lanes[lane].upstream.ready,
         )
         self.parking = Parking(
             self.lanes, self._handle, park_s=policy.park_s, reply_s=policy.reply_s, waits=policy.waits
@@ -116,7 +117,7 @@ class Router:
             reply_s=policy.reply_s,
             waits=policy.waits,
             again=self.parking.again if policy.retry_reads else None,
-            refusal=self.accounts.refusal,
+            refusal=lambda request: self.accounts.refusal(request) or self.gate.refusal(request),
             unsent=self.gate.unsent,
         )
         self.subscriptions = Subscriptions(
@@ -260,8 +261,7 @@ class Router:
     def _write(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
         """A trade write passes the gate of its key, and is sent when OpenD has told what the gate must know."""
         if not self.access.audit_ok():
-            text = f"{name_of(request.proto_id)} was not sent: the audit log can't be written"
-            return [denied(request, Denial(DenialKind.UNAVAILABLE, "audit", text))]
+            return [_unaudited(request)]
         if self.access.ended(request.session, now + self.wall_offset):  # the review comes only every second
             text = f"{name_of(request.proto_id)} was not sent: {ENDED}"
             return [denied(request, Denial(DenialKind.UNAUTHENTICATED, "invalid", text)), end(request.session, ENDED)]
@@ -269,6 +269,8 @@ class Router:
         def go(later: float) -> list[Command]:
             if not lane.upstream.ready:
                 return [unavailable(request, lane.upstream.absence(later))]
+            if not self.access.audit_ok():
+                return [_unaudited(request)]
             return self._metered(lane.trading.write(request, self._settled), later, until)
 
         return self.gate.admit(request, now, now + self.wall_offset, go)
@@ -399,6 +401,11 @@ class Router:
             commands += lane.pushes.due(now)
         commands += self.tenancy.due(now, now + self.wall_offset)
         return commands + self.gate.due(now) + self.metering.due(now) + self.lanes.tidy(now)
+
+
+def _unaudited(request: Request) -> Command:
+    text = f"{name_of(request.proto_id)} was not sent: the audit log can't be written"
+    return denied(request, Denial(DenialKind.UNAVAILABLE, "audit", text))
 
 
 def _unreadable(request: Request, error: RemoteProtocolError) -> Command:

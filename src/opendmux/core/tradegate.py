@@ -24,7 +24,7 @@ from typing import Final
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
-from opendmux.wire.protocols import ProtoId
+from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId
 
 from .answers import denied, name_of, verdict
 from .commands import Ask, Command, Failure, Outcome, Reply, Request, Witness
@@ -104,7 +104,7 @@ class TradeGate:
 
     ``lane``: where orders are asked for; ``quote_lane``: where prices are, when another OpenD has them. ``limits`` is
     the one of the process; ``book``, ``prices`` and ``roster`` are of this OpenD. Without a roster no card number is
-    known.
+    known. ``ready``: the lane can be asked; it need not be the one that the write goes by.
     """
 
     def __init__(
@@ -116,6 +116,7 @@ class TradeGate:
         *,
         roster: Roster | None = None,
         quote_lane: int | None = None,
+        ready: Callable[[int], bool] = lambda _lane: True,
     ) -> None:
         self._lane = lane
         self._quote_lane = lane if quote_lane is None else quote_lane
@@ -123,6 +124,7 @@ class TradeGate:
         self._book = book
         self._prices = prices
         self._roster = Roster(lane, lambda: True) if roster is None else roster
+        self._ready = ready
         self._held: dict[int, _Held] = {}
         """By id of the request object, which the entry keeps alive; ``_sent`` likewise."""
         self._sent: dict[int, _Sent] = {}
@@ -156,6 +158,19 @@ class TradeGate:
         until = now + HOLD_S if request.until is None else min(request.until, now + HOLD_S)
         held = _Held(request, go, key.id, slot, real, facts, until, wall - now)
         return self._judge(held, now) if now < until else self._refuse(held, _late())
+
+    def refusal(self, request: Request) -> Reply | None:
+        """Why a write that was let through, and has waited for OpenD's windows since, may not be sent after all: its
+        key was changed meanwhile. Of its limits only the lists are looked at again, for the rest has been counted."""
+        key = request.session.key
+        if key is None or request.proto_id not in PACKET_ID_IDS:
+            return None
+        real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
+        denial = permitted(key, real, None, None)
+        sent = self._sent.get(id(request))
+        if denial is None and sent is not None and sent.facts is not None and sent.facts.terms is not None:
+            denial = allowed(key.limits, sent.facts.terms)
+        return None if denial is None else _refusal(request, denial)
 
     def settled(
         self, request: Request, ret_type: int, body: bytes, now: float, wall: float, *, proto_fmt: int | None = None
@@ -247,7 +262,7 @@ class TradeGate:
                 return self._refuse(held, Denial(DenialKind.INVALID, "other", text))
             order = self._book.find(facts.acc_id, facts.order_id, facts.order_id_ex)
             if order is None:
-                return self._ask_for_order(held, facts)
+                return self._ask_for_order(held, facts, now)
             terms = order.terms if facts.change is None else order.terms.changed(facts.change)
         denial = allowed(key.limits, terms)
         if denial is not None:
@@ -296,7 +311,7 @@ class TradeGate:
 
     # -- questions to OpenD
 
-    def _ask_for_order(self, held: _Held, facts: OrderFacts) -> list[Command]:
+    def _ask_for_order(self, held: _Held, facts: OrderFacts, now: float) -> list[Command]:
         which = facts.order_id_ex or str(facts.order_id)
         if held.asked_order:
             return self._refuse(
@@ -304,13 +319,14 @@ class TradeGate:
                 held.unanswered or Denial(DenialKind.INVALID, "other", f"account {facts.acc_id} has no order {which}"),
             )
         held.asked_order = True
-        return self._ask(held, self._lane, ProtoId.TRD_GET_ORDER_LIST, order_request(facts))
+        return self._ask(held, self._lane, ProtoId.TRD_GET_ORDER_LIST, order_request(facts), now)
 
     def _ask_for_price(self, held: _Held, limits: KeyLimits, terms: Terms, now: float) -> list[Command]:
         missing = self._prices.missing(terms, now, STALE_S if held.asked_price else FRESH_S)
         if not held.asked_price and missing:
             held.asked_price = True
-            return self._ask(held, self._quote_lane, ProtoId.QOT_GET_SECURITY_SNAPSHOT, snapshot_request(missing))
+            body = snapshot_request(missing)
+            return self._ask(held, self._quote_lane, ProtoId.QOT_GET_SECURITY_SNAPSHOT, body, now)
         name, most = "max_order_value", limits.max_order_value
         if most is None:
             name, most = "max_daily_value", limits.max_daily_value
@@ -319,7 +335,13 @@ class TradeGate:
         reason = "per_order" if name == "max_order_value" else "daily"
         return self._refuse(held, Denial(DenialKind.LIMIT, reason, text))
 
-    def _ask(self, held: _Held, lane: int, proto_id: int, body: bytes) -> list[Command]:
+    def _ask(self, held: _Held, lane: int, proto_id: int, body: bytes, now: float) -> list[Command]:
+        if not self._ready(lane):
+            held.unanswered = Denial(
+                DenialKind.UNAVAILABLE, "other", "OpenD is away and can't tell what it must be checked against"
+            )
+            return self._judge(held, now)
+
         def then(outcome: Outcome, now: float) -> list[Command]:
             if outcome.failure is None:
                 self.learn(proto_id, outcome.body, outcome.proto_fmt, now)
@@ -342,6 +364,8 @@ class TradeGate:
             return []
         if now >= held.until:
             return self._refuse(held, _late())
+        if held.request.given_up():
+            return self._refuse(held, Denial(DenialKind.TIMEOUT, "given_up", "its caller has given it up"))
         key = held.request.session.key
         calming = held.facts is not None and held.facts.calming
         closed = None if key is None or calming else self._limits.out_of_hours(key, now + held.wall_offset)
@@ -368,7 +392,7 @@ def _unanswered(outcome: Outcome) -> Denial | None:
     return Denial(kind, "other", f"OpenD did not tell what it must be checked against: {ret_msg}")
 
 
-def _refusal(request: Request, denial: Denial) -> Command:
+def _refusal(request: Request, denial: Denial) -> Reply:
     text = f"{name_of(request.proto_id)} was not sent: {denial.text}"
     return denied(request, replace(denial, text=text))
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from opendmux.errors import RemoteProtocolError
@@ -232,5 +233,4 @@ def _canonical(request: Request, message: opend.UnlockTradeRequest) -> Request:
     """JSON that core has looked into goes on in canonical form; a protobuf body as it came."""
     if request.proto_fmt == ProtoFmt.PROTOBUF:
         return request
-    body = canonical_json(message)
-    return Request(request.session, request.proto_id, request.proto_fmt, request.serial_no, body)
+    return replace(request, body=canonical_json(message))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import trio
@@ -46,6 +47,10 @@ class _Open:
     proto_id: int
     answer: Callable[[Answer], None] | None
     """None: nobody wants it any more."""
+
+    def given_up(self) -> bool:
+        """See `Request`."""
+        return self.answer is None
 
 
 class Callers:
@@ -86,6 +91,10 @@ class Callers:
         if desk is None or desk.gone:
             desk = self._desks[name] = _Desk(self._hub, iface, key)
         return desk
+
+    def together(self) -> AbstractContextManager[None]:
+        """See `Backend`."""
+        return self._hub.together()
 
     def tidy(self, now: float) -> None:
         """Let go of sessions that nobody has used for a while, and of streams whose key has ended. To be called about
@@ -141,17 +150,20 @@ class _Desk:
 
     # -- requests
 
-    def ask(self, request: Request, answer: Callable[[Answer], None]) -> Callable[[], None]:
+    def ask(
+        self, proto_id: int, body: bytes, until: float | None, peer: str, answer: Callable[[Answer], None]
+    ) -> Callable[[], None]:
         if len(self._open) >= self._hub.config.limits.in_flight:
             text = f"{len(self._open)} requests of this key wait for their answers; no more can be taken"
             answer(_denied(Denial(DenialKind.LIMIT, "in_flight", text)))
             return _nothing
         serial = self._last_serial = self._last_serial % 0xFFFF_FFFF + 1
-        waiting = self._open[serial] = _Open(request.proto_id, answer)
+        waiting = self._open[serial] = _Open(proto_id, answer)
         try:
-            self._hub.call(replace(request, session=self.session, serial_no=serial))
+            request = Request(self.session, proto_id, ProtoFmt.PROTOBUF, serial, body, until, peer)
+            self._hub.call(replace(request, given_up=waiting.given_up))
         except Exception:
-            log.exception("%s: a crash over a request of proto_id %d", self.session, request.proto_id)
+            log.exception("%s: a crash over a request of proto_id %d", self.session, proto_id)
             self._cut_off(serial, Denial(DenialKind.UNAVAILABLE, "crash", "opendmux failed over this request"))
 
         def forget() -> None:
@@ -271,7 +283,7 @@ class _Handle:
         if isinstance(desk, Denial):
             answer(_denied(desk))
             return _nothing
-        return desk.ask(Request(desk.session, proto_id, ProtoFmt.PROTOBUF, 0, body, until, self._peer), answer)
+        return desk.ask(proto_id, body, until, self._peer, answer)
 
     def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
         """See `Caller`."""

@@ -7,11 +7,12 @@ sockets that would block are left to a session's writer or the link's.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import trio
 
@@ -80,6 +81,7 @@ class Hub(Carrier):
         self._newcomers: deque[tuple[float, Client]] = deque()
         """Who has said something, but not yet who it is; by the time that it has for that."""
         self._next_owner = 1
+        self._together = False
         self.on_tick: list[Callable[[float], None]] = []
         """What else is looked at with the deadlines."""
 
@@ -170,7 +172,18 @@ class Hub(Carrier):
         """Carry out what core decided outside of a round of reading."""
         self.execute(commands)
         self.resume_paused()
-        self.flush_links()
+        if not self._together:
+            self.flush_links()
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What is run inside leaves by one write per link, when the block ends. Nothing inside may wait."""
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+            self.flush_links()
 
     # -- client -> upstream
 

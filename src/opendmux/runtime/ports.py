@@ -24,9 +24,14 @@ class Guest:
     local: bool = False
     """It is on this machine."""
     bound_to: str | None = None
-    """The key id of the listener, for clients of OpenD's own protocol that show no key."""
+    """The key id of the listener, for clients of OpenD's own protocols that show no key."""
     certified: str | None = None
     """The key id that its TLS certificate names: it need show no key, whatever it speaks."""
+
+    @property
+    def stands_for(self) -> str | None:
+        """The key id of a client of OpenD's own protocols that shows no key."""
+        return self.certified or self.bound_to
 
 
 class Client(Protocol):

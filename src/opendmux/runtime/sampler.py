@@ -13,11 +13,12 @@ from typing import Final, NamedTuple, TypeAlias
 import trio
 
 from opendmux.core.identity import Session
+from opendmux.native import SlotFigures
 
 from .hub import Hub
 from .station import Station
 
-__all__ = ["SAMPLE_S", "WINDOW", "Sample", "Sampler", "Samples", "pushes_of", "requests_of"]
+__all__ = ["SAMPLE_S", "WINDOW", "Latencies", "Sample", "Sampler", "Samples", "figures_of"]
 
 log = logging.getLogger("opendmux.status")
 
@@ -39,15 +40,18 @@ class Sample(NamedTuple):
     latencies: Latencies
 
 
-def requests_of(hub: Hub, session: Session) -> int:
-    """What this client has asked so far."""
-    return session.calls + hub.switch.slot_figures(session.slot).frames_in
-
-
-def pushes_of(hub: Hub, session: Session) -> int:
-    """What it has been pushed so far."""
-    figures = hub.switch.slot_figures
-    return session.past_pushes + sum(figures(slot).pushes_out for slot in session.push_slots)
+def figures_of(hub: Hub, session: Session) -> SlotFigures:
+    """Of the client with all its streams, those that have ended included."""
+    figures = hub.switch.slot_figures(session.slot)
+    if session.streams is None:
+        return figures
+    streams = [hub.switch.slot_figures(slot) for slot in session.streams]
+    return SlotFigures(
+        session.calls,
+        session.past_pushes + sum(stream.pushes_out for stream in streams),
+        figures.outbox_bytes + sum(stream.outbox_bytes for stream in streams),
+        figures.in_flight,
+    )
 
 
 class Samples:
@@ -67,7 +71,8 @@ class Samples:
         for owner, session in hub.router.sessions.items():
             if session.slot not in hub.clients:
                 continue
-            new = counts[owner] = requests_of(hub, session), pushes_of(hub, session)
+            figures = figures_of(hub, session)
+            new = counts[owner] = figures.frames_in, figures.pushes_out
             # A client that came meanwhile begins at nothing.
             old = self._counts.get(owner, (0, 0))
             rates[owner] = (_rate(new[0] - old[0], passed), _rate(new[1] - old[1], passed))

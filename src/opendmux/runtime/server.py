@@ -122,6 +122,12 @@ class Proxy:
         if self.house.tls is not None:
             await self.house.tls.reload()
 
+    def apply(self, config: Config) -> None:
+        """Take over what can change while it runs (``opendmux.config.schema.LIVE``); the rest must be as it was."""
+        self.house.audit_reads = config.audit_reads
+        for station in self.stations:
+            station.hub.config = config
+
     def stop(self) -> None:
         """Begin to drain; the proxy ends within its drain deadline. Harmless when called again."""
         self._stop.set()

@@ -52,7 +52,7 @@ class TcpSession:
         self._raw: socket.socket | None = None
         self._first = guest.first
         self.session = hub.open_session(guest.peer, guest.peer_host, "tcp", on_outage)
-        self.session.local, self.session.bound_to = guest.local, guest.certified or guest.bound_to
+        self.session.local, self.session.bound_to = guest.local, guest.stands_for
         # Whether it encrypts shows with its first frame; until then such a client is read through the adapter.
         self._secure = (
             ServerSide(hub.rsa_key, hub.config.limits.client_body_bytes, hub.handshake_body) if hub.rsa_key else None

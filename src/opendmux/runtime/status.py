@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from typing import Final
 
@@ -30,7 +31,7 @@ from .metrics import AuditState, KeyRoom
 from .notary import Notary
 from .ports import Client
 from .readiness import Readiness
-from .sampler import Latencies, Sampler, Samples, pushes_of
+from .sampler import Latencies, Sampler, Samples, figures_of
 from .station import Station
 
 __all__ = ["CLIENTS_MAX", "FRESH_S", "SUBSCRIPTIONS_MAX", "Status", "client_id_of", "quantile_ms"]
@@ -121,9 +122,12 @@ class Status:
         wall = self.wall()
         readiness = self.readiness()
         stations = list(enumerate(self.stations(), 1))
-        everybody = [(number, station, session) for number, station in stations for session in _sessions(station)]
+        clients: list[snapshot.Client] = []
+        for number, station in stations:
+            samples = self.sampler.of(number - 1)
+            clients += _clients(number, station, samples, wall - now, CLIENTS_MAX - len(clients))
         streams = [
-            (number, station, lane, view)
+            (number, lane, view)
             for number, station in stations
             for lane in station.hub.router.lanes.wanted()
             for view in lane.ledger.overview()
@@ -141,14 +145,10 @@ class Status:
                 _opend(number, station, self.sampler.of(number - 1), readiness, now, wall)
                 for number, station in stations
             ],
-            clients=[
-                _client(number, station, session, self.sampler.of(number - 1), wall - now)
-                for number, station, session in islice(everybody, CLIENTS_MAX)
-            ],
-            clients_left_out=max(0, len(everybody) - CLIENTS_MAX),
+            clients=clients,
+            clients_left_out=sum(len(_sessions(station)) for _, station in stations) - len(clients),
             subscriptions=[
-                _subscription(number, lane, view, now)
-                for number, _station, lane, view in islice(streams, SUBSCRIPTIONS_MAX)
+                _subscription(number, lane, view, now) for number, lane, view in islice(streams, SUBSCRIPTIONS_MAX)
             ],
             subscriptions_left_out=max(0, len(streams) - SUBSCRIPTIONS_MAX),
             rejects=[
@@ -220,27 +220,38 @@ def _lane(lane: Lane, offset: float) -> snapshot.Lane:
     )
 
 
-def _client(number: int, station: Station, session: Session, samples: Samples, offset: float) -> snapshot.Client:
+def _clients(number: int, station: Station, samples: Samples, offset: float, most: int) -> list[snapshot.Client]:
     hub = station.hub
-    figures = hub.switch.slot_figures(session.slot)
-    requests_per_s, pushes_per_s = samples.of_client(session.owner)
-    return snapshot.Client(
-        id=client_id_of(number, session),
-        opend=number,
-        transport=session.transport,
-        peer=session.peer,
-        key_id=None if session.key is None else session.key.id,
-        client_id=session.client_id,
-        state=session.state.value,
-        since=timestamp_of(offset + session.since),
-        requests=figures.frames_in + session.calls,
-        requests_per_s=requests_per_s,
-        pushes=pushes_of(hub, session),
-        pushes_per_s=pushes_per_s,
-        in_flight=figures.in_flight,
-        outbox_bytes=figures.outbox_bytes + sum(hub.switch.out_bytes(slot) for slot in session.streams or ()),
-        subscriptions=sum(lane.ledger.used_quota(session.owner) for lane in hub.router.lanes.wanted()),
-    )
+    ledgers = [lane.ledger for lane in hub.router.lanes.wanted()]
+    found = []
+    for session in islice(_sessions(station), max(0, most)):
+        figures = figures_of(hub, session)
+        requests_per_s, pushes_per_s = samples.of_client(session.owner)
+        client = snapshot.Client(
+            id=client_id_of(number, session),
+            opend=number,
+            transport=session.transport,
+            peer=session.peer,
+            key_id=None if session.key is None else session.key.id,
+            client_id=session.client_id,
+            state=session.state.value,
+            since=_stamp(round(offset + session.since, 1)),
+            requests=figures.frames_in,
+            requests_per_s=requests_per_s,
+            pushes=figures.pushes_out,
+            pushes_per_s=pushes_per_s,
+            in_flight=figures.in_flight,
+            outbox_bytes=figures.outbox_bytes,
+            subscriptions=sum([ledger.used_quota(session.owner) for ledger in ledgers]),
+        )
+        found.append(client)
+    return found
+
+
+@lru_cache(maxsize=2 * CLIENTS_MAX)
+def _stamp(wall: float) -> str:
+    """Kept, because the same thousand times are written every second."""
+    return timestamp_of(wall)
 
 
 def _subscription(number: int, lane: Lane, view: StreamView, now: float) -> snapshot.Subscription:

@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from opendmux.config import Timeouts
 from opendmux.core.commands import Command, Outcome
 from opendmux.core.lanes import Lane, LaneKind
 from opendmux.errors import RemoteProtocolError
@@ -83,12 +84,16 @@ class UpstreamLink:
         self._secure: ClientSide | None = None
         self._greeted = False
         """This connection's InitConnect has been answered."""
-        self._timeouts = hub.config.timeouts
         self._reason = ""
         self._last_rx = 0.0
         self._logged: tuple[str, float] = ("", 0.0)
         self._outlet: Outlet | None = None
         self._drop: Callable[[str], None] | None = None
+
+    @property
+    def _timeouts(self) -> Timeouts:
+        """As they are now: a reload may change them."""
+        return self._hub.config.timeouts
 
     @property
     def _name(self) -> str:

@@ -160,6 +160,7 @@ class GrpcServer:
 
     def _on_request_untrusted(self, event: h2.events.RequestReceived, now: float) -> None:
         stream_id = event.stream_id
+        self._h2.decoder.found_good()
         left = self._last_stream_id is not None and stream_id > self._last_stream_id
         if left or len(self._streams) >= self._limits.max_streams:
             self._h2.reset_stream(stream_id, ErrorCodes.REFUSED_STREAM)
@@ -329,6 +330,11 @@ class GrpcServer:
     def control_bytes(self) -> int:
         """Bytes that wait for `data_to_send`, beside messages. Who sends without reading makes them grow."""
         return len(self._out)
+
+    @property
+    def pending(self) -> bool:
+        """`data_to_send` may have something."""
+        return bool(self._out or self._turns)
 
     def data_to_send(self) -> bytes:
         """What to write now; empty when there is nothing, or no window for it."""

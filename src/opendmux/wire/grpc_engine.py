@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from typing import Final
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.settings import SettingCodes, Settings
-from hpack import Decoder, HeaderTuple
 
 from .grpc_frames import FRAME_MAX
 from .grpc_guard import GrpcLimits
+from .grpc_headers import BlockDecoder, BlockEncoder
 from .grpc_stream import WINDOW
 
 __all__ = ["CONNECTION_WINDOW", "Engine", "open_engine"]
@@ -34,21 +33,17 @@ class Engine(H2Connection):
     MAX_CLOSED_STREAMS = 8192
     opened = 0
 
+    def __init__(self, config: H2Configuration) -> None:
+        super().__init__(config)
+        self.decoder: BlockDecoder = BlockDecoder(config)
+        self.encoder = BlockEncoder()
+
     @property
     def open_inbound_streams(self) -> int:
         self.opened += 1
         if self.opened % self.WALK_EVERY == 0:
             super().open_inbound_streams  # noqa: B018 - for its side effect
         return 0
-
-
-class _Decoder(Decoder):
-    """Takes blanks around a value away. For h2 they are an error that ends the whole connection, with all its calls;
-    clients send them when a program's key is empty (``Bearer ``) or was pasted with a blank."""
-
-    def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:
-        headers = super().decode(data, raw)
-        return [h if h[1] == (bare := h[1].strip()) else type(h)(h[0], bare) for h in headers]
 
 
 def open_engine(limits: GrpcLimits) -> Engine:
@@ -58,6 +53,7 @@ def open_engine(limits: GrpcLimits) -> Engine:
         header_encoding=None,
         validate_outbound_headers=False,
         normalize_outbound_headers=False,
+        normalize_inbound_headers=False,  # it joins cookies, which nobody reads here
     )
     engine = Engine(config)
     # Settings that are updated before the start would be applied here and never sent.
@@ -71,7 +67,7 @@ def open_engine(limits: GrpcLimits) -> Engine:
             SettingCodes.ENABLE_CONNECT_PROTOCOL: 0,
         },
     )
-    engine.decoder = _Decoder(max_header_list_size=limits.header_list_bytes)
+    engine.decoder.max_header_list_size = limits.header_list_bytes
     engine.initiate_connection()
     engine.increment_flow_control_window(CONNECTION_WINDOW - WINDOW)
     return engine

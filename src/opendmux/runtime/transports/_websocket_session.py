@@ -78,7 +78,7 @@ class WebSocketSession:
         self._hub = hub
         self._stream = stream
         self.session = hub.open_session(guest.peer, guest.peer_host, "ws", on_outage)
-        self.session.local, self.session.bound_to = local, guest.bound_to
+        self.session.local, self.session.bound_to = local, guest.stands_for
         self._guard = MessageGuard(max(REQUEST_HEAD, HEADER_LEN) + hub.handshake_body)
         self._wire = Wire(stream, first, self._guard, hub.config.timeouts.write_stall_s, self._count)
         self._ws: WebSocketConnection | None = None

@@ -86,6 +86,7 @@ class GrpcSession:
         self._stream = stream
         self._peer = peer
         self._times = times
+        self._backend = backend
         self._server = GrpcServer(limits)
         self._wake, self._woken = trio.open_memory_channel[None](1)
         self._earlier, self._rechecks = trio.open_memory_channel[None](1)
@@ -173,8 +174,10 @@ class GrpcSession:
         except RemoteProtocolError as error:
             log.info("%s: closed: %s", self._peer, error)
             return False
-        self._dispatch()
-        _poke(self._wake)
+        with self._backend.together():
+            self._dispatch()
+        if self._server.pending or self._server.finished:
+            _poke(self._wake)
         return True
 
     def _dispatch(self) -> None:

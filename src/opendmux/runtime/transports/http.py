@@ -238,10 +238,11 @@ class HttpSession:
             self._idle.cancel(reason="drain")
 
     async def run(self, first: bytes) -> None:
-        """Serve until one side ends it. ``first``: what was read already."""
+        """Serve until one side ends it. ``first``: what was read already, if anything."""
         async with trio.open_nursery() as self._nursery:
             try:
-                self._wire.receive_untrusted(first)
+                if first:
+                    self._wire.receive_untrusted(first)
                 while await self._one():
                     pass
                 await self._linger()
@@ -331,7 +332,7 @@ class HttpSession:
             return
         upgrades = self.upgrades if is_upgrade(head) else None
         welcome = () if upgrades is None else upgrades.origins
-        if not all(origin in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
+        if not all(origin.lower() in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
             await self.refuse(403, "origin", "pages of other sites may not ask this proxy")
             return
         if upgrades is not None:

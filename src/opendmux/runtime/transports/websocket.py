@@ -50,7 +50,7 @@ class WebSocketRoom:
         token = _token_in(head)
         if isinstance(token, Denial):
             return token
-        admitted = access.admit(token, iface="ws", local=local, wall=hub.wall(), bound_to=self.guest.bound_to)
+        admitted = access.admit(token, iface="ws", local=local, wall=hub.wall(), bound_to=self.guest.stands_for)
         if isinstance(admitted, Denial) and (token is not None or admitted.kind is not DenialKind.UNAUTHENTICATED):
             access.tally.auth("ws", "reject", INVALID_KEY)
             return admitted

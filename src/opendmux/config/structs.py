@@ -1,17 +1,13 @@
 """Every setting with its unit and default; built once at the start, passed down in the small piece that is needed.
 
-Sources, later ones win: defaults, a TOML file (`--config`), the command line.
+The text behind a field is what docs/config.md and the file of `opendmux config init` say of it.
 """
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
-
-from opendmux.errors import ConfigError
 
 __all__ = [
     "DEFAULT_PORT",
@@ -29,18 +25,11 @@ __all__ = [
     "Timeouts",
     "TlsConfig",
     "UpstreamConfig",
-    "check",
-    "load",
-    "parse_address",
 ]
 
 DEFAULT_PORT: Final = 33333
 DEFAULT_UPSTREAM: Final = "127.0.0.1:11111"
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
-SDK_TIMEOUT_S: Final = 12.0
-"""The Python SDK's wait for a reply."""
-EXTRA_LANES_MAX: Final = 12
-"""The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 SIM: Final = "sim"
 """The upstream that stands for the embedded simulator; used only when it is named."""
 SIMULATED: Final = "SIMULATED"
@@ -240,89 +229,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metrics_open_locally: bool = True
     """From this machine ``/metrics``, ``/livez`` and ``/readyz`` need no key."""
     log_level: str = "info"
-    """debug, info, warning or error."""
+    """debug, info, warning or error. Logs go to stderr."""
+    log_format: Literal["human", "json"] = "human"
+    """``human``: a line of text for each event. ``json``: a line of JSON, with the client it is about in fields of its
+    own."""
+    log_lines_per_s: int = 20
+    """Log lines of one kind per second, with bursts of ten times as many; what is left out is counted and said.
+    0: no limit."""
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
-
-
-def parse_address(text: str, *, what: str) -> Address:
-    """``HOST:PORT``, ``[::1]:PORT`` or ``:PORT`` (127.0.0.1). Raises ConfigError naming ``what``."""
-    host, colon, port_text = text.rpartition(":")
-    if not colon or port_text.endswith("]") or host == "[]":
-        raise ConfigError(f"{what} {text!r} is not HOST:PORT")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
-        raise ConfigError(f"{what} {text!r}: write an IPv6 address in brackets, like [::1]:{port_text}")
-    if not (port_text.isascii() and port_text.isdigit() and len(port_text) <= 5) or int(port_text) > 65535:
-        raise ConfigError(f"{what} {text!r}: {port_text!r} is not a port number (0-65535)")
-    return Address(host or "127.0.0.1", int(port_text))
-
-
-def check(config: Config) -> None:
-    """Raise ConfigError for a value that makes no sense, by name."""
-    for group, values in (("limits", config.limits), ("timeouts", config.timeouts)):
-        for name in values.__struct_fields__:
-            value = getattr(values, name)
-            if not 0 < value < float("inf") and not (name in ("drain_s", "silent_s") and value == 0):
-                raise ConfigError(f"{group}.{name} = {value}: must be greater than 0")
-    if config.limits.extra_lanes > EXTRA_LANES_MAX:
-        raise ConfigError(f"limits.extra_lanes = {config.limits.extra_lanes}: must not be over {EXTRA_LANES_MAX}")
-    if config.timeouts.reply_s >= SDK_TIMEOUT_S:
-        raise ConfigError(
-            f"timeouts.reply_s = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, "
-            "when the Python SDK gives up"
-        )
-    for name in ("read_wait_s", "write_wait_s", "park_s"):
-        if getattr(config.timeouts, name) >= config.timeouts.reply_s:
-            raise ConfigError(
-                f"timeouts.{name} = {getattr(config.timeouts, name):g}: must be under timeouts.reply_s = "
-                f"{config.timeouts.reply_s:g}, which is for waiting and the answer together"
-            )
-    _check_tls(config.tls, with_keys=bool(config.keys))
-    if config.listeners and config.insecure_plain:
-        raise ConfigError("insecure_plain stands beside [[listeners]]: say it in the entry whose ports are meant")
-    for name, protocols in (
-        ("protocols", config.protocols),
-        *((f"listener {listener.listen}: protocols", listener.protocols) for listener in config.listeners),
-    ):
-        if protocols is not None:
-            _check_protocols(name, protocols, require=config.tls.require)
-    if config.log_level not in LOG_LEVELS:
-        raise ConfigError(f"log_level = {config.log_level!r}: must be one of {', '.join(LOG_LEVELS)}")
-
-
-def _check_tls(tls: TlsConfig, *, with_keys: bool) -> None:
-    if bool(tls.cert) != bool(tls.key):
-        given, missing = ("tls.cert", "tls.key") if tls.cert else ("tls.key", "tls.cert")
-        raise ConfigError(
-            f"{given} is set and {missing} is not: TLS needs both (`opendmux tls self-signed` makes a pair)"
-        )
-    if not tls.cert and (tls.require or tls.client_ca):
-        name = "tls.require" if tls.require else "tls.client_ca"
-        raise ConfigError(f"{name} needs tls.cert and tls.key (`opendmux tls self-signed` makes a pair)")
-    if tls.client_ca and not with_keys:
-        raise ConfigError("tls.client_ca is for certificates that name a key of the keys file, but `keys` is not set")
-
-
-def _check_protocols(name: str, protocols: tuple[ProtocolName, ...], *, require: bool) -> None:
-    if not set(protocols) - {"tls"}:
-        known = ", ".join(PROTOCOLS)
-        raise ConfigError(f"{name} = {list(protocols)}: nothing would be served; there are {known}")
-    if require and "tls" not in protocols:
-        raise ConfigError(f"{name} = {list(protocols)}: without tls nobody could connect, for tls.require is set")
-
-
-def load(path: Path | None) -> Config:
-    """Read a TOML file. Raises ConfigError with the file and the place; None gives the defaults."""
-    if path is None:
-        return Config()
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        return msgspec.convert(data, Config)
-    except OSError as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {error}") from error

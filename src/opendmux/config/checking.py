@@ -1,0 +1,133 @@
+"""Values that make no sense, named with where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from opendmux.errors import ConfigError
+from opendmux.wording import nearest
+
+from .address import parse_address
+from .structs import LOG_LEVELS, PROTOCOLS, SIM, Config
+
+__all__ = ["check"]
+
+SDK_TIMEOUT_S: Final = 12.0
+"""The Python SDK's wait for a reply."""
+EXTRA_LANES_MAX: Final = 12
+"""The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
+
+Named = Callable[[str], str]
+"""From a key such as ``limits.in_flight`` to how sentences begin: with the file or the variable that it comes from."""
+
+
+def check(config: Config, named: Named = str) -> None:
+    """Raise ConfigError for a value that makes no sense, by name."""
+    _check_figures(config, named)
+    _check_tls(config, named)
+    _check_protocols(config, named)
+    if config.log_level not in LOG_LEVELS:
+        hint = nearest(config.log_level, LOG_LEVELS)
+        raise ConfigError(f"{named('log_level')} = {config.log_level!r}: must be one of {', '.join(LOG_LEVELS)}{hint}")
+    if config.log_lines_per_s < 0:
+        raise ConfigError(f"{named('log_lines_per_s')} = {config.log_lines_per_s}: must be 0 or more")
+    for text in config.listen:
+        parse_address(text, what=named("listen"))
+    if config.upstream != SIM:
+        parse_address(config.upstream, what=named("upstream"))
+    _check_tables(config, named)
+
+
+def _check_figures(config: Config, named: Named) -> None:
+    groups: tuple[tuple[str, msgspec.Struct], ...] = (("limits", config.limits), ("timeouts", config.timeouts))
+    for group, values in groups:
+        for name in values.__struct_fields__:
+            value = getattr(values, name)
+            if not 0 < value < float("inf") and not (name in ("drain_s", "silent_s") and value == 0):
+                raise ConfigError(f"{named(f'{group}.{name}')} = {value}: must be greater than 0")
+    if config.limits.extra_lanes > EXTRA_LANES_MAX:
+        raise ConfigError(
+            f"{named('limits.extra_lanes')} = {config.limits.extra_lanes}: must not be over {EXTRA_LANES_MAX}"
+        )
+    if config.timeouts.reply_s >= SDK_TIMEOUT_S:
+        raise ConfigError(
+            f"{named('timeouts.reply_s')} = {config.timeouts.reply_s:g}: must be under {SDK_TIMEOUT_S:g}, "
+            "when the Python SDK gives up"
+        )
+    for name in ("read_wait_s", "write_wait_s", "park_s"):
+        if getattr(config.timeouts, name) >= config.timeouts.reply_s:
+            raise ConfigError(
+                f"{named(f'timeouts.{name}')} = {getattr(config.timeouts, name):g}: must be under timeouts.reply_s = "
+                f"{config.timeouts.reply_s:g}, which is for waiting and the answer together"
+            )
+
+
+def _check_tls(config: Config, named: Named) -> None:
+    tls = config.tls
+    if bool(tls.cert) != bool(tls.key):
+        given, missing = ("tls.cert", "tls.key") if tls.cert else ("tls.key", "tls.cert")
+        raise ConfigError(
+            f"{named(given)} is set and {missing} is not: TLS needs both (`opendmux tls self-signed` makes a pair)"
+        )
+    if not tls.cert and (tls.require or tls.client_ca):
+        name = named("tls.require" if tls.require else "tls.client_ca")
+        raise ConfigError(f"{name} needs tls.cert and tls.key (`opendmux tls self-signed` makes a pair)")
+    if tls.client_ca and not config.keys:
+        raise ConfigError(
+            f"{named('tls.client_ca')} is for certificates that name a key of the keys file, but `keys` is not set"
+        )
+
+
+def _check_protocols(config: Config, named: Named) -> None:
+    if config.listeners and config.insecure_plain:
+        raise ConfigError(
+            f"{named('insecure_plain')} stands beside [[listeners]]: say it in the entry whose ports are meant"
+        )
+    where = named("listeners")
+    for name, protocols in (
+        (named("protocols"), config.protocols),
+        *((f"{where}: listener {listener.listen}: protocols", listener.protocols) for listener in config.listeners),
+    ):
+        if protocols is None:
+            continue
+        if not set(protocols) - {"tls"}:
+            known = ", ".join(PROTOCOLS)
+            raise ConfigError(f"{name} = {list(protocols)}: nothing would be served; there are {known}")
+        if config.tls.require and "tls" not in protocols:
+            raise ConfigError(f"{name} = {list(protocols)}: without tls nobody could connect, for tls.require is set")
+
+
+def _check_tables(config: Config, named: Named) -> None:
+    """The upstreams, and what the listeners say of them."""
+    names = [upstream.name for upstream in config.upstreams]
+    for upstream in config.upstreams:
+        if names.count(upstream.name) > 1:
+            raise ConfigError(f"{named('upstreams')}: two upstreams have the same name, {upstream.name!r}")
+        if upstream.address != SIM:
+            parse_address(upstream.address, what=f"{named('upstreams')}: {upstream.name}: address")
+    known = names or ["opend"]
+    for listener in config.listeners:
+        where = f"{named('listeners')}: listener {listener.listen}"
+        for text in listener.listen:
+            parse_address(text, what=f"{where}: listen")
+        if not listener.upstream:
+            raise ConfigError(f"{where}: it names no upstream")
+        for name in listener.upstream:
+            if name not in known:
+                raise ConfigError(
+                    f"{where}: no upstream is called {name!r} (there are: {', '.join(known)}){nearest(name, known)}"
+                )
+        if len({upstream.rsa_private_key for upstream in config.upstreams if upstream.name in listener.upstream}) > 1:
+            raise ConfigError(
+                f"{where}: the upstreams {', '.join(listener.upstream)} are one group: they must have the same "
+                "rsa_private_key"
+            )
+        if listener.key and not config.keys:
+            raise ConfigError(f"{where}: it is bound to the key {listener.key!r}, but `keys` is not set")
+    if config.keys and config.insecure_allow_trading:
+        raise ConfigError(
+            f"{named('insecure_allow_trading')} is for a proxy without keys; with a keys file give a key the scopes"
+        )

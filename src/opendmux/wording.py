@@ -1,0 +1,38 @@
+"""How sentences about what others wrote are worded: the nearest name, the value, no keys, nothing a terminal obeys."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["masked", "nearest", "printable", "shown_value"]
+
+_PLAINTEXT_KEY: Final = re.compile(r"fc_[0-9a-fA-F]{16,}")
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """``; did you mean 'x'?``, or nothing when no name is near."""
+    folded = {name.casefold(): name for name in names}
+    found = difflib.get_close_matches(word.casefold(), folded, n=1)
+    return f"; did you mean {folded[found[0]]!r}?" if found else ""
+
+
+def shown_value(value: object) -> str:
+    """The value as its owner wrote it, in ASCII, cut short."""
+    text = ascii(value) if isinstance(value, str) else str(value)
+    text = {"True": "true", "False": "false", "None": "null"}.get(text, text)
+    if isinstance(value, list | dict):
+        text = "a list" if isinstance(value, list) else "an object"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def printable(text: str) -> str:
+    """The text with ``?`` for what would move a terminal's cursor or begin a new line."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def masked(text: str) -> str:
+    """The text without whatever looks like the plaintext of a key."""
+    return _PLAINTEXT_KEY.sub("fc_<masked>", text)

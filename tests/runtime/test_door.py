@@ -1,0 +1,211 @@
+"""What the first bytes of a connection lead to, and when it ends that says nothing sensible."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+from opendmux.config import Config, ProtocolName, Timeouts
+from opendmux.runtime.door import NO_TLS, Plain, is_loopback
+
+from .world import MemoryStream, World, world
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+GET = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
+HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100)
+FRAME_HEAD = b"FT" + (1001).to_bytes(4, "little") + bytes(2) + (1).to_bytes(4, "little") + bytes(32)
+ANY = b""
+CLOSED_AT_ONCE, AT_THE_DEADLINE = (0.0, 1.5), (9.0, 12.5)
+
+
+async def said_until_the_end(stream: trio.abc.ReceiveStream) -> tuple[bytes, float]:
+    """What the proxy says, and how long the connection lasts."""
+    started, said = trio.current_time(), b""
+    try:
+        while data := await stream.receive_some():
+            said += data
+    except trio.BrokenResourceError:
+        pass
+    return said, trio.current_time() - started
+
+
+async def others_are_served(w: World) -> None:
+    client = await w.client()
+    assert client.conn_id
+
+
+@pytest.mark.parametrize(
+    ("first", "answer", "ends"),
+    [
+        pytest.param(b"\0", ANY, CLOSED_AT_ONCE, id="a zero byte"),
+        pytest.param(b"hello, is this OpenD?", ANY, CLOSED_AT_ONCE, id="garbage"),
+        pytest.param(b"\xff" * 300, ANY, CLOSED_AT_ONCE, id="more garbage"),
+        pytest.param(bytes(1_000_000), ANY, CLOSED_AT_ONCE, id="1 MB of nothing"),
+        pytest.param(b"FX" + bytes(100), ANY, CLOSED_AT_ONCE, id="nearly OpenD"),
+        pytest.param(b"F", ANY, AT_THE_DEADLINE, id="one byte of OpenD"),
+        pytest.param(FRAME_HEAD[:30], ANY, AT_THE_DEADLINE, id="half a frame header"),
+        pytest.param(b"P", ANY, AT_THE_DEADLINE, id="POST or PRI"),
+        pytest.param(b"PR", ANY, AT_THE_DEADLINE, id="PROPFIND or PRI"),
+        pytest.param(PREFACE[:10], SETTINGS[3:4], AT_THE_DEADLINE, id="half a preface"),
+        pytest.param(b"PRI * HTTP/3.0\r\n\r\nSM\r\n\r\n", ANY, CLOSED_AT_ONCE, id="another preface"),
+        pytest.param(b"GET / HT", b"HTTP/1.1 408 ", AT_THE_DEADLINE, id="half a request line"),
+        pytest.param(b"GET /livez HTTP/1.0\r\n\r\n", b"HTTP/1.1 200 ", CLOSED_AT_ONCE, id="HTTP 1.0"),
+        pytest.param(b"BREW /pot HTCPCP/1.0\r\n\r\n", b"HTTP/1.1 400 ", CLOSED_AT_ONCE, id="nearly HTTP"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 408 ", AT_THE_DEADLINE, id="SSH"),
+        pytest.param(HELLO, NO_TLS, CLOSED_AT_ONCE, id="TLS where there is none"),
+    ],
+)
+async def test_first_bytes(first: bytes, answer: bytes, ends: tuple[float, float], autojump_clock: MockClock) -> None:
+    async with world() as w:
+        client, _ = await w.listener.connect()
+        await client.send_all(first)
+        said, lasted = await said_until_the_end(client)
+        assert answer in said
+        assert ends[0] <= lasted <= ends[1]
+        await others_are_served(w)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        pytest.param(FRAME_HEAD, id="OpenD"),
+        pytest.param(b"FT" * 100, id="FT FT FT"),
+        pytest.param(PREFACE + SETTINGS, id="HTTP/2"),
+        pytest.param(GET, id="HTTP"),
+        pytest.param(b"P" * 100, id="a long method"),
+    ],
+)
+async def test_one_byte_a_second(whole: bytes, autojump_clock: MockClock) -> None:
+    async with world() as w:
+        client, _ = await w.listener.connect()
+        started = trio.current_time()
+        async with trio.open_nursery() as nursery:
+
+            async def trickle() -> None:
+                try:
+                    for byte in whole:
+                        await client.send_all(bytes([byte]))
+                        await trio.sleep(1)
+                except trio.BrokenResourceError:
+                    pass  # closed, which is what is expected
+
+            nursery.start_soon(trickle)
+            await said_until_the_end(client)
+            assert trio.current_time() - started < 13
+            nursery.cancel_scope.cancel()
+        await others_are_served(w)
+
+
+async def test_who_says_nothing_is_left_alone(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        client, _ = await w.listener.connect()
+        await trio.sleep(300)
+        await client.send_all(GET)
+        assert (await client.receive_some()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_unless_it_is_asked_for(autojump_clock: MockClock) -> None:
+    async with world(Config(timeouts=Timeouts(silent_s=10))) as w:
+        client, _ = await w.listener.connect()
+        said, lasted = await said_until_the_end(client)
+        assert said == b""
+        assert lasted == pytest.approx(10)
+
+
+async def test_a_deadline_is_for_those_who_do_not_say_who_they_are(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        client = await w.client()
+        await trio.sleep(60)
+        await client.request(3004, b"\x0a\x00")
+        assert (await w.opend.requests.receive()).proto_id == 3004
+
+
+async def test_a_health_check_leaves_no_trace_in_the_log(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world() as w:
+        with caplog.at_level(logging.INFO):
+            client, _ = await w.listener.connect()
+            await client.aclose()
+            await trio.testing.wait_all_tasks_blocked()
+        assert caplog.records == []
+
+
+WORDS: dict[ProtocolName, bytes] = {"opend": FRAME_HEAD[:30], "grpc": PREFACE + SETTINGS, "http": GET}
+
+
+@pytest.mark.parametrize("on", [("opend",), ("grpc",), ("http",), ("grpc", "http"), ("opend", "grpc", "http")])
+async def test_protocols_can_be_switched_off(on: Sequence[ProtocolName], autojump_clock: MockClock) -> None:
+    async with world(protocols=on) as w:
+        for name, words in WORDS.items():
+            client, _ = await w.listener.connect()
+            await client.send_all(words)
+            with trio.move_on_after(0.5) as still_open:
+                said, _ = await said_until_the_end(client)
+            if name == "opend" or name not in on:
+                assert still_open.cancelled_caught is (name in on)
+            if name not in on:
+                assert said == b""
+            await client.aclose()
+
+
+async def test_websocket_alone_serves_no_pages(autojump_clock: MockClock) -> None:
+    async with world(protocols=["websocket"]) as w:
+        client, _ = await w.listener.connect()
+        await client.send_all(GET)
+        assert (await client.receive_some()).startswith(b"HTTP/1.1 404 ")
+
+
+# -- without TLS
+
+
+async def refused(client: MemoryStream, first: bytes) -> bytes:
+    await client.send_all(first)
+    said, lasted = await said_until_the_end(client)
+    assert lasted <= 1.1
+    return said
+
+
+async def test_plain_is_refused_where_tls_is_required(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(plain=Plain.NOBODY) as w:
+        with caplog.at_level(logging.WARNING):
+            said = await refused((await w.listener.connect())[0], GET)
+            head, _, body = said.partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 Bad Request")
+            assert f"content-length: {len(body)}".encode() in head
+            assert b"use https" in body
+            said = await refused((await w.listener.connect())[0], PREFACE + SETTINGS)
+            assert said.startswith(SETTINGS)
+            assert said[9:12] + said[12:13] == (len(said) - 18).to_bytes(3) + b"\x07"
+            assert said.endswith(b"\0\0\0\x0cthis port takes TLS")
+            assert await refused((await w.listener.connect())[0], FRAME_HEAD) == b""
+        assert [record.getMessage() for record in caplog.records] == [
+            "memory: closed, it speaks http1 without TLS, and tls.require is set"
+        ], "once for each address"
+
+
+async def test_this_machine_may_be_plain_where_others_need_tls(autojump_clock: MockClock) -> None:
+    async with world(plain=Plain.LOCAL) as w:
+        await others_are_served(w)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("192.0.2.1", False),
+        ("::2", False),
+    ],
+)
+def test_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected
