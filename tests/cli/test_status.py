@@ -266,9 +266,7 @@ def test_the_key_comes_from_a_file_or_the_environment(
 
 
 @pytest.mark.parametrize("content", [None, "", "two words", "fc_x\nfc_y", "schl\u00fcssel"])
-def test_a_bad_key_file_is_exit_code_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None
-) -> None:
+def test_a_bad_key_file_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None) -> None:
     file = tmp_path / "key"
     if content is not None:
         file.write_text(content)
@@ -279,9 +277,7 @@ def test_a_bad_key_file_is_exit_code_2(
     assert not content or content not in err
 
 
-def test_a_wrong_key(
-    proxy: Answering, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_key(proxy: Answering, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     proxy.refuse(401, "a key is needed here")
     assert cli.main(["status", "--connect", proxy.where]) == 1
     assert "--key-file" in capsys.readouterr().err
@@ -313,9 +309,7 @@ def test_nobody_listens(capsys: pytest.CaptureFixture[str], words: list[str]) ->
     ("status", "body"),
     [(200, b"<html>"), (200, b"[]"), (200, b"{}"), (404, b"{}"), (404, b'{"error": 5}'), (404, b"no"), (200, b"\xff")],
 )
-def test_another_web_server(
-    proxy: Answering, capsys: pytest.CaptureFixture[str], status: int, body: bytes
-) -> None:
+def test_another_web_server(proxy: Answering, capsys: pytest.CaptureFixture[str], status: int, body: bytes) -> None:
     proxy.status, proxy.body = status, body
     assert "is not an opendmux" in failed(["status", "--connect", proxy.where], capsys)
 
@@ -332,7 +326,7 @@ def test_no_web_server(capsys: pytest.CaptureFixture[str], said: bytes) -> None:
 
         thread = threading.Thread(target=serve)
         thread.start()
-        where = "127.0.0.1:%d" % server.getsockname()[1]
+        where = f"127.0.0.1:{server.getsockname()[1]}"
         assert "is not an opendmux" in failed(["status", "--connect", where], capsys)
         thread.join()
 
@@ -340,7 +334,7 @@ def test_no_web_server(capsys: pytest.CaptureFixture[str], said: bytes) -> None:
 def test_somebody_who_never_answers(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_control, "TIMEOUT_S", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        where = "127.0.0.1:%d" % server.getsockname()[1]
+        where = f"127.0.0.1:{server.getsockname()[1]}"
         assert "does not answer" in failed(["status", "--connect", where], capsys)
 
 

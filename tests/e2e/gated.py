@@ -174,9 +174,8 @@ class Gate:
         return self.cli("audit", "verify", str(path or self.audit), code=code)
 
     def sdk(self, kind: str, name: str, key: str | None = None, *, port: int | None = None, **extra: Any) -> SdkProgram:
-        if key is not None:
-            extra["sys"] = {"set_client_info": [key, 1]}
-        return SdkProgram(kind, port or self.port, self.folder / name, **extra)
+        shown: dict[str, Any] = {} if key is None else {"sys": {"set_client_info": [key, 1]}}
+        return SdkProgram(kind, port or self.port, self.folder / name, **shown, **extra)
 
 
 @contextlib.contextmanager
@@ -202,7 +201,6 @@ class FutuProgram(Process):
     """A program with stubs of its own, grpcio's or Node's, steered by the test."""
 
     def __init__(self, language: str, port: int, proto: Path) -> None:
-        self.language = language
         if language == "node":
             node = shutil.which("node")
             assert node is not None
@@ -211,6 +209,7 @@ class FutuProgram(Process):
         else:
             arguments = [sys.executable, str(HERE / "grpc_user.py"), str(port), str(proto.parent)]
         super().__init__(arguments, env={"GRPC_VERBOSITY": "NONE"})
+        self.language = language
         self.events: list[dict[str, Any]] = []
 
     def _next(self) -> dict[str, Any]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,6 +92,10 @@ def test_a_quote_key_quotes(scene: Scene, user: FutuProgram) -> None:
     assert reply.s2c.basicQotList[0].curPrice > 0
 
 
+def _is_of(proto_id: int, event: dict[str, Any]) -> bool:
+    return event.get("proto_id") == proto_id
+
+
 def test_what_opend_refuses_is_no_status(scene: Scene, user: FutuProgram) -> None:
     answer = user.request(3004, quote_body("00005"), scene.keys["quote"])
     assert (answer["code"], answer["ret_type"], answer["proto_id"]) == ("OK", -1, 3004)
@@ -128,9 +134,8 @@ def test_who_may_see_trades(scene: Scene, user: FutuProgram) -> None:
     user.stream("trades", account)
     user.ok(2005, unlock_body(), trader)
     user.ok(2202, order_body(REAL, 200), trader)
-    order = user.wait_event("trades", lambda event: event.get("proto_id") == 2208)
-    fill = user.wait_event("trades", lambda event: event.get("proto_id") == 2218)
-    for event in (order, fill):
+    for proto_id in (2208, 2218):
+        event = user.wait_event("trades", partial(_is_of, proto_id))
         assert (event["event_type"], event["acc_id"], event["sec_key"]) == ("trade", str(REAL["acc_id"]), "")
     user.ok(3001, sub_body("09988", push=True), quote)
     event = user.wait_event("quotes", lambda e: e.get("event_type") == "quote")
