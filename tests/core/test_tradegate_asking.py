@@ -451,3 +451,47 @@ def test_no_more_than_the_day_and_the_minute_allow(steps: list[tuple[str, int, f
         assert desk.limits.headroom(desk.key, now, WALL + now).daily_value == 1000 - used[day]
         assert sum(1 for stamp in stamps if stamp > now - 60) <= 4
     assert desk.gate.next_due() is None
+
+
+# -- accounts
+
+
+def acc_list(ret_type: int = 0) -> bytes:
+    return opend.GetAccListResponse(retType=ret_type).SerializeToString()
+
+
+def test_a_callers_first_order_has_the_accounts_read_before_it() -> None:
+    """OpenD wants it so on every connection; the SDKs do it themselves."""
+    desk = Desk(key_of())
+    desk.session.streams = []
+    assert desk.send(2202, place()) is None
+    assert [ask.proto_id for ask in desk.asks] == [2001]
+    assert desk.answer(acc_list()) is None
+    assert [ask.proto_id for ask in desk.asks] == [2001], "once for futures"
+    passed(desk.answer(acc_list()))
+    passed(desk.send(2202, place()))
+    desk.gate._roster.link_lost()
+    assert desk.send(2202, place()) is None
+
+
+def test_an_order_goes_even_when_the_accounts_are_not_told() -> None:
+    desk = Desk(key_of())
+    desk.session.streams = []
+    assert desk.send(2202, place()) is None
+    passed(desk.answer(acc_list(-1)))
+
+
+def test_an_order_that_is_refused_anyhow_reads_no_accounts() -> None:
+    desk = Desk(key_of(scopes=frozenset({"trade:simulate"})))
+    desk.session.streams = []
+    assert refused(desk.send(2202, place())).scope == "trade:real"
+    assert not desk.asks
+
+
+def test_a_cancel_of_a_key_without_limits_waits_however_many_do() -> None:
+    desk = Desk(key_of())
+    desk.session.streams = []
+    for _ in range(HELD_PER_KEY):
+        assert desk.send(2202, place()) is None
+    assert refused(desk.send(2202, place())).kind is DenialKind.LIMIT
+    assert desk.send(2205, modify(order_id=7, trd_market=US, op=2)) is None

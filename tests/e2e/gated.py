@@ -174,7 +174,7 @@ class Gate:
         return self.cli("audit", "verify", str(path or self.audit), code=code)
 
     def sdk(self, kind: str, name: str, key: str | None = None, *, port: int | None = None, **extra: Any) -> SdkProgram:
-        shown = {} if key is None else {"sys": {"set_client_info": [key, 1]}}
+        shown: dict[str, Any] = {} if key is None else {"sys": {"set_client_info": [key, 1]}}
         return SdkProgram(kind, port or self.port, self.folder / name, **shown, **extra)
 
 
@@ -209,6 +209,7 @@ class FutuProgram(Process):
         else:
             arguments = [sys.executable, str(HERE / "grpc_user.py"), str(port), str(proto.parent)]
         super().__init__(arguments, env={"GRPC_VERBOSITY": "NONE"})
+        self.language = language
         self.events: list[dict[str, Any]] = []
 
     def _next(self) -> dict[str, Any]:
@@ -266,7 +267,8 @@ class FutuProgram(Process):
 class FtClient:
     """OpenD's own protocol by hand: one request at a time."""
 
-    def __init__(self, port: int, client_id: str = "raw") -> None:
+    def __init__(self, port: int, client_id: str = "raw", *, trades: bool = False) -> None:
+        """``trades``: read the accounts first, without which OpenD takes no order on a connection."""
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self._splitter = Splitter(1 << 20)
         self._frames: list[Frame] = []
@@ -274,6 +276,8 @@ class FtClient:
         hello = opend.InitConnectRequest()
         hello.c2s.clientVer, hello.c2s.clientID, hello.c2s.recvNotify = 1000, client_id, False
         self.hello = opend.InitConnectResponse.FromString(self.ask(1001, hello.SerializeToString()))
+        if trades:
+            self.ask(2001, acc_list_body())
 
     def ask(self, proto_id: int, body: bytes) -> bytes:
         """The body of the answer. ConnectionError when the proxy ends the connection instead."""
@@ -358,3 +362,9 @@ def _header(header: Any, account: Mapping[str, int]) -> None:
 def listed(reply: bytes) -> set[int]:
     """The accounts in an answer to 2001."""
     return {account.accID for account in opend.GetAccListResponse.FromString(reply).s2c.accList}
+
+
+def sub_acc_body(*acc_ids: int) -> bytes:
+    request = opend.SubAccPushRequest()
+    request.c2s.accIDList.extend(acc_ids)
+    return request.SerializeToString()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from opendmux.cli import main
 from opendmux.wire.pb import opend_sim
 
 from .gated import (
@@ -34,18 +35,6 @@ from .gated import (
 
 LANGUAGES = ["python", "node"]
 UNKNOWN_ID, PUSH_ID = 9999, 2208
-
-
-@pytest.fixture(scope="module")
-def proto(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The definition as users get it, with Python's stubs beside it."""
-    from grpc_tools import protoc
-
-    folder = tmp_path_factory.mktemp("proto")
-    assert main(["proto", "--out", str(folder)]) == 0
-    options = [f"-I{folder}", f"--python_out={folder}", f"--grpc_python_out={folder}"]
-    assert protoc.main(["protoc", *options, str(folder / "futu.proto")]) == 0
-    return folder / "futu.proto"
 
 
 @dataclass
@@ -89,9 +78,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture(params=LANGUAGES)
-def user(request: pytest.FixtureRequest, scene: Scene, proto: Path) -> Iterator[FutuProgram]:
-    with FutuProgram(request.param, scene.gate.port, proto) as program:
-        program.language = request.param
+def user(request: pytest.FixtureRequest, scene: Scene, futu_proto: Path) -> Iterator[FutuProgram]:
+    with FutuProgram(request.param, scene.gate.port, futu_proto) as program:
         yield program
 
 
@@ -102,6 +90,10 @@ def test_a_quote_key_quotes(scene: Scene, user: FutuProgram) -> None:
     reply = opend_sim.BasicQotResponse.FromString(user.ok(3004, quote_body(), key))
     assert [quote.security.code for quote in reply.s2c.basicQotList] == ["00700"]
     assert reply.s2c.basicQotList[0].curPrice > 0
+
+
+def _is_of(proto_id: int, event: dict[str, Any]) -> bool:
+    return event.get("proto_id") == proto_id
 
 
 def test_what_opend_refuses_is_no_status(scene: Scene, user: FutuProgram) -> None:
@@ -143,7 +135,7 @@ def test_who_may_see_trades(scene: Scene, user: FutuProgram) -> None:
     user.ok(2005, unlock_body(), trader)
     user.ok(2202, order_body(REAL, 200), trader)
     for proto_id in (2208, 2218):
-        event = user.wait_event("trades", lambda e, p=proto_id: e.get("proto_id") == p)
+        event = user.wait_event("trades", partial(_is_of, proto_id))
         assert (event["event_type"], event["acc_id"], event["sec_key"]) == ("trade", str(REAL["acc_id"]), "")
     user.ok(3001, sub_body("09988", push=True), quote)
     event = user.wait_event("quotes", lambda e: e.get("event_type") == "quote")
@@ -226,9 +218,9 @@ def _body_for(proto_id: int) -> bytes:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_pages_table_of_scopes(scene: Scene, proto: Path, language: str) -> None:
+def test_the_pages_table_of_scopes(scene: Scene, futu_proto: Path, language: str) -> None:
     """Each row: the key with that scope passes the gate, whatever OpenD says then; all others do not."""
-    with FutuProgram(language, scene.gate.port, proto) as user:
+    with FutuProgram(language, scene.gate.port, futu_proto) as user:
         for proto_id, name, scope in PAGE:
             passed = user.request(proto_id, _body_for(proto_id), scene.keys[name])
             assert passed["code"] == "OK", (proto_id, name, passed)
@@ -272,12 +264,12 @@ def test_opend_is_silent(scene: Scene, user: FutuProgram) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_opend_goes_and_comes_back(proto: Path, tmp_path: Path, language: str) -> None:
+def test_opend_goes_and_comes_back(futu_proto: Path, tmp_path: Path, language: str) -> None:
     sim = Sim()
     with open_gate(tmp_path, sim.address) as gate:
         key = gate.add("all", "qot:read,acc:read,trade:simulate")
         gate.start()
-        with FutuProgram(language, gate.port, proto) as user:
+        with FutuProgram(language, gate.port, futu_proto) as user:
             user.ok(3001, sub_body(), key)
             user.ok(3004, quote_body(), key)
             user.stream("both", key)

@@ -24,7 +24,7 @@ from .harness import HERE, PATIENCE_S, Opendmux, Process, SdkProgram
 from .test_outage import config_file, free_port, simulator
 
 PROGRAM = HERE / "node" / "websocket_program.mjs"
-TENCENT = {"market": 1, "code": "00700"}
+TENCENT: dict[str, Any] = {"market": 1, "code": "00700"}
 SUB = {"securityList": [TENCENT], "subTypeList": [1, 4], "isSubOrUnSub": True, "isRegOrUnRegPush": True}
 QUOTE, TICK, ORDER = 3005, 3011, 2208
 Message = dict[str, Any]
@@ -205,7 +205,7 @@ async def test_ft_frames_in_messages(proxy: Opendmux) -> None:
         async with stream, trio.open_nursery() as nursery:
             ws = await wrap_client_stream(nursery, stream, "localhost", "/ws")
             await ws.send_message(build_frame(3001, 0, 7, encode(opend.SubRequest(c2s=c2s))))
-            seen = set()
+            seen: set[tuple[int, int]] = set()
             while seen != {(3001, 7), (TICK, 0)}:
                 message = await ws.get_message()
                 assert isinstance(message, bytes)

@@ -42,7 +42,7 @@ from .prices import Prices
 from .replies import EDITORS
 from .roster import Roster
 from .subscriptions import Subscriptions
-from .tenancy import Tenancy
+from .tenancy import ENDED, Tenancy
 from .tradegate import LEARNT_IDS, TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
@@ -262,6 +262,9 @@ class Router:
         """A trade write passes the gate of its key, and is sent when OpenD has told what the gate must know."""
         if not self.access.audit_ok():
             return [_unaudited(request)]
+        if self.access.ended(request.session, now + self.wall_offset):  # the review comes only every second
+            text = f"{name_of(request.proto_id)} was not sent: {ENDED}"
+            return [denied(request, Denial(DenialKind.UNAUTHENTICATED, "invalid", text)), end(request.session, ENDED)]
 
         def go(later: float) -> list[Command]:
             if not lane.upstream.ready:

@@ -17,7 +17,9 @@ from .keys import Key, Scopes
 from .lanes import Lanes
 from .roster import Roster
 
-__all__ = ["Tenancy"]
+__all__ = ["ENDED", "Tenancy"]
+
+ENDED: Final = "its key has expired or was revoked"
 
 REVIEW_S: Final = 1.0
 """How often sessions are looked at for keys that have expired."""
@@ -84,7 +86,7 @@ class Tenancy:
         commands: list[Command] = []
         for session in [session for session in self._sessions.values() if session.ready]:
             if self._access.ended(session, wall):
-                commands.append(end(session, "its key has expired or was revoked"))
+                commands.append(end(session, ENDED))
                 continue
             key = self._access.still(session, wall)
             if key is not None and key is not session.key:

@@ -4,8 +4,8 @@ The order of the checks: any trade scope; rate and hours, with the body unread b
 stand in the way of a cancel; then the body; the scope that trdEnv asks for; account; market, symbol, side; the value of
 the order; the value of the day. The last one reserves, and `settled` says later what becomes of it.
 
-Two things may be unknown: the order that a write names, and a price. Each is asked for upstream once per request, which
-waits meanwhile, and is judged again by the key its session has then. What stays unknown is refused.
+Three things may be unknown: the order that a write names, a price, and the accounts. Each is asked for upstream once
+per request, which waits meanwhile, and is judged again by the key its session has then. What stays unknown is refused.
 
 What a refusal costs: the slot of the minute is given back, except where repeating the request would gain something. It
 is kept when the account is not the key's (else account numbers could be tried without end), when the body makes no
@@ -246,6 +246,11 @@ class TradeGate:
         denial = permitted(key, held.real, held.facts, self._roster.allowed(key))
         if denial is not None:
             return self._refuse(held, denial)
+        if held.request.session.streams is not None and not self._roster.known and not held.asked_accounts:
+            # OpenD takes no order on a connection that has not read the accounts. SDKs read them before every order;
+            # callers do not, and need not be allowed to.
+            held.asked_accounts = True
+            return self._hold(held, lambda: self._roster.when_known(partial(self._resume, held), now))
         facts = held.facts
         if facts is None or facts.calming or not about_orders(key.limits):
             return self._let_go(held, None, None, now)
@@ -347,7 +352,7 @@ class TradeGate:
 
     def _hold(self, held: _Held, ask: Callable[[], list[Command]]) -> list[Command]:
         waiting = sum(other.key_id == held.key_id for other in self._held.values())
-        if waiting >= HELD_PER_KEY and not (held.facts is not None and held.facts.calming):
+        if waiting >= HELD_PER_KEY and not _calming(held.request):
             text = f"{HELD_PER_KEY} orders of this key are waiting for OpenD already"
             return self._refuse(held, Denial(DenialKind.LIMIT, "other", text, retry_s=1.0))
         self._held[id(held.request)] = held

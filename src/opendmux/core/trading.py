@@ -16,8 +16,9 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .accounts import Accounts
-from .answers import failed, name_of, refused, reply, succeeded, verdict
+from .answers import denied, failed, name_of, refused, reply, succeeded, verdict
 from .commands import Ask, Command, Failure, Forward, Outcome, Request, Then, Witness
+from .denial import Denial, DenialKind
 from .packet import is_real_untrusted, stamp_untrusted
 from .streams import UNDECIDED
 from .unlock import Unlock
@@ -201,14 +202,10 @@ class Trading:
             stamp_untrusted(request.proto_id, request.proto_fmt, request.body, 0, 0)
             real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
         except RemoteProtocolError as error:
-            return [refused(request, f"{name} was not sent: {error}")]
+            return [denied(request, Denial(DenialKind.INVALID, "body", f"{name} was not sent: {error}"))]
         if real and not self._unlock.may_trade(request.session.owner):
-            return [
-                refused(
-                    request,
-                    f"{name} was not sent: this program has not unlocked trading (unlock_trade) since OpenD was locked",
-                )
-            ]
+            text = f"{name} was not sent: this program has not unlocked trading (unlock_trade) since OpenD was locked"
+            return [denied(request, Denial(DenialKind.PERMISSION, "unlock", text))]
 
         def then(outcome: Outcome, now: float) -> list[Command]:
             serial = outcome.upstream_serial
