@@ -224,8 +224,8 @@ async def run_proxy(
 
 
 async def _last_words(callers: Sequence[Callers], drain_s: float) -> None:
-    """Answer what OpenD has not answered in time, before the connections are cut: a gRPC client that lost its connection
-    over an order would be free to send it again elsewhere."""
+    """Answer what OpenD has not answered in time, before the connections are cut: a gRPC client that lost its
+    connection over an order would be free to send it again elsewhere."""
     await trio.sleep(drain_s - min(LAST_WORDS_S, drain_s / 2))
     for each in callers:
         each.close()

@@ -170,6 +170,8 @@ class GrpcCalls:
         if self._draining and kind is not Kind.REQUEST:
             self._server.finish(event.stream_id, GOING)
             return
+        if kind is not Kind.REQUEST:
+            self._server.narrow(event.stream_id, self._limits.small_request_bytes)
         until = None if event.timeout_s is None else now + event.timeout_s
         due = now + self._times.request_s
         call = OpenCall(event.stream_id, kind, caller, shown, until, math.inf)
