@@ -11,6 +11,8 @@ import argparse
 import contextlib
 import hashlib
 import json
+import math
+import os
 import re
 import secrets
 import shutil
@@ -57,6 +59,15 @@ class Server:
     name: str
     port: int
     stub: Stub
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What the process has used until now; NaN where the system does not tell it this way."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return math.nan
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Result(NamedTuple):
@@ -66,6 +77,8 @@ class Result(NamedTuple):
     per_second: float
     p50_us: float
     p99_us: float
+    cpu_us: float
+    """Of the server for each call."""
 
 
 BASELINE = "grpc.aio"
@@ -128,7 +141,7 @@ def serve(name: str, command: list[str], port: int, stub: Stub, key: str) -> Ite
                 errors.seek(0)
                 last = errors.read().strip().rpartition("\n")[2]
                 raise UnavailableError(f"{error}; {last}") from error
-        yield Server(name, port, stub)
+        yield Server(name, port, stub, child.pid)
 
 
 @contextlib.contextmanager
@@ -182,21 +195,25 @@ class Driver:
         ]
         command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
         command += ["-H", f"authorization: Bearer {self.key}", f"http://127.0.0.1:{server.port}{METHOD}"]
+        before = server.cpu_seconds()
         with process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
             try:
                 out, _ = child.communicate(timeout=self.seconds + self.warmup + SLACK_SECONDS)
             except subprocess.TimeoutExpired:
                 raise UnavailableError("h2load hangs") from None
-        return self.read(out, log.read_text())
+        # The calls of the warm-up are in no log; they cost the same.
+        used = (server.cpu_seconds() - before) * self.seconds / (self.seconds + self.warmup)
+        return self.read(out, log.read_text() if log.exists() else "", used)
 
-    def read(self, out: str, log: str) -> Result:
+    def read(self, out: str, log: str, cpu_seconds: float) -> Result:
         """The figures of h2load; times from its log, which has every call."""
         counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
         rate = re.search(r"finished in .*?, ([\d.]+) req/s", out)
         times = sorted(int(line.split("\t")[2]) for line in log.splitlines())
         if not (counts and rate and times) or any(int(text) for text in counts.groups()[1:]):
             raise UnavailableError(f"h2load: {counts[0] if counts else out.strip()}")
-        return Result(len(times), float(rate[1]), times[len(times) // 2], times[len(times) * 99 // 100])
+        p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
+        return Result(len(times), float(rate[1]), p50, p99, cpu_seconds / len(times) * 1e6)
 
 
 SERVERS: dict[str, Callable[[str], contextlib.AbstractContextManager[Server]]] = {
@@ -247,7 +264,7 @@ def summarize(load: Load, name: str, results: Results) -> dict[str, Any]:
     if good:
         rates = [result.per_second for result in good]
         row |= {"requests_per_second": median(rates), "lowest": min(rates), "highest": max(rates)}
-        row |= {"p50_us": median(result.p50_us for result in good), "p99_us": median(result.p99_us for result in good)}
+        row |= {key: median(getattr(result, key) for result in good) for key in ("p50_us", "p99_us", "cpu_us")}
     ratios = [one.per_second / base.per_second for one, base in zip(mine, theirs, strict=True) if one and base]
     if ratios:
         row["ratio"] = median(ratios)
@@ -255,8 +272,8 @@ def summarize(load: Load, name: str, results: Results) -> dict[str, Any]:
 
 
 HEADING = (
-    f"{'gRPC load':<16}{'target':<10}{'requests/s':>11}{'p50 us':>11}{'p99 us':>11}{'/ grpc.aio':>11}"
-    "   lowest - highest"
+    f"{'gRPC load':<16}{'target':<10}{'requests/s':>11}{'p50 us':>11}{'p99 us':>11}{'/ grpc.aio':>12}"
+    f"{'cpu us/call':>13}   lowest - highest"
 )
 
 
@@ -278,7 +295,7 @@ def cells(row: dict[str, Any]) -> str:
     ratio = f"{row['ratio']:.2f}" if "ratio" in row else "-"
     failed = f"   failed in {row['failed']} rounds" if row["failed"] else ""
     return (
-        f"{row['requests_per_second']:>11,.0f}{row['p50_us']:>11,.0f}{row['p99_us']:>11,.0f}{ratio:>11}"
+        f"{row['requests_per_second']:>11,.0f}{row['p50_us']:>11,.0f}{row['p99_us']:>11,.0f}{ratio:>12}{row['cpu_us']:>13,.0f}"
         f"   {row['lowest']:,.0f} - {row['highest']:,.0f}{failed}"
     )
 

@@ -231,3 +231,16 @@ def test_sessions_without_a_key_end_when_keys_come() -> None:
     play.access.keyring = ring(key(*ALL_SCOPES, key_id="anonymous"))
     assert play.access.ended(free, 0.0)
     assert play.access.ended(caller, 0.0)
+
+
+def test_a_key_that_is_named_by_a_certificate_is_looked_up_again() -> None:
+    access = Access(ring(replace(READER, expires_at=50.0)))
+    admitted = admit(access, None, bound="reader")
+    assert isinstance(admitted, Admitted)
+    assert access.current(admitted, 49.0) is admitted.key
+    assert access.current(admitted, 50.0) is None
+    wider = replace(READER, scopes=frozenset(ALL_SCOPES))
+    access.keyring = ring(wider)
+    assert access.current(admitted, 60.0) is wider
+    access.keyring = Keyring.of([])
+    assert access.current(admitted, 60.0) is None

@@ -15,6 +15,7 @@ from opendmux.wire.handshake import State
 from opendmux.wire.protocols import RequestAction
 from tests.core.key_kit import MACHINE, key, plaintext, ring
 from tests.core.playbook import Play, hello
+from tests.core.trade_kit import place
 from tests.runtime.bodies import sub
 
 READER = key(Scopes.QOT_READ, key_id="reader")
@@ -165,6 +166,21 @@ def test_a_key_that_ends() -> None:
     assert play.later(0.05) == []
     assert play.later(1.1)[-1][:2] == ("close", 1)
     assert play.send(session, 3004) == []
+
+
+def test_an_order_finds_the_end_of_its_key_at_once() -> None:
+    """Reads go on until the next review; an order does not."""
+    play = Play(keyring=ring(replace(BOSS, expires_at=1000.5)))
+    session = play.client(1, client_id=plaintext("boss"))
+    play.now = 1000.4
+    assert play.later(0.05) == []
+    play.now = 1000.5
+    lines = play.send(session, 2202, place())
+    assert lines[-1][:2] == ("close", 1)
+    (answer,) = [command for command in play.commands if isinstance(command, Reply)]
+    assert answer.denial is not None
+    assert answer.denial.kind is DenialKind.UNAUTHENTICATED
+    assert play.send(session, 2202, place()) == []
 
 
 def test_a_key_that_is_frozen_by_a_reload() -> None:

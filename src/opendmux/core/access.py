@@ -117,7 +117,7 @@ class Access:
 
     def current(self, admitted: Admitted, wall: float) -> Key | None:
         """The key of somebody who was admitted, as it is now; None when the plaintext has been revoked, has expired or
-        stands for another key."""
+        stands for another key, and when there was none and one is needed now."""
         if self.keyring is None or admitted.key is None:
             return admitted.key
         if admitted.key is self._anonymous:
