@@ -197,7 +197,7 @@ async def test_a_wrong_key_is_never_anonymous_and_is_looked_up_again(autojump_cl
 async def test_a_malformed_key(autojump_clock: MockClock, headers: Headers) -> None:
     async with world() as w:
         seen = await w.ask(headers=headers)
-        assert (seen.status, w.backend.admitted) == (Code.UNAUTHENTICATED, [])
+        assert (seen.status, w.backend.admitted) == (Code.UNAUTHENTICATED, [""])
         assert "Bearer fc_" in seen.headers[-1]["grpc-message"]
 
 

@@ -164,6 +164,8 @@ class GrpcCalls:
             known = bearer if isinstance(bearer, Status) else self._admit(bearer)
             if isinstance(bearer, Status) or isinstance(known, Status):
                 assert isinstance(known, Status)
+                if isinstance(bearer, Status):  # counted and put down like any other key that is none
+                    self._backend.admit("", iface="grpc", peer=self._peer, local=self._local)
                 self._server.finish(event.stream_id, known)
                 return
             caller, shown = known, bearer
