@@ -56,7 +56,7 @@ $(VENV)-json/.ready:
 	$(VENV)-json/bin/python -m pip install --quiet --disable-pip-version-check 'futu-api>=10.11,<10.12' 'protobuf==5.29.*'
 	touch $@
 
-# The official gRPC client of Node, for the end-to-end tests.
+# The official clients of Node, gRPC's and OpenD's own, for the end-to-end tests.
 $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@

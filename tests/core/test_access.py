@@ -187,6 +187,18 @@ def test_a_plaintext_that_leads_to_another_key_now_has_ended() -> None:
     assert access.current(admitted, 0.0) is None
 
 
+def test_who_shows_no_key_has_the_one_that_stands_for_it_as_it_is_now() -> None:
+    access = Access(ring(READER))
+    admitted = admit(access, None, bound="reader")
+    assert isinstance(admitted, Admitted)
+    assert access.current(admitted, 0.0) is READER
+    short = replace(READER, expires_at=50.0)
+    access.keyring = ring(short)
+    assert (access.current(admitted, 49.0), access.current(admitted, 50.0)) == (short, None)
+    access.keyring = ring(key(Scopes.ADMIN, key_id="other"))
+    assert access.current(admitted, 0.0) is None
+
+
 def test_the_anonymous_end_when_keys_come() -> None:
     access = Access()
     admitted = admit(access, None)
@@ -219,3 +231,16 @@ def test_sessions_without_a_key_end_when_keys_come() -> None:
     play.access.keyring = ring(key(*ALL_SCOPES, key_id="anonymous"))
     assert play.access.ended(free, 0.0)
     assert play.access.ended(caller, 0.0)
+
+
+def test_a_key_that_is_named_by_a_certificate_is_looked_up_again() -> None:
+    access = Access(ring(replace(READER, expires_at=50.0)))
+    admitted = admit(access, None, bound="reader")
+    assert isinstance(admitted, Admitted)
+    assert access.current(admitted, 49.0) is admitted.key
+    assert access.current(admitted, 50.0) is None
+    wider = replace(READER, scopes=frozenset(ALL_SCOPES))
+    access.keyring = ring(wider)
+    assert access.current(admitted, 60.0) is wider
+    access.keyring = Keyring.of([])
+    assert access.current(admitted, 60.0) is None

@@ -330,6 +330,24 @@ def test_an_order_that_waits_is_held_against_its_changed_key(narrower: Key) -> N
     assert play.router.gate._limits.headroom(before, play.now, play.now).daily_value == 1850, "it was given back"
 
 
+def test_the_loss_of_another_lane_does_not_give_an_order_more_time() -> None:
+    def give_up_at() -> float:
+        (line,) = play.router.metering.budgets._busy.values()
+        (shares,) = line._waiting.values()
+        (share,) = shares.values()
+        (waiter,) = share.waiters
+        return waiter.give_up_at
+
+    play = Play(metered=True)
+    full(play)
+    play.now += 27.0
+    assert play.send(play.client(2), PLACE, trade_write(1, 2)) == []
+    before = give_up_at()
+    play.now += 0.1
+    play.lose(1)
+    assert give_up_at() == before == play.now + 0.9
+
+
 def test_everything_metered_is_shown_to_core() -> None:
     play = Play(metered=True)
     assert all(seen_by_core(play, proto_id) for proto_id in METERED_IDS)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from opendmux.core.commands import Forward
+from opendmux.core.denial import DenialKind
 from opendmux.core.keys import KeyLimits
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
@@ -149,3 +150,30 @@ def test_nothing_is_sent_while_the_audit_can_not_be_written() -> None:
     play.send(session, 2202, place())
     assert play.denial().reason == "audit"
     assert not play.waiting
+
+
+@pytest.mark.parametrize("metered", [True, False])
+@pytest.mark.parametrize("proto_id", [2202, 2237])
+@pytest.mark.parametrize(("left_s", "sent"), [(0.3, True), (0.0, False), (-1.0, False)])
+def test_a_write_leaves_before_its_callers_deadline_or_never(
+    metered: bool, proto_id: int, left_s: float, sent: bool
+) -> None:
+    real = key("trade:real")
+    play = Play(metered=metered, keyring=ring(real))
+    lines = play.call(play.caller(1, real), proto_id, trade_write(1, 2), until=play.now + left_s)
+    assert (lines[0][0], bool(play.waiting)) == (("forward", True) if sent else ("reply", False))
+    if not sent:
+        assert play.denial().kind is DenialKind.TIMEOUT
+
+
+def test_the_time_that_a_write_waited_counts() -> None:
+    """Its client must hear that the outcome is unknown before it gives up by itself."""
+    limited = key("trade:real", limits=KeyLimits(max_order_value=1000.0))
+    play = Play(metered=True, keyring=ring(limited))
+    play.send(play.client(1, client_id=plaintext("k")), 2202, place(order_type=MARKET, price=None))
+    answer_by = play.now + play.router.policy.reply_s
+    play.now += 3.0
+    play.answer(body=snapshots(snapshot(5)))
+    (forward,) = play.commands
+    assert isinstance(forward, Forward)
+    assert forward.until == answer_by

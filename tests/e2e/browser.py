@@ -92,7 +92,8 @@ class Browser:
 
     def text(self, selector: str) -> str:
         """What is to be read there; empty when there is nothing, or nothing is shown."""
-        return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
+        script = "const it = document.querySelector(arguments[0]); return it?.checkVisibility() ? it.innerText : '';"
+        return str(self.run(script, selector))
 
     def until(self, what: str, holds: Callable[[], object]) -> None:
         deadline = time.monotonic() + PATIENCE_S

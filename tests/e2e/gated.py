@@ -200,14 +200,15 @@ def wait_until(true: Callable[[], bool], text: str, *, pause_s: float = 0.02) ->
 class FutuProgram(Process):
     """A program with stubs of its own, grpcio's or Node's, steered by the test."""
 
-    def __init__(self, language: str, port: int, proto: Path) -> None:
+    def __init__(self, language: str, port: int, proto: Path, *files: str) -> None:
+        """``files``: the authority for TLS, and a certificate with its key."""
         if language == "node":
             node = shutil.which("node")
             assert node is not None
             assert (NODE / "node_modules").is_dir(), "run `make test` once: it installs the Node client"
-            arguments = [node, str(NODE / "user.js"), str(port), str(proto)]
+            arguments = [node, str(NODE / "user.js"), str(port), str(proto), *files]
         else:
-            arguments = [sys.executable, str(HERE / "grpc_user.py"), str(port), str(proto.parent)]
+            arguments = [sys.executable, str(HERE / "grpc_user.py"), str(port), str(proto.parent), *files]
         super().__init__(arguments, env={"GRPC_VERBOSITY": "NONE"})
         self.language = language
         self.events: list[dict[str, Any]] = []

@@ -1,4 +1,6 @@
-"""A program as users write it, with grpcio and stubs made from our futu.proto: ``grpc_user.py PORT STUBS``.
+"""A program as users write it, with grpcio and stubs made from our futu.proto.
+
+``grpc_user.py PORT STUBS [CA [CERT KEY]]``; with an authority it speaks TLS.
 
 Steered line by line by a test. ``{"call": "request", "key", "proto_id", "body" (hex), "timeout", "times"}`` prints one
 answer a request; ``{"call": "stream", "name", "key"}`` opens a push stream that prints every event, and its end.
@@ -10,16 +12,22 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
-PORT, STUBS = sys.argv[1], sys.argv[2]
+PORT, STUBS, *FILES = sys.argv[1:]
 sys.path.insert(0, STUBS)
 
 import grpc  # noqa: E402
 from futu_pb2 import FutuRequest, SubscribePushRequest  # type: ignore[import-not-found]  # noqa: E402
 from futu_pb2_grpc import FutuOpenDStub  # type: ignore[import-not-found]  # noqa: E402
 
-channel = grpc.insecure_channel(f"127.0.0.1:{PORT}", options=[("grpc.initial_reconnect_backoff_ms", 100)])
+target, options = f"127.0.0.1:{PORT}", [("grpc.initial_reconnect_backoff_ms", 100)]
+if FILES:
+    ca, cert, key = [*(Path(file).read_bytes() for file in FILES), None, None][:3]
+    channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(ca, key, cert), options)
+else:
+    channel = grpc.insecure_channel(target, options)
 stub = FutuOpenDStub(channel)
 lock = threading.Lock()
 

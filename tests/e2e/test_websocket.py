@@ -33,11 +33,12 @@ Message = dict[str, Any]
 class JsProgram(Process):
     """A Node program with the SDK; what it says is kept, and each line is waited for once."""
 
-    def __init__(self, port: int, key: str = "", *, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int, key: str = "", *, ca: Path | None = None) -> None:
         node = shutil.which("node")
         assert node is not None
         assert (HERE / "node" / "node_modules" / "futu-api").is_dir(), "run `make test` once: it installs the SDK"
-        super().__init__([node, str(PROGRAM), host, str(port), "plain", *([key] if key else [])])
+        arguments = [node, str(PROGRAM), "localhost" if ca else "127.0.0.1", str(port), "ssl" if ca else "plain"]
+        super().__init__([*arguments, *([key] if key else [])], env={"NODE_EXTRA_CA_CERTS": str(ca)} if ca else {})
         self.said: list[Message] = []
 
     def wait_said(self, accept: Callable[[Message], bool], timeout_s: float = PATIENCE_S) -> Message:
@@ -162,6 +163,22 @@ def test_a_key_is_needed_and_the_sdk_knows_its_way_to_show_one(
         assert not [line for line in proxy.errors if any(key in line for key in keys.values())]
 
 
+def test_the_sdk_over_tls_next_to_one_in_plain(tmp_path: Path) -> None:
+    assert main(["tls", "self-signed", "--out", str(tmp_path)]) == 0
+    files = ["--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem")]
+    with Opendmux("--upstream", "sim", "--listen", "127.0.0.1:0", *files) as proxy:
+        proxy.wait_ready()
+        with JsProgram(proxy.port, ca=tmp_path / "cert.pem") as secure, JsProgram(proxy.port) as plain:
+            for js in (secure, plain):
+                assert js.wait_login()["login"]
+                js.ok("Sub", **SUB)
+            seen = [row["sequence"] for _ in range(3) for row in secure.wait_push(TICK)["tickerList"]]
+            plain.wait_push(TICK, lambda s2c: any(row["sequence"] == seen[-1] for row in s2c["tickerList"]))
+            secure.finish()
+            plain.finish()
+        assert not [line for line in proxy.errors if "Traceback" in line], proxy.text()
+
+
 @pytest.mark.parametrize("on_outage", ["hold", "close"])
 def test_opend_is_killed_and_comes_back(tmp_path: Path, on_outage: str) -> None:
     port = free_port()
@@ -198,7 +215,7 @@ def test_opend_is_killed_and_comes_back(tmp_path: Path, on_outage: str) -> None:
 async def test_ft_frames_in_messages(proxy: Opendmux) -> None:
     """The way of another gateway's users, over a real socket."""
     c2s = opend.SubC2S(
-        securityList=[opend.Security(**TENCENT)], subTypeList=[4], isSubOrUnSub=True, isRegOrUnRegPush=True
+        securityList=[opend.Security(market=1, code="00700")], subTypeList=[4], isSubOrUnSub=True, isRegOrUnRegPush=True
     )
     stream = await trio.open_tcp_stream("127.0.0.1", proxy.port)
     with trio.fail_after(PATIENCE_S):

@@ -151,8 +151,11 @@ async def test_a_full_queue_drops_and_says_how_many(
         nursery.start_soon(log.run)
         log.write(event(0))
         await wait_all_tasks_blocked()
-        for number in range(1, 4):
-            log.write(event(number))
+        log.write(event(1))
+        assert log.trusted
+        log.write(event(2))
+        assert not log.trusted, "the outcome of an order sent now might find no room"
+        log.write(event(3))
         log.write(event(4), then=told.append)
         log.write(event(5))
         assert told == [], "never from inside the call"
@@ -161,6 +164,7 @@ async def test_a_full_queue_drops_and_says_how_many(
         assert log.lost == 2
         disk.free.set()
         await wait_all_tasks_blocked()
+        assert log.trusted
         nursery.cancel_scope.cancel()
     reasons = dict(zip(said(path), said(path, "reason"), strict=True))
     assert reasons["audit lost"] == "2 events"

@@ -310,6 +310,16 @@ async def test_a_stream_whose_key_lost_its_scopes_ends(autojump_clock: MockClock
         assert stream.ended.kind is DenialKind.PERMISSION
 
 
+async def test_who_comes_with_a_certificate_has_its_key(autojump_clock: MockClock) -> None:
+    async with desk(QUOTES) as at:
+        at.world.opend.answers[1005] = lambda _frame: OK
+        caller = at.callers.admit(None, iface="grpc", peer="p", local=True, certified="quotes")
+        assert not isinstance(caller, Denial)
+        assert (await at.answered(caller, 1005)).denial is None
+        at.use(ALL)
+        assert denial_of(await at.answered(caller, 1005))[0] is DenialKind.UNAUTHENTICATED
+
+
 async def test_a_frozen_key(autojump_clock: MockClock) -> None:
     async with desk(QUOTES) as at:
         caller = at.admit(QUOTES)

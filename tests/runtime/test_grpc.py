@@ -13,12 +13,18 @@ import pytest
 import trio
 from trio.testing import MemoryReceiveStream, MemorySendStream, MockClock, memory_stream_pair, wait_all_tasks_blocked
 
+from opendmux.core.commands import Request
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.events import PushEvent
+from opendmux.core.identity import Session
 from opendmux.runtime.backend import Answer
+from opendmux.runtime.transports._grpc_call import Kind, OpenCall
 from opendmux.runtime.transports.grpc import GrpcLimits, serve_grpc
+from opendmux.wire.grpc_events import Call
 from opendmux.wire.grpc_status import Code
-from opendmux.wire.pb import futu, grpc_status
+from opendmux.wire.handshake import client_hello_untrusted
+from opendmux.wire.messages import encode
+from opendmux.wire.pb import futu, grpc_status, opend
 from opendmux.wire.pb import grpc_health as health
 from opendmux.wire.pb import grpc_reflection as reflection
 from tests.wire.grpc_kit import Client, Headers, Seen, framed
@@ -204,6 +210,19 @@ async def test_keys_are_never_logged(autojump_clock: MockClock, caplog: pytest.L
         await w.settle()
     assert "fc_" not in caplog.text
     assert "closed" in caplog.text
+
+
+def test_what_holds_a_key_does_not_show_it() -> None:
+    """Sooner or later somebody logs one of them."""
+    session = Session(1, 1, 1, "peer", "peer", "tcp", 5, b"", b"")
+    body = encode(opend.InitConnectRequest(c2s=opend.InitConnectC2S(clientVer=1, clientID="fc_00")))
+    for holder in (
+        Call(1, "/", [(b"authorization", b"Bearer fc_00")], None),
+        OpenCall(1, Kind.REQUEST, None, "fc_00", None, 0.0),
+        client_hello_untrusted(body, 0),
+        Request(session, 1001, 0, 1, body),
+    ):
+        assert "fc_00" not in repr(holder)
 
 
 async def test_a_revoked_key_is_looked_up_again(autojump_clock: MockClock) -> None:

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from opendmux.config import Config, Timeouts
+from opendmux.config import Config, Limits, Timeouts
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import bind
 from opendmux.runtime.server import Face, run_proxy
@@ -59,6 +59,21 @@ async def test_stop_drains_requests_in_flight(autojump_clock: MockClock) -> None
         with pytest.raises(trio.EndOfChannel):
             await busy.receive()
         assert len(w.opend.log) == 1
+
+
+async def test_settings_that_change_while_it_runs(autojump_clock: MockClock) -> None:
+    async with world(Config(coalesce=False, budgets=False)) as w:
+        before = await w.client()
+        now = Config(coalesce=False, budgets=False, limits=Limits(in_flight=1), audit_reads=True)
+        w.proxy.apply(now)
+        after = await w.client()
+        for _ in range(3):
+            await before.request(BASIC_QOT, b"\x0a\x00")
+            await after.request(BASIC_QOT, b"\x0a\x00")
+        await trio.sleep(1)
+        assert len(w.opend.log) == 3 + 1, "one request of the new client, all of the old one"
+        assert w.proxy.house.audit_reads
+        assert w.proxy.link._timeouts is now.timeouts
 
 
 async def test_the_drain_has_a_deadline(autojump_clock: MockClock) -> None:

@@ -12,6 +12,7 @@ import pytest
 import trio
 import trustme
 from trio.testing import MockClock
+from trio_websocket import wrap_client_stream
 
 from opendmux.config import Config, Timeouts
 from opendmux.errors import ConfigError
@@ -23,6 +24,7 @@ from opendmux.wire.protocols import ProtoId
 
 from .tls_kit import PLAINTEXT, Pki, connect_tls, pki_in
 from .world import Client, MemoryStream, World, world
+from .ws_kit import WsClient
 
 GET_LIVEZ = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
 GET_METRICS = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n"
@@ -344,6 +346,18 @@ async def test_a_certificate_that_names_no_key(pki: Pki, autojump_clock: MockClo
             assert "a key is needed here" in await refused_init(client)
 
 
+async def test_a_certificate_stands_for_a_key_over_a_websocket_too(pki: Pki, autojump_clock: MockClock) -> None:
+    for name, error in (("bot", 0), ("somebody", 1)):
+        mine = pki.authority.issue_cert("client.example", common_name=name)
+        async with world(house=pki.house()) as w, trio.open_nursery() as nursery:
+            stream, far_end = await connect_tls(w, pki.client_context("http/1.1", certificate=mine))
+            ws = await wrap_client_stream(nursery, stream, "localhost", "/")  # type: ignore[arg-type]
+            told = await WsClient(ws, far_end).init()
+            assert (told.error != 0 or told.head[0] != 0) is bool(error)
+            nursery.cancel_scope.cancel()
+            await trio.aclose_forcefully(stream)
+
+
 async def test_a_certificate_counts_before_the_key_of_the_listener(pki: Pki, autojump_clock: MockClock) -> None:
     other = pki.authority.issue_cert("client.example", common_name="somebody")
     async with world(house=pki.house(), bound_to="bot") as w:
@@ -404,7 +418,10 @@ async def test_a_new_certificate_is_for_new_connections(tmp_path: Path) -> None:
         after = await serial_seen(w, pki)
         assert after != before
         (pki.folder / "cert.pem").write_text("nothing")
-        with pytest.raises(ConfigError, match=r"cert.pem is no certificate in PEM form"):
+        with pytest.raises(
+            ConfigError,
+            match=r"^tls.cert ",
+        ):
             await w.proxy.reload()
         assert await serial_seen(w, pki) == after
         await client.request(3004, b"\x0a\x00")
@@ -426,7 +443,10 @@ async def test_keys_and_certificates_are_reloaded_independently(tmp_path: Path) 
             await w.proxy.reload()
         assert await serial_seen(w, pki) != before
         (pki.folder / "key.pem").write_text("nothing")
-        with pytest.raises(ConfigError, match=r"^keys.json is broken; tls.key "):
+        with pytest.raises(
+            ConfigError,
+            match=r"^keys.json is broken; tls.key ",
+        ):
             await w.proxy.reload()
 
 

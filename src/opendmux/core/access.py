@@ -117,10 +117,14 @@ class Access:
 
     def current(self, admitted: Admitted, wall: float) -> Key | None:
         """The key of somebody who was admitted, as it is now; None when the plaintext has been revoked, has expired or
-        stands for another key."""
+        stands for another key, and when there was none and one is needed now."""
         if self.keyring is None or admitted.key is None:
             return admitted.key
-        key = self.keyring.find_digest(admitted.digest, wall) if admitted.digest else None
+        if admitted.key is self._anonymous:
+            return None
+        if not admitted.digest:  # its listener or its certificate stands for the key
+            return self._alive(self.keyring.keys.get(admitted.key.id), wall)
+        key = self.keyring.find_digest(admitted.digest, wall)
         return key if key is not None and key.id == admitted.key.id else None
 
     def ended(self, session: Session, wall: float) -> bool:

@@ -10,6 +10,7 @@ from opendmux.wire import handshake
 from opendmux.wire.cipher import EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import ClientHello, State
+from opendmux.wire.protocols import ProtoId
 from opendmux.wire.websocket import init_reply as websocket_init_reply
 from opendmux.wire.websocket import ws_hello_untrusted
 
@@ -86,7 +87,8 @@ class Entry:
         session = request.session
         session.row = self.row_of(session.key)
         session.settled_at = now + SETTLE_S
-        return [] if session.key is None else [Witness(request, "allow")]
+        told = session.admitted and not session.sdk_dialect  # see `open`
+        return [] if session.key is None or told else [Witness(request, "allow")]
 
     def _init_websocket(self, request: Request, now: float, wall: float) -> list[Command]:
         """Answer InitWebSocket, which says less than InitConnect. Its SDK takes every notification."""
@@ -123,7 +125,8 @@ class Entry:
         session.key, session.digest = admitted.key, admitted.digest
         session.row = self.row_of(session.key)
         log.info("%s: ready by its handshake", session)
-        return [UseRow(session)]
+        request = Request(session, ProtoId.INIT_CONNECT, ProtoFmt.PROTOBUF, 0, b"")
+        return [UseRow(session), *([] if session.key is None else [Witness(request, "allow")])]
 
     def _admit(self, session: Session, hello: ClientHello, wall: float) -> Denial | None:
         shows_key = LOOKS_LIKE_KEY.search(hello.client_id) is not None

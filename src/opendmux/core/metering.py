@@ -7,6 +7,7 @@ never come here: the switch passes them on.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
@@ -52,6 +53,8 @@ class _Ticket:
 
     forward: Forward
     charge: Charge
+    give_up_at: float
+    """It must not leave later than this."""
 
 
 class Metering:
@@ -95,8 +98,9 @@ class Metering:
 
     # -- on the way up
 
-    def pass_on(self, forward: Forward, now: float) -> list[Command]:
-        """Send it, let it wait, join it to another, or refuse it."""
+    def pass_on(self, forward: Forward, now: float, give_up_at: float = math.inf) -> list[Command]:
+        """Send it, let it wait, join it to another, or refuse it. ``give_up_at``: it must not leave later, where it
+        has waited already."""
         request = forward.request
         forward = self._fencing(forward)
         joined = self._join(forward, now)
@@ -106,13 +110,15 @@ class Metering:
         if charge is None:
             return [self._watched(forward, now)]
         until = self._until(forward, now)
-        ticket = _Ticket(replace(forward, until=until), charge)
+        # Who is in a hurry may go at once, but not wait.
+        give_up_at = min(give_up_at, self._waits.give_up_at(request.proto_id, now), max(now, until - ANSWER_S))
+        ticket = _Ticket(replace(forward, until=until), charge, give_up_at)
         verdict = self.budgets.admit(
             charge,
             request.session.owner,
             ticket,
             priority_untrusted(request.proto_id, request.proto_fmt, request.body),
-            min(self._waits.give_up_at(request.proto_id, now), until - ANSWER_S),
+            give_up_at,
             now,
         )
         if verdict.action is Action.GO:
@@ -269,7 +275,7 @@ class Metering:
                 self._unsent(request)
                 commands.append(refusal)
             else:
-                commands += self.pass_on(ticket.forward, now)
+                commands += self.pass_on(ticket.forward, now, ticket.give_up_at)
         return commands
 
     def counts(self) -> Mapping[str, int]:

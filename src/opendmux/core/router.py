@@ -259,7 +259,9 @@ class Router:
         return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
 
     def _write(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
-        """A trade write passes the gate of its key, and is sent when OpenD has told what the gate must know."""
+        """A trade write passes the gate of its key, and is sent when OpenD has told what the gate must know. However
+        long that takes, its client is told how it ended in the usual time, counted from its arrival."""
+        answer_by = now + self.policy.reply_s if until is None else until
         if not self.access.audit_ok():
             return [_unaudited(request)]
         if self.access.ended(request.session, now + self.wall_offset):  # the review comes only every second
@@ -271,7 +273,7 @@ class Router:
                 return [unavailable(request, lane.upstream.absence(later))]
             if not self.access.audit_ok():
                 return [_unaudited(request)]
-            return self._metered(lane.trading.write(request, self._settled), later, until)
+            return self._metered(lane.trading.write(request, self._settled), later, answer_by)
 
         return self.gate.admit(request, now, now + self.wall_offset, go)
 

@@ -43,9 +43,9 @@ __all__ = ["HELD_PER_KEY", "HOLD_S", "LEARNT_IDS", "TradeGate"]
 
 log = logging.getLogger("opendmux.trading")
 
-HOLD_S: Final = 8.0
-"""A write that waited longer for what the gate must know is refused: the Python SDK gives up after 12 s, and an order
-that leaves after its owner gave up would be a surprise."""
+HOLD_S: Final = 3.5
+"""A write that waited longer for what the gate must know is refused: the JavaScript SDK gives up after 5 s, one more
+may pass in OpenD's window, and an order that leaves after its owner gave up would be a surprise."""
 HELD_PER_KEY: Final = 32
 """Writes of one key that may wait at a time; each costs OpenD a question or two."""
 

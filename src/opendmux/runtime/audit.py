@@ -123,6 +123,12 @@ class AuditLog:
         """Events that are not in the file yet."""
         return len(self._queue) + len(self._writing)
 
+    @property
+    def trusted(self) -> bool:
+        """A trade write may be sent: it can be put down, and there will be room for its outcome. Others, refusals of a
+        caller that never stops above all, may fill the queue."""
+        return self.healthy and len(self._queue) <= QUEUE_MAX // 2
+
     def write(self, event: AuditEvent, *, then: Then | None = None) -> None:
         """Put an event down; never waits. ``then(True)`` is called in Trio's thread once its line is on disk,
         ``then(False)`` after `PROMISE_S` or an error; never from inside this call, exactly once while `run` runs.

@@ -127,7 +127,7 @@ class Door:
     async def _enter(self, kind: Kind, stream: trio.abc.Stream, guest: Guest) -> None:
         room = self._rooms.get(kind)
         if room is None:
-            log.info("%s: closed, %s is not served on this port", guest.peer, kind.value)
+            log.info("%s: closed, %s is not served on this port", guest.peer, kind.value, extra={"peer": guest.peer})
         else:
             await room(stream, guest)
 
@@ -145,7 +145,7 @@ class Door:
                 while (kind := sniff(first)) is None:
                     data = await stream.receive_some(FIRST_BYTES)
                     if not data:
-                        log.debug("%s: left without a word", guest.peer)
+                        log.debug("%s: left without a word", guest.peer, extra={"peer": guest.peer})
                         return None, first
                     if not first:
                         scope.deadline = trio.current_time() + rules.first_s
@@ -154,7 +154,7 @@ class Door:
             finally:
                 self._waiting.discard(scope)
                 self._silence.remove(host, scope)
-        log.info("%s: closed, it has not said what it wants", guest.peer)
+        log.info("%s: closed, it has not said what it wants", guest.peer, extra={"peer": guest.peer})
         return None, first
 
     # -- TLS
@@ -162,7 +162,7 @@ class Door:
     async def _serve_tls(self, stream: trio.abc.Stream, guest: Guest) -> None:
         tls = self._rules.tls
         if tls is None:
-            log.info("%s: closed, tls is not served on this port", guest.peer)
+            log.info("%s: closed, tls is not served on this port", guest.peer, extra={"peer": guest.peer})
             await _last_words(stream, NO_TLS)
             return
         inside = await self._shake(tls, stream, guest)
@@ -189,7 +189,7 @@ class Door:
             try:
                 return await tls.accept(stream, guest.first, self._alpn)
             except HandshakeError as error:
-                log.info("%s: closed, %s", guest.peer, error)
+                log.info("%s: closed, %s", guest.peer, error, extra={"peer": guest.peer})
                 await _last_words(stream, b"")
             finally:
                 self._waiting.discard(scope)
@@ -206,7 +206,13 @@ class Door:
                 if self._rules.plain is Plain.NOBODY
                 else "other machines need it, unless the listener says insecure_plain"
             )
-            log.warning("%s: closed, it speaks %s without TLS, and %s", guest.peer_host, kind.value, why)
+            log.warning(
+                "%s: closed, it speaks %s without TLS, and %s",
+                guest.peer_host,
+                kind.value,
+                why,
+                extra={"peer": guest.peer_host},
+            )
         await _last_words(stream, PLAIN_REFUSALS.get(kind, b""))
 
 

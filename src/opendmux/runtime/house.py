@@ -53,7 +53,7 @@ class House:
     def use_audit(self, audit: AuditLog) -> None:
         """Put decisions down there from now on."""
         self.audit = audit
-        self.access.audit_ok = lambda: audit.healthy
+        self.access.audit_ok = lambda: audit.trusted
 
     def use_store(self, store: Store) -> None:
         """Take the daily values that it holds, and keep them there."""
@@ -83,6 +83,6 @@ class House:
     def trouble(self) -> list[str]:
         """Why the proxy is not ready as far as this goes, one sentence each."""
         reasons = []
-        if self.audit is not None and not self.audit.healthy:
+        if self.audit is not None and not self.audit.trusted:
             reasons.append(f"the audit log {self.audit.path} can't be written, so no trade write is taken")
         return reasons

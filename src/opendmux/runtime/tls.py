@@ -11,6 +11,7 @@ the peer still sends then is read and dropped: closing with unread bytes would r
 
 from __future__ import annotations
 
+import logging
 import math
 import ssl
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from opendmux.errors import RemoteProtocolError
 from .certificates import Contexts, key_id_untrusted
 
 __all__ = ["HandshakeError", "Prefixed", "Tls", "TlsStream"]
+
+log = logging.getLogger("opendmux.tls")
 
 HURRY_S: Final = 1.0
 """A handshake has at least this long, however many wait: some hundred times what a client nearby needs."""
@@ -128,6 +131,7 @@ class Tls:
     async def reload(self) -> None:
         """Read the files again, for the connections to come. Raises ConfigError; the old ones stay in force then."""
         self.contexts = await trio.to_thread.run_sync(self._read)
+        log.info("the certificate was read again; it is good until %s", self.contexts.expires)
 
     async def accept(self, stream: trio.abc.Stream, first: bytes, alpn: tuple[str, ...]) -> TlsStream:
         """Shake hands. ``first``: what has been read of the stream; ``alpn``: what may be agreed on.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Call", "Cancelled", "Event", "GoAway", "HalfClosed", "Message", "PingAnswered", "Writable"]
 
@@ -14,7 +14,7 @@ class Call:
     stream_id: int
     path: str
     """``/package.Service/Method``."""
-    metadata: list[tuple[bytes, bytes]]
+    metadata: list[tuple[bytes, bytes]] = field(repr=False)
     """Headers without HTTP/2's own, in their order; names in lower case."""
     timeout_s: float | None
     """grpc-timeout."""

@@ -6,7 +6,7 @@ Every transition is in `TRANSITIONS`; the bodies are built here so that no other
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .cipher import ConnSecrets, EncAlgo
 from .messages import decode_untrusted, encode, to_client
@@ -110,7 +110,8 @@ class ClientHello:
     """What a client said in InitConnect."""
 
     client_ver: int
-    client_id: str
+    client_id: str = field(repr=False)
+    """It may be a key."""
     recv_notify: bool
     packet_enc_algo: int
     push_proto_fmt: int

@@ -1,13 +1,16 @@
-// A program as users write it, with @grpc/grpc-js: node user.js PORT PROTO. Its commands are those of ../grpc_user.py.
+// A program as users write it, with @grpc/grpc-js: node user.js PORT PROTO [CA [CERT KEY]]. Its commands are those of ../grpc_user.py.
 'use strict';
+const fs = require('node:fs');
 const readline = require('node:readline');
 const grpc = require('@grpc/grpc-js');
 const loader = require('@grpc/proto-loader');
 
-const [port, proto] = process.argv.slice(2);
+const [port, proto, ...files] = process.argv.slice(2);
 const definition = loader.loadSync(proto, { keepCase: true, longs: String, defaults: true });
 const { FutuOpenD } = grpc.loadPackageDefinition(definition).futu.service;
-const client = new FutuOpenD(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
+const [ca, cert, key] = files.map((file) => fs.readFileSync(file));
+const credentials = ca ? grpc.credentials.createSsl(ca, key, cert) : grpc.credentials.createInsecure();
+const client = new FutuOpenD(`127.0.0.1:${port}`, credentials, {
   'grpc.initial_reconnect_backoff_ms': 100,
 });
 const say = (message) => console.log(JSON.stringify(message));

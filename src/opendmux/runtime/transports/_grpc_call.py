@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import trio
@@ -57,7 +57,7 @@ class OpenCall:
     stream_id: int
     kind: Kind
     caller: Caller | None
-    shown: str | None
+    shown: str | None = field(repr=False)
     """The key by which the caller is known."""
     until: float | None
     due: float

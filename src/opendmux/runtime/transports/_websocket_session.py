@@ -8,8 +8,9 @@ FT frames. The bytes of the messages are the stream that TCP would carry; each r
 client that was let in at its handshake need not send InitConnect, for a program that has shown its key as a token has
 said all that InitConnect says about who it is; one that sends it gets the usual answer.
 
-Pings are answered by the library as long as somebody takes its messages. So they are always taken: while a client is
-paused they wait here, up to `WAITING_BYTES`.
+Pings are answered by the library as long as somebody takes its messages, and its own words do not wait behind ours. So
+messages are always taken: while a client is paused they wait here, up to `WAITING_BYTES`. And nobody waits for the peer
+inside of the library: `Wire` queues what it writes, and a message is given to it when there is room.
 """
 
 from __future__ import annotations
@@ -48,10 +49,6 @@ __all__ = ["WebSocketSession"]
 
 log = logging.getLogger("opendmux.websocket")
 
-OPEN_S: Final = 10.0
-"""For the peer to take our answer to its upgrade."""
-LOGIN_S: Final = 20.0
-"""From the upgrade until the client is ready. The JavaScript SDK waits so long for the answer to its Init."""
 PING_S: Final = 30.0
 """A client that has been silent for so long is pinged: its stack answers by itself."""
 PONG_S: Final = 20.0
@@ -171,34 +168,34 @@ class WebSocketSession:
         """Serve until the session ends. Cancellation closes the connection at once."""
         self._hub.add(self)
         try:
-            async with trio.open_nursery() as nursery:
-                self._ws = await self._open(nursery)
-                if self._ws is not None:
-                    nursery.start_soon(self._read, self._ws)
-                    nursery.start_soon(self._watch, self._ws)
-                    await self._write(self._ws)
-                    await self._goodbye(self._ws)
-                nursery.cancel_scope.cancel(reason="session ended")
-            await self._part()
+            async with trio.open_nursery() as pumping:
+                pumping.start_soon(self._pump)
+                async with trio.open_nursery() as nursery:
+                    self._ws = ws = await self._open(nursery)
+                    nursery.start_soon(self._read, ws)
+                    nursery.start_soon(self._watch, ws)
+                    await self._write(ws)
+                    await self._goodbye(ws)
+                    nursery.cancel_scope.cancel(reason="session ended")
+                await self._part()
+                pumping.cancel_scope.cancel(reason="session ended")
         finally:
             self._stop_reading()
             self._hub.remove(self, self._reason or "cancelled")
 
-    async def _open(self, nursery: trio.Nursery) -> WebSocketConnection | None:
+    async def _open(self, nursery: trio.Nursery) -> WebSocketConnection:
+        """Nothing here waits for the peer: its request is there, and has been found good."""
         largest = max(REQUEST_HEAD, HEADER_LEN) + self._hub.config.limits.client_body_bytes
-        with trio.move_on_after(OPEN_S):
-            try:
-                request = await wrap_server_stream(
-                    nursery, self._wire, message_queue_size=0, max_message_size=largest, receive_buffer_size=READ_BYTES
-                )
-                ws = await request.accept()
-            except ConnectionClosed:
-                self.end("connection reset", flush_all=False)
-                return None
-            self._wire.opened.set()
-            return ws
-        self.end("stalled: did not take the answer to its upgrade", flush_all=False)
-        return None
+        request = await wrap_server_stream(
+            nursery, self._wire, message_queue_size=0, max_message_size=largest, receive_buffer_size=READ_BYTES
+        )
+        ws = await request.accept()
+        self._wire.opened.set()
+        return ws
+
+    async def _pump(self) -> None:
+        await self._wire.pump()
+        self._lost()
 
     async def _read(self, ws: WebSocketConnection) -> None:
         try:
@@ -216,14 +213,14 @@ class WebSocketSession:
                 while self._waiting_bytes > WAITING_BYTES:
                     await self._resumed.wait()
         except ConnectionClosed:
-            self._lost(ws)
+            self._lost()
 
-    def _lost(self, ws: WebSocketConnection) -> None:
+    def _lost(self) -> None:
         """Nothing can be read any more: the peer has left, or the library or we don't want to."""
-        wire = self._wire
+        wire, ws = self._wire, self._ws
         if wire.refusal is not None:
             self._end_with(CloseCode.TOO_BIG, wire.refusal)
-        elif wire.gone or wire.closing or ws.closed is None:
+        elif wire.gone or wire.closing or ws is None or ws.closed is None:
             self.end(wire.gone or "client closed", flush_all=False)
         else:
             self._end_with(ws.closed.code, ws.closed.reason or "a frame is broken", flush_all=False)
@@ -301,7 +298,7 @@ class WebSocketSession:
                 if self._reason:
                     return
                 if not await self._drained(ws):
-                    self._lost(ws)
+                    self._lost()
                     return
                 if self._draining and self._hub.idle(self.session) and not (self._asked and self._asked.open):
                     self._end_with(CloseCode.GOING_AWAY, "drained")
@@ -311,6 +308,7 @@ class WebSocketSession:
         try:
             while frames := self._hub.switch.take_frames(self.session.slot, TAKE_BYTES):
                 for frame in frames:
+                    await self._wire.room()
                     await ws.send_message(frame if self._asked is None else self._asked.message_of(frame))
                 self._hub.resume_paused()
                 if self._waiting and not self._draining:
@@ -321,11 +319,7 @@ class WebSocketSession:
         return True
 
     async def _watch(self, ws: WebSocketConnection) -> None:
-        """Ends the session of a client that does not log in, or is dead."""
-        await trio.sleep(LOGIN_S)
-        if not self.session.ready:
-            self._end_with(CloseCode.POLICY, f"no login within {LOGIN_S:g} s")
-            return
+        """Ends the session of a client that is dead."""
         while True:
             await trio.sleep(max(0.0, self._wire.received_at + PING_S - trio.current_time()))
             asked_at = trio.current_time()
@@ -345,7 +339,7 @@ class WebSocketSession:
     async def _goodbye(self, ws: WebSocketConnection) -> None:
         """Send what may still be sent, and close with the reason."""
         goodbye_s = self._hub.config.timeouts.goodbye_s
-        if self._wire.gone or self._wire.torn:
+        if self._wire.gone:
             return
         with trio.move_on_after(goodbye_s):
             if self._flush_all and await self._drained(ws):
@@ -364,12 +358,13 @@ class WebSocketSession:
     async def _part(self) -> None:
         """Say the reason where the library did not, then let the peer read it."""
         wire = self._wire
-        if wire.gone or wire.torn or not self._reason:
+        if wire.gone:
             return
         with trio.move_on_after(LINGER_S):
             try:
                 if not wire.closing:
-                    await self._stream.send_all(close_frame(self._code_of_end(), self._reason))
+                    await wire.send_all(close_frame(self._code_of_end(), self._reason))
+                await wire.flushed()
                 if isinstance(self._stream, trio.abc.HalfCloseableStream):
                     await self._stream.send_eof()
                 while await self._stream.receive_some(READ_BYTES):

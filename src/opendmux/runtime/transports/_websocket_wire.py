@@ -2,7 +2,7 @@
 
 The library puts a message together before it shows it, knows no deadline, and closes without a word over a broken
 frame. What stands here, between it and the stream, bounds messages when they are announced, gives every write a
-deadline, and leaves the stream open for a last word.
+deadline, lets nobody wait for the peer while he holds the library's lock, and leaves the stream open for a last word.
 """
 
 from __future__ import annotations
@@ -17,6 +17,14 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.wire.websocket_guard import MessageGuard
 
 __all__ = ["Wire"]
+
+PIECE_BYTES: Final = 64 * 1024
+"""Sent at a time; the peer must take one within the deadline."""
+QUEUED_BYTES: Final = 16 * 1024
+"""Messages beyond this wait in the outbox, where they can be conflated."""
+OWN_BYTES: Final = 4 * 1024
+CLOSE: Final = 0x88
+CONTROL: Final = (CLOSE, 0x89, 0x8A)
 
 END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 
@@ -40,10 +48,12 @@ class Wire(trio.abc.Stream):
         self.received_at = trio.current_time()
         self.closing = False
         """A close frame was sent."""
-        self.torn = False
-        """A write was cut off: nobody knows how much of it the peer got."""
         self.gone = ""
-        """Why nothing can be read any more."""
+        """Why nothing can be read or written any more."""
+        self._out = bytearray()
+        self._own_bytes = 0
+        """Of the library's own words among them, or a few more."""
+        self._more, self._less = trio.lowlevel.ParkingLot(), trio.lowlevel.ParkingLot()
         self.refusal: str | None = None
         """Why nothing more is read, though there is."""
 
@@ -74,22 +84,49 @@ class Wire(trio.abc.Stream):
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """See `trio.abc.SendStream`. Raises BrokenResourceError when the peer takes it too slowly, or when an earlier
-        write was cut off."""
-        if self.torn:
-            raise trio.BrokenResourceError("an earlier write was cut off")
-        self.torn = True
-        with trio.move_on_after(self._stall_s) as scope:
-            await self._stream.send_all(data)
-        if scope.cancelled_caught:
-            self.gone = f"stalled: a message was not taken within {self._stall_s:g} s"
+        """See `trio.abc.SendStream`. Queued for `pump`. The library holds a lock meanwhile, so nothing waits here but
+        its answers to more pings than a peer takes answers. Raises BrokenResourceError when the peer is gone."""
+        await trio.lowlevel.checkpoint()
+        if data[0] in CONTROL:
+            while self._own_bytes > OWN_BYTES and not self.gone:
+                await self._less.park()
+            self._own_bytes += len(data)
+        if self.gone:
             raise trio.BrokenResourceError(self.gone)
-        self.torn = False
-        self.closing = self.closing or data[0] == 0x88  # every write of the library is one frame
+        self.closing = self.closing or data[0] == CLOSE  # every write of the library is one frame
+        self._out += data
+        self._more.unpark_all()
+
+    async def room(self) -> None:
+        """Wait until another message may be queued, or the peer is gone. Cancellation: nothing is changed."""
+        while len(self._out) > QUEUED_BYTES and not self.gone:
+            await self._less.park()
+
+    async def flushed(self) -> None:
+        """Wait until the peer has got everything, or is gone. Cancellation: nothing is changed."""
+        while self._out and not self.gone:
+            await self._less.park()
+
+    async def pump(self) -> None:
+        """Send what is queued, until the peer is gone. Cancellation: an unknown part is sent; the stream is over."""
+        while not self.gone:
+            while not self._out:
+                await self._more.park()
+            piece = bytes(self._out[:PIECE_BYTES])
+            try:
+                with trio.fail_after(self._stall_s):
+                    await self._stream.send_all(piece)
+            except trio.TooSlowError:
+                self.gone = f"stalled: took nothing for {self._stall_s:g} s"
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self.gone = "connection reset"
+            del self._out[: len(piece)]
+            self._own_bytes = self._own_bytes if self._out else 0
+            self._less.unpark_all()
 
     async def wait_send_all_might_not_block(self) -> None:
         """See `trio.abc.SendStream`."""
-        await self._stream.wait_send_all_might_not_block()
+        await self.room()
 
     async def aclose(self) -> None:
         """See `trio.abc.AsyncResource`. The stream is its owner's to close: a close frame may have to go out yet."""

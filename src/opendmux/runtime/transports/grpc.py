@@ -85,6 +85,7 @@ class GrpcSession:
     ) -> None:
         self._stream = stream
         self._peer = peer
+        self._log = logging.LoggerAdapter(log, {"peer": peer, "transport": "grpc"})
         self._times = times
         self._backend = backend
         self._server = GrpcServer(limits)
@@ -124,11 +125,11 @@ class GrpcSession:
                 nursery.cancel_scope.cancel(reason="the connection is finished")
             await self._linger()
         except* (trio.BrokenResourceError, trio.ClosedResourceError):
-            log.debug("%s: the client is gone", self._peer)
+            self._log.debug("%s: the client is gone", self._peer)
         except* trio.TooSlowError:
-            log.info("%s: closed: it takes nothing of what is sent to it", self._peer)
+            self._log.info("%s: closed: it takes nothing of what is sent to it", self._peer)
         except* Exception:
-            log.exception("%s: closed by an error of ours", self._peer)
+            log.exception("%s: closed by an error of ours", self._peer, extra=self._log.extra)
         finally:
             self._calls.close()
             await trio.aclose_forcefully(self._stream)
@@ -155,7 +156,7 @@ class GrpcSession:
                 data = await self._stream.receive_some(READ_BYTES)
             if scope.cancelled_caught:
                 if pinged or not self._server.established:
-                    log.info("%s: closed: it is silent", self._peer)
+                    self._log.info("%s: closed: it is silent", self._peer)
                     break
                 pinged, data = True, b""
                 self._server.ping()
@@ -172,7 +173,7 @@ class GrpcSession:
         try:
             self._server.receive_untrusted(data, trio.current_time())
         except RemoteProtocolError as error:
-            log.info("%s: closed: %s", self._peer, error)
+            self._log.info("%s: closed: %s", self._peer, error)
             return False
         with self._backend.together():
             self._dispatch()
@@ -212,7 +213,7 @@ class GrpcSession:
                 before, unread = unread, self._server.finishing()
                 for stream_id, size in unread.items():
                     if before.get(stream_id) == size:
-                        log.info("%s: a reply is dropped: the client does not read it", self._peer)
+                        self._log.info("%s: a reply is dropped: the client does not read it", self._peer)
                         self._server.reset(stream_id)
                 _poke(self._wake)
                 look_at = now + self._times.stall_s

@@ -15,7 +15,6 @@ import trio
 
 from opendmux.config import OnOutage
 from opendmux.core.access import Admitted
-from opendmux.core.audit import INVALID_KEY
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.runtime.hub import Hub
 from opendmux.runtime.ports import Guest
@@ -52,7 +51,7 @@ class WebSocketRoom:
             return token
         admitted = access.admit(token, iface="ws", local=local, wall=hub.wall(), bound_to=self.guest.stands_for)
         if isinstance(admitted, Denial) and (token is not None or admitted.kind is not DenialKind.UNAUTHENTICATED):
-            access.tally.auth("ws", "reject", INVALID_KEY)
+            hub.notary.turned_away("ws", self.guest.peer, admitted)
             return admitted
 
         async def serve(stream: trio.abc.Stream, first: bytes) -> None:
