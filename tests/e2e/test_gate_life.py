@@ -390,7 +390,7 @@ def test_what_else_keeps_it_from_starting(tmp_path: Path) -> None:
         (["--keys", str(tmp_path / "none")], "none"),
         (["--audit-log", str(tmp_path / "no" / "such" / "a.jsonl")], "a.jsonl"),
         (["--audit-log", str(tmp_path / "other")], "other"),
-        (["--keys", str(keys), "--insecure-allow-trading"], "without keys"),
+        (["--keys", str(keys), "--insecure-allow-trading"], "insecure-allow-trading"),
     ):
         with Opendmux("--upstream", "sim", "--listen", "127.0.0.1:0", *words) as proxy:
             assert proxy.wait() == 2, proxy.text()
