@@ -197,7 +197,7 @@ async def test_a_wrong_key_is_never_anonymous_and_is_looked_up_again(autojump_cl
 async def test_a_malformed_key(autojump_clock: MockClock, headers: Headers) -> None:
     async with world() as w:
         seen = await w.ask(headers=headers)
-        assert (seen.status, w.backend.admitted) == (Code.UNAUTHENTICATED, [])
+        assert (seen.status, w.backend.admitted) == (Code.UNAUTHENTICATED, [""])
         assert "Bearer fc_" in seen.headers[-1]["grpc-message"]
 
 
@@ -280,6 +280,21 @@ async def test_messages_that_are_none(autojump_clock: MockClock) -> None:
         await w.settle()
         for stream_id in (none, two):
             assert w.client.streams[stream_id].status == Code.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("path", [PUSH, "/grpc.health.v1.Health/Check", Kind.REFLECT.value])
+async def test_only_a_request_of_opend_may_be_large(autojump_clock: MockClock, path: str, early: bool) -> None:
+    """Nobody has shown a key for most of the others."""
+    async with world() as w:
+        stream_id = w.client.open(BEARER, path=path)
+        if not early:
+            await w.settle()
+        w.client.send(stream_id, framed(b"x" * 100_000), end=False)
+        await w.settle()
+        seen = w.client.streams[stream_id]
+        assert seen.headers[-1]["grpc-status"] == str(int(Code.RESOURCE_EXHAUSTED))
+        assert "over the limit of 65536" in seen.headers[-1]["grpc-message"]
 
 
 async def test_an_unknown_method(autojump_clock: MockClock) -> None:

@@ -17,6 +17,10 @@ from opendmux.runtime.binding import bind
 from opendmux.runtime.server import Face, run_proxy
 from opendmux.runtime.station import Reach
 from opendmux.wire.messages import ret_body
+from opendmux.wire.pb import futu
+from opendmux.wire.protocols import ProtoId
+from tests.core.trade_kit import place
+from tests.wire.grpc_kit import Client as GrpcClient
 
 from .world import OpenD, world
 
@@ -86,6 +90,30 @@ async def test_the_drain_has_a_deadline(autojump_clock: MockClock) -> None:
         with pytest.raises(trio.EndOfChannel):
             await client.receive()
         assert trio.current_time() - started == pytest.approx(3, abs=0.2)
+
+
+async def test_a_caller_is_told_before_the_drain_ends_that_nobody_knows_of_its_order(
+    autojump_clock: MockClock,
+) -> None:
+    """A lost connection would be UNAVAILABLE, which gRPC clients may send again by themselves."""
+    async with world(Config(timeouts=Timeouts(drain_s=3))) as w:
+        stream, _ = await w.listener.connect()
+        client = GrpcClient()
+        message = futu.FutuRequest(proto_id=ProtoId.TRD_PLACE_ORDER, body=place(env=0)).SerializeToString()
+        seen = client.streams[client.call(message)]
+        await stream.send_all(client.h2.data_to_send())
+        await w.opend.requests.receive()
+        w.proxy.stop()
+        while not seen.headers or "grpc-status" not in seen.headers[-1]:
+            data = bytes(await stream.receive_some())
+            assert data, "the connection was cut"
+            client.receive(data)
+            with contextlib.suppress(trio.BrokenResourceError):
+                await stream.send_all(client.h2.data_to_send())
+        assert seen.headers[-1]["grpc-status"] == "0"
+        (reply,) = [futu.FutuResponse.FromString(message) for message in seen.messages]
+        assert reply.ret_type == -400
+        assert "outcome unknown" in reply.ret_msg
 
 
 @pytest.mark.parametrize("steps", range(8))

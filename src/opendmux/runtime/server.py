@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import trio
 
@@ -47,6 +48,9 @@ from .upstream import UpstreamLink
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
 
 log = logging.getLogger("opendmux.server")
+
+LAST_WORDS_S: Final = 0.25
+"""Of a drain, to tell callers that nobody knows how their requests ended."""
 
 
 @dataclass(slots=True)
@@ -212,12 +216,21 @@ async def run_proxy(
                     browser.drain()
                 for websocket in list(clients.websockets):
                     websocket.drain()
+                services.start_soon(_last_words, [wing.callers for wing in wings.values()], drain_s)
                 sessions.cancel_scope.deadline = trio.current_time() + drain_s
             services.cancel_scope.cancel(reason="drained")
     finally:
         for face in faces:
             for sock in face.bound:
                 sock.close()
+
+
+async def _last_words(callers: Sequence[Callers], drain_s: float) -> None:
+    """Answer what OpenD has not answered in time, before the connections are cut: a gRPC client that lost its
+    connection over an order would be free to send it again elsewhere."""
+    await trio.sleep(drain_s - min(LAST_WORDS_S, drain_s / 2))
+    for each in callers:
+        each.close()
 
 
 async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _Wing], clients: _Clients) -> None:

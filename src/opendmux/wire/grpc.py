@@ -243,6 +243,12 @@ class GrpcServer:
         self._h2.increment_flow_control_window(size, stream.stream_id)
         stream.credit += size
 
+    def narrow(self, stream_id: int, request_bytes: int) -> None:
+        """This call's messages may have so many bytes only. Nothing happens when the stream is gone."""
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            stream.assembler.narrow(request_bytes)
+
     # What goes out.
 
     def accept(self, stream_id: int) -> None:

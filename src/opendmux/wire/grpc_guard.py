@@ -19,6 +19,8 @@ class GrpcLimits:
     """Metadata of one call; grpcio's own limit."""
     request_bytes: int = 16 * MIB + 1024
     """One request message: the largest body of a client, and what FutuRequest adds."""
+    small_request_bytes: int = 64 * 1024
+    """The same for every call but a request of OpenD: those have a few bytes, and need no key but for pushes."""
     request_budget_bytes: int = 64 * MIB
     """Large requests that are being received at once; the others wait behind their flow control window."""
     reply_bytes: int = 64 * MIB

@@ -36,6 +36,10 @@ class Assembler:
         self.missing = 0
         """So many more bytes are known to be needed before the message that has begun is whole; 0 between two."""
 
+    def narrow(self, max_bytes: int) -> None:
+        """A lower limit from now on, for the message that has begun as well."""
+        self._max = min(self._max, max_bytes)
+
     def feed_untrusted(self, data: bytes) -> list[bytes]:
         """Whole messages. Raises CallError; the stream is finished then."""
         held = self._held

@@ -164,12 +164,16 @@ class GrpcCalls:
             known = bearer if isinstance(bearer, Status) else self._admit(bearer)
             if isinstance(bearer, Status) or isinstance(known, Status):
                 assert isinstance(known, Status)
+                if isinstance(bearer, Status):  # counted and put down like any other key that is none
+                    self._backend.admit("", iface="grpc", peer=self._peer, local=self._local)
                 self._server.finish(event.stream_id, known)
                 return
             caller, shown = known, bearer
         if self._draining and kind is not Kind.REQUEST:
             self._server.finish(event.stream_id, GOING)
             return
+        if kind is not Kind.REQUEST:
+            self._server.narrow(event.stream_id, self._limits.small_request_bytes)
         until = None if event.timeout_s is None else now + event.timeout_s
         due = now + self._times.request_s
         call = OpenCall(event.stream_id, kind, caller, shown, until, math.inf)
