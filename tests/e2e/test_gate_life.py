@@ -244,6 +244,8 @@ def test_the_audit_of_all_this(sim: Sim, gate: Gate, user: UserMaker, connect: C
     assert [event["order"]["env"] for event in events][1:4] == ["simulate", "real", "real"]
     assert all(event["upstream_serial"] and re.fullmatch("[0-9a-f]{16}", event["args_hash"]) for event in events)
     assert all(event["peer"].startswith("127.0.0.1:") for event in events)
+    scopes = [event["scope"] for event in events if event["outcome"] == "allow"]
+    assert scopes == ["trade:simulate", "trade:real", "trade:simulate"]
     [reject] = [event for event in gate.audited() if event["key_id"] == "weak"]
     assert (reject["reason"], reject["upstream_serial"]) == ("scope", 0)
     wait_until(lambda: "<invalid>" in {event["key_id"] for event in gate.audited()}, gate.audit.read_text())

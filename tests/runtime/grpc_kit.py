@@ -73,6 +73,7 @@ class Asked:
     until: float | None
     answer: Callable[[Answer], None]
     dropped: bool = False
+    proto_fmt: int = 0
 
 
 @dataclass
@@ -85,9 +86,15 @@ class FakeCaller:
     detached: int = 0
 
     def request(
-        self, proto_id: int, body: bytes, *, until: float | None, answer: Callable[[Answer], None]
+        self,
+        proto_id: int,
+        body: bytes,
+        *,
+        until: float | None,
+        answer: Callable[[Answer], None],
+        proto_fmt: int = 0,
     ) -> Callable[[], None]:
-        asked = Asked(proto_id, body, until, answer)
+        asked = Asked(proto_id, body, until, answer, proto_fmt=proto_fmt)
         self.asked.append(asked)
         self.backend.asked += 1
         if self.backend.answers is not None:
@@ -121,6 +128,7 @@ class FakeBackend:
     """``answers``: called with each request, maybe answering at once; None leaves them to the test."""
 
     def __init__(self) -> None:
+        self.iface = "grpc"
         self.answers: Callable[[Asked], None] | None = echo
         self.no_stream: Denial | None = None
         self.on_stream: Callable[[FakeStream], None] | None = None
@@ -136,7 +144,8 @@ class FakeBackend:
     def admit(
         self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
     ) -> Caller | Denial:
-        assert (iface, local) == ("grpc", True)
+        assert iface == self.iface
+        assert local
         assert peer
         self.admitted.append(bearer)
         if bearer not in self.keys:

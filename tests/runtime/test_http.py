@@ -296,7 +296,7 @@ async def test_where_a_key_is_needed(case: str, autojump_clock: MockClock) -> No
         assert b"admin" in found.body
         assert (await s.browser.get("/metrics", key="fc_admin", headers=headers)).status == 200
         found = await s.browser.get("/metrics", key="busy", headers=headers)
-        assert (found.status, found.headers["retry-after"]) == (429, "2")
+        assert (found.status, found.headers["retry-after"]) == (429, "3")
         found = await s.browser.get("/metrics", headers={**headers, "authorization": "Basic fc_admin"})
         assert found.reason == "missing"
         found = await s.browser.get("/metrics", key="a", headers={**headers, "Authorization": "Bearer b"})

@@ -186,7 +186,7 @@ async def test_a_token_at_the_handshake_is_the_login_of_ft_frames(autojump_clock
 
 def counted(house: House) -> dict[tuple[str, ...], int]:
     """Decisions of the gate: (iface, outcome, key id)."""
-    return dict(house.access.tally.auth_events)
+    return {(iface, outcome, key_id): count for (iface, outcome, key_id), count in house.access.tally.auth_events}
 
 
 @pytest.mark.parametrize(

@@ -214,3 +214,31 @@ def test_any_bytes_in_any_cuts_are_events_or_one_broken(data: bytes, cuts: list[
         found = [type(event) for event in events(HttpServer(), [*chunks, b""]) if not isinstance(event, Body)]
         assert found == [type(event) for event in events(HttpServer(), [whole, b""]) if not isinstance(event, Body)]
         assert Broken not in found[:-1]
+
+
+def test_a_body_that_waits_to_be_asked_for() -> None:
+    server = HttpServer()
+    (head,) = events(server, [POST.replace(b"hello", b"").replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n")])
+    assert isinstance(head, RequestHead)
+    assert server.reading
+    assert server.go_on().startswith(b"HTTP/1.1 100 ")
+    assert server.go_on() == b""
+    assert events(server, [b"hello"]) == [Body(b"hello"), EndOfRequest()]
+    assert not server.reading
+    assert ok(server).startswith(b"HTTP/1.1 200 ")
+    assert server.next_request()
+
+
+def test_nobody_is_asked_who_does_not_wait() -> None:
+    server = HttpServer()
+    events(server, [POST])
+    assert server.go_on() == b""
+
+
+def test_pieces_of_a_head_request_have_no_bytes() -> None:
+    server = HttpServer()
+    events(server, [GET.replace(b"GET", b"HEAD")])
+    assert server.bodiless
+    assert server.begin(200, []) != b""
+    assert server.data(b"abc") == b""
+    server.finish()

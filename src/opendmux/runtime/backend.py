@@ -16,6 +16,7 @@ import trio
 
 from opendmux.core.denial import Denial
 from opendmux.core.events import PushEvent
+from opendmux.wire.frame import ProtoFmt
 
 __all__ = ["Answer", "Backend", "Caller", "PushStream"]
 
@@ -28,6 +29,8 @@ class Answer:
     ret_msg: str
     body: bytes
     denial: Denial | None = None
+    proto_fmt: int = ProtoFmt.PROTOBUF
+    """What ``body`` is: that of the request, as far as it is OpenD's."""
 
 
 class PushStream(Protocol):
@@ -56,11 +59,18 @@ class Caller(Protocol):
         """For logs; ``anonymous`` where no keys are configured."""
 
     def request(
-        self, proto_id: int, body: bytes, *, until: float | None, answer: Callable[[Answer], None]
+        self,
+        proto_id: int,
+        body: bytes,
+        *,
+        until: float | None,
+        answer: Callable[[Answer], None],
+        proto_fmt: int = ProtoFmt.PROTOBUF,
     ) -> Callable[[], None]:
-        """Ask. ``answer`` is called exactly once, maybe before this returns. ``until``: Trio time at which the client
-        gives up, None = the usual time. Returns what to call when nobody wants the answer any more; ``answer`` is not
-        called after that, what has been sent upstream stays sent, and what still waits is not sent."""
+        """Ask. ``body``: a whole Request message in that format. ``answer`` is called exactly once, maybe before this
+        returns. ``until``: Trio time at which the client gives up, None = the usual time. Returns what to call when
+        nobody wants the answer any more; ``answer`` is not called after that, what has been sent upstream stays sent,
+        and what still waits is not sent."""
 
     def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
         """A stream of everything that the key may see.

@@ -19,6 +19,7 @@ from opendmux.core.answers import verdict
 from opendmux.core.commands import Outcome, Reply, Request
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key
+from opendmux.core.pushes import PROTO_FMT_AT
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
 from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import WRITE_IDS
@@ -45,6 +46,7 @@ class _Open:
     """A request without its answer."""
 
     proto_id: int
+    proto_fmt: int
     answer: Callable[[Answer], None] | None
     """None: nobody wants it any more."""
 
@@ -151,16 +153,22 @@ class _Desk:
     # -- requests
 
     def ask(
-        self, proto_id: int, body: bytes, until: float | None, peer: str, answer: Callable[[Answer], None]
+        self,
+        proto_id: int,
+        proto_fmt: int,
+        body: bytes,
+        until: float | None,
+        peer: str,
+        answer: Callable[[Answer], None],
     ) -> Callable[[], None]:
         if len(self._open) >= self._hub.config.limits.in_flight:
             text = f"{len(self._open)} requests of this key wait for their answers; no more can be taken"
             answer(_denied(Denial(DenialKind.LIMIT, "in_flight", text)))
             return _nothing
         serial = self._last_serial = self._last_serial % 0xFFFF_FFFF + 1
-        waiting = self._open[serial] = _Open(proto_id, answer)
+        waiting = self._open[serial] = _Open(proto_id, proto_fmt, answer)
         try:
-            request = Request(self.session, proto_id, ProtoFmt.PROTOBUF, serial, body, until, peer)
+            request = Request(self.session, proto_id, proto_fmt, serial, body, until, peer)
             self._hub.call(replace(request, given_up=waiting.given_up))
         except Exception:
             log.exception("%s: a crash over a request of proto_id %d", self.session, proto_id)
@@ -186,14 +194,14 @@ class _Desk:
         waiting = self._open.get(serial_no)
         if waiting is not None and waiting.proto_id in WRITE_IDS:
             text = f"outcome unknown: {why.text}. It may have been executed: query before sending it again"
-            body = ret_body(ProtoFmt.PROTOBUF, RetType.UNKNOWN, text)
-            self._answer(serial_no, Answer(RetType.UNKNOWN, text, body))
+            body = ret_body(waiting.proto_fmt, RetType.UNKNOWN, text)
+            self._answer(serial_no, Answer(RetType.UNKNOWN, text, body, proto_fmt=waiting.proto_fmt))
         else:
             self._answer(serial_no, _denied(why))
 
     def take_reply(self, reply: Reply) -> bool:
         """See `Client`."""
-        self._answer(reply.serial_no, _answer_of(reply.body, reply.denial))
+        self._answer(reply.serial_no, _answer_of(reply.body, reply.proto_fmt, reply.denial))
         return True
 
     def flush(self) -> None:
@@ -202,7 +210,7 @@ class _Desk:
         while frames := self._hub.switch.take_frames(slot, TAKE_BYTES):
             for frame in frames:
                 serial_no = int.from_bytes(frame[8:12], "little")
-                self._answer(serial_no, _answer_of(frame[HEADER_LEN:], None))
+                self._answer(serial_no, _answer_of(frame[HEADER_LEN:], frame[PROTO_FMT_AT], None))
 
     def pause(self) -> None:
         """See `Client`. Nothing is read from a desk."""
@@ -276,14 +284,20 @@ class _Handle:
         return desk
 
     def request(
-        self, proto_id: int, body: bytes, *, until: float | None, answer: Callable[[Answer], None]
+        self,
+        proto_id: int,
+        body: bytes,
+        *,
+        until: float | None,
+        answer: Callable[[Answer], None],
+        proto_fmt: int = ProtoFmt.PROTOBUF,
     ) -> Callable[[], None]:
         """See `Caller`."""
         desk = self._at_desk()
         if isinstance(desk, Denial):
             answer(_denied(desk))
             return _nothing
-        return desk.ask(proto_id, body, until, self._peer, answer)
+        return desk.ask(proto_id, proto_fmt, body, until, self._peer, answer)
 
     def open_stream(self, *, resume_from: int | None = None) -> PushStream | Denial:
         """See `Caller`."""
@@ -298,9 +312,9 @@ class _Handle:
                 self._desk.detach()
 
 
-def _answer_of(body: bytes, denial: Denial | None) -> Answer:
-    ret_type, ret_msg = verdict(Outcome(body, ProtoFmt.PROTOBUF))
-    return Answer(ret_type, ret_msg, body, denial)
+def _answer_of(body: bytes, proto_fmt: int, denial: Denial | None) -> Answer:
+    ret_type, ret_msg = verdict(Outcome(body, proto_fmt))
+    return Answer(ret_type, ret_msg, body, denial, proto_fmt)
 
 
 def _denied(denial: Denial) -> Answer:

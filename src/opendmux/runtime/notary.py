@@ -24,8 +24,10 @@ from opendmux.core.audit import (
 from opendmux.core.commands import Forward, Reply, Request, Witness
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.identity import Session
+from opendmux.core.keys import Scopes
+from opendmux.core.packet import is_real_untrusted
 from opendmux.core.rejects import Cause
-from opendmux.wire.protocols import PACKET_ID_IDS, WRITE_IDS, ProtoId
+from opendmux.wire.protocols import PACKET_ID_IDS, PROTOCOLS, WRITE_IDS, ProtoId
 
 from .house import House
 
@@ -90,7 +92,7 @@ class Notary:
         """A request has been let through and given its upstream serial."""
         request = forward.request
         if self._house.audit is not None and (request.proto_id in AUDITED_IDS or self._house.audit_reads):
-            self._house.audit.write(_event(request, "allow", upstream_serial=upstream_serial))
+            self._house.audit.write(_event(request, "allow", scope=_scope_of(request), upstream_serial=upstream_serial))
 
     def witness(
         self, witness: Witness, go: Callable[[Reply], None], hold: Callable[[Reply], Callable[[], None]]
@@ -135,6 +137,21 @@ def _key_id(session: Session, denial: Denial | None) -> str:
     if denial is not None and denial.kind is DenialKind.UNAUTHENTICATED:
         return MISSING_KEY if denial.reason == "missing" else INVALID_KEY
     return NO_KEY
+
+
+def _scope_of(request: Request) -> str:
+    """The scope by which a request was let through; empty when none was needed."""
+    key, protocol = request.session.key, PROTOCOLS.get(request.proto_id)
+    if key is None:
+        return ""
+    if protocol is None:
+        return Scopes.TRADE_REAL
+    if protocol.scope == "trade":
+        real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
+        return Scopes.TRADE_REAL if real else Scopes.TRADE_SIMULATE
+    if protocol.scope == Scopes.TRADE_UNLOCK and Scopes.TRADE_UNLOCK not in key.scopes:
+        return Scopes.TRADE_REAL
+    return "" if protocol.scope == "none" else protocol.scope
 
 
 def _event(

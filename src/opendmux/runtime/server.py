@@ -39,7 +39,8 @@ from .site import ProxySite
 from .station import Reach, Station
 from .status import Status
 from .transports.grpc import serve_grpc
-from .transports.http import ROUTES, HttpSession, serve_http
+from .transports.http import BodyPool, HttpSession, serve_http
+from .transports.http_table import TABLE
 from .transports.status import status_routes
 from .transports.websocket import WebSocketRoom, WebSocketSession
 from .upstream import UpstreamLink
@@ -159,6 +160,7 @@ class _Clients:
     status: Status
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
+    bodies: BodyPool = field(default_factory=BodyPool)
     websockets: set[WebSocketSession] = field(default_factory=set)
     doors: list[Door] = field(default_factory=list)
 
@@ -251,7 +253,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
 
 def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kind, Room]:
     hub = wing.station.hub
-    routes = {**ROUTES, **status_routes(clients.status)} if "http" in face.protocols else {}
+    routes = {**TABLE, **status_routes(clients.status)} if "http" in face.protocols else {}
 
     async def opend(stream: trio.abc.Stream, guest: Guest) -> None:
         await serve_tcp(hub, wing.pump, stream, clients.everybody, guest, on_outage=face.on_outage)
@@ -282,6 +284,8 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             upgrades=WebSocketRoom(hub, guest, face.on_outage, clients.websockets, proxy.house.origins)
             if "websocket" in face.protocols
             else None,
+            backend=wing.callers,
+            bodies=clients.bodies,
         )
 
     rooms: list[tuple[ProtocolName, Kind, Room]] = [

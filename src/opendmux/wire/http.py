@@ -172,6 +172,17 @@ class HttpServer:
         """The present request is a HEAD: what is answered has no body."""
         return self._head
 
+    @property
+    def reading(self) -> bool:
+        """The present request is not complete: some of its body has not been taken."""
+        return self._connection.their_state is h11.SEND_BODY
+
+    def go_on(self) -> bytes:
+        """What the peer waits for before it sends the body (Expect: 100-continue); b"" when it waits for nothing."""
+        if not self._connection.they_are_waiting_for_100_continue:
+            return b""
+        return self._connection.send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")) or b""
+
     def respond(self, status: int, headers: Headers, body: bytes) -> bytes:
         """A whole answer. Its length is added, and for HEAD the body is left out."""
         sized = (*headers, ("content-length", str(len(body))))

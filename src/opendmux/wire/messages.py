@@ -28,6 +28,7 @@ __all__ = [
     "encode",
     "head_untrusted",
     "numbered_untrusted",
+    "plain",
     "ret_body",
     "to_client",
 ]
@@ -120,7 +121,7 @@ def canonical_json(message: Message) -> bytes:
 def to_client(message: Message, proto_fmt: int) -> bytes:
     """A response body in the client's format."""
     if proto_fmt == ProtoFmt.JSON:
-        return msgspec.json.encode(_plain(message))
+        return msgspec.json.encode(plain(message))
     return message.SerializeToString()
 
 
@@ -157,15 +158,16 @@ def _check_texts_untrusted(message: Message, name: str) -> None:
                 raise RemoteProtocolError(f"the body is not a {name}: {field.name} is not UTF-8")
 
 
-def _plain(message: Message) -> dict[str, Any]:
+def plain(message: Message) -> dict[str, Any]:
+    """The fields that are set, by their names in the .proto file, as values for JSON; bytes as they are."""
     fields: dict[str, Any] = {}
     for field, value in message.ListFields():
         if field.message_type is None:
             fields[field.name] = list(value) if _is_repeated(field) else value
         elif _is_repeated(field):
-            fields[field.name] = [_plain(item) for item in value]
+            fields[field.name] = [plain(item) for item in value]
         else:
-            fields[field.name] = _plain(value)
+            fields[field.name] = plain(value)
     return fields
 
 

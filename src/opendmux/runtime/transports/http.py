@@ -14,9 +14,10 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import logging
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import trio
@@ -24,12 +25,26 @@ import trio
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key, Scopes
 from opendmux.core.origins import host_is_ours, origin_is_ours
+from opendmux.runtime.backend import Backend, Caller
 from opendmux.runtime.metrics import CONTENT_TYPE
-from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
 from opendmux.wire.websocket import is_upgrade, upgrade_problem
 
-__all__ = ["ROUTES", "Exchange", "HttpSession", "Route", "Site", "Upgrades", "serve_http"]
+from ._http_route import STATUS, BodyPool, Exchange, RefusedError, Route, Site, Upgrades, find
+
+__all__ = [
+    "ROUTES",
+    "STATUS",
+    "BodyPool",
+    "Exchange",
+    "HttpSession",
+    "RefusedError",
+    "Route",
+    "Site",
+    "Upgrades",
+    "find",
+    "serve_http",
+]
 
 log = logging.getLogger("opendmux.http")
 
@@ -43,6 +58,8 @@ SEND_BYTES: Final = 64 * 1024
 """A longer answer is sent in pieces of so much, each with a deadline of its own."""
 GOODBYE_S: Final = 1.0
 """For a stream to say why it ends, when the proxy stops."""
+BODY_S: Final = 60.0
+"""For the whole body of a request."""
 LINGER_S: Final = 1.0
 """After the last answer the peer's own bytes are read and dropped for so long: closing with unread bytes would send a
 reset, which can destroy the answer before the peer has read it."""
@@ -54,127 +71,9 @@ FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 WEBSOCKET_PATHS: Final = ("/", "/ws")
 """OpenD's own is at the first."""
 
-STATUS: Final[Mapping[DenialKind, int]] = {
-    DenialKind.UNAUTHENTICATED: 401,
-    DenialKind.PERMISSION: 403,
-    DenialKind.LIMIT: 429,
-    DenialKind.INVALID: 400,
-    DenialKind.UNAVAILABLE: 503,
-    DenialKind.TIMEOUT: 504,
-}
-
-
-class Site(Protocol):
-    """What the face needs of the proxy behind it. None of the calls waits."""
-
-    @property
-    def names(self) -> Collection[str]:
-        """Host names besides this machine's own under which it may be reached, in lower case."""
-
-    @property
-    def open_locally(self) -> bool:
-        """From this machine metrics and probes need no key."""
-
-    @property
-    def keyed(self) -> bool:
-        """Keys are configured."""
-
-    def metrics(self) -> bytes:
-        """See `Metrics.text`."""
-
-    def readiness(self) -> Readiness:
-        """See `readiness_of`."""
-
-    def admit(self, bearer: str | None, *, peer: str, local: bool, certified: str | None = None) -> Key | Denial:
-        """Who this is; counts it, and may put it down. ``bearer``: the plaintext key, None when none was shown.
-        ``local``: they are on this machine. ``certified``: the key id that their certificate names, where no key was
-        shown."""
-
-
-class Upgrades(Protocol):
-    """Who serves the connections that ask for a WebSocket."""
-
-    @property
-    def origins(self) -> Collection[str]:
-        """Foreign origins whose pages may ask for one, in lower case."""
-
-    def ask(self, head: RequestHead, *, local: bool) -> Denial | Callable[[trio.abc.Stream, bytes], Awaitable[None]]:
-        """May it have one? Returns what serves it, given the stream and all bytes that were read of it: it ends with
-        the connection, and no error comes out of it."""
-
 
 class _GoneError(Exception):
     """The peer breaks off, or takes no bytes."""
-
-
-class Exchange:
-    """One request and the way to answer it. A handler answers exactly once."""
-
-    def __init__(self, session: HttpSession, head: RequestHead, site: Site, key: Key | None, argument: str) -> None:
-        self.head = head
-        self.argument = argument
-        """What stands in the path where its route has ``{}``."""
-        self.peer = session.peer
-        self.site = site
-        self.key = key
-        """Whose it is; None where the route is open to this peer."""
-        self._session = session
-
-    @property
-    def draining(self) -> trio.Event:
-        """Set when the proxy stops: a stream should say so and end, within `GOODBYE_S`."""
-        return self._session.drained
-
-    async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Begin an answer that comes in pieces, by `send`, and ends when the handler returns; the connection ends with
-        it. From now on the handler is cancelled when the peer leaves. Cancellation: as with `respond`."""
-        await self._session.start_stream(content_type, headers)
-
-    async def send(self, piece: bytes) -> None:
-        """A piece of the stream. Waits until the peer has taken it; one that takes nothing for `WRITE_S` is gone, and
-        the handler ends. Cancellation: an unknown part is sent, and the connection ends."""
-        await self._session.send_piece(piece)
-
-    async def respond(
-        self, status: int, body: bytes, content_type: str, headers: Sequence[tuple[str, str]] = ()
-    ) -> None:
-        """The whole answer. Cancellation: an unknown part is sent, and the connection ends."""
-        await self._session.respond(status, body, content_type, headers)
-
-    async def respond_json(self, status: int, value: object) -> None:
-        """The whole answer, as JSON."""
-        await self.respond(status, msgspec.json.encode(value) + b"\n", "application/json")
-
-    async def refuse(self, status: int, reason: str, text: str) -> None:
-        """The whole answer: an error as all routes give it."""
-        await self._session.refuse(status, reason, text)
-
-
-Handler = Callable[[Exchange], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What can be done at a path."""
-
-    methods: Mapping[str, Handler]
-    """HEAD is served by GET."""
-    scope: str = ""
-    """What a key must have; empty: any valid key will do."""
-    open_locally: bool = False
-    """Needs no key from this machine, where the site says so."""
-    open_unkeyed: bool = False
-    """Needs no key from this machine while none are configured."""
-    public: bool = False
-    """Never needs a key."""
-
-    def handler(self, method: str) -> Handler | None:
-        return self.methods.get("GET" if method == "HEAD" else method)
-
-    @property
-    def allow(self) -> str:
-        methods = set(self.methods)
-        return ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
 
 
 async def _metrics(exchange: Exchange) -> None:
@@ -190,12 +89,31 @@ async def _readyz(exchange: Exchange) -> None:
     await exchange.respond_json(200 if readiness.ready else 503, readiness)
 
 
-ROUTES: Final[Mapping[str, Route]] = {
-    "/metrics": Route({"GET": _metrics}, Scopes.ADMIN, open_locally=True),
-    "/livez": Route({"GET": _livez}, open_locally=True),
-    "/readyz": Route({"GET": _readyz}, open_locally=True),
+_METRICS: Final = {
+    "operationId": "metrics",
+    "summary": "Figures for Prometheus",
+    "responses": {"200": {"description": "Text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
 }
-"""By path."""
+_LIVEZ: Final = {
+    "operationId": "livez",
+    "summary": "The process runs",
+    "responses": {"200": {"description": "It does.", "content": {"application/json": {"schema": {"type": "object"}}}}},
+}
+_READYZ: Final = {
+    "operationId": "readyz",
+    "summary": "OpenD can be reached, or the reasons why not",
+    "responses": {
+        status: {"description": text, "content": {"application/json": {"schema": {"type": "object"}}}}
+        for status, text in (("200", "Ready."), ("503", "Not ready."))
+    },
+}
+
+ROUTES: Final[Mapping[str, Route]] = {
+    "/metrics": Route({"GET": _metrics}, Scopes.ADMIN, open_locally=True, about=_METRICS),
+    "/livez": Route({"GET": _livez}, open_locally=True, about=_LIVEZ),
+    "/readyz": Route({"GET": _readyz}, open_locally=True, about=_READYZ),
+}
+"""What is about the process. By path; all of it is in `http_table`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -212,8 +130,15 @@ class HttpSession:
     routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
     certified: str | None = None
     """The key id that the peer's TLS certificate names."""
+    backend: Backend | None = None
+    """For routes that call."""
+    bodies: BodyPool = field(default_factory=BodyPool)
     upgrades: Upgrades | None = None
     """None: there are no WebSockets here."""
+    _held: int = 0
+    """Taken from ``bodies``."""
+    _known: tuple[str | None, bool, Caller] | None = None
+    """The caller of the last request: what was shown, whether locally, and who it is."""
     _wire: HttpServer = field(default_factory=HttpServer)
     _idle: trio.CancelScope | None = None
     """Around the wait for the next request."""
@@ -248,6 +173,8 @@ class HttpSession:
                 await self._linger()
             except _GoneError as gone:
                 log.debug("%s: %s", self.peer, gone)
+            finally:
+                self._forget_caller()
             self._nursery.cancel_scope.cancel(reason="the connection is over")
 
     async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]] = ()) -> None:
@@ -272,8 +199,33 @@ class HttpSession:
         self, status: int, body: bytes, content_type: str, headers: Sequence[tuple[str, str]] = ()
     ) -> None:
         """See `Exchange`."""
-        closing = [("connection", "close")] if self._draining else []
+        while isinstance(self._wire.next_event(), Body):
+            pass  # what nobody wanted to read
+        closing = [("connection", "close")] if self._draining or self._wire.reading else []
         await self._send(self._wire.respond(status, _headers(content_type, [*headers, *closing]), body))
+
+    async def body(self, limit: int) -> bytes:
+        """See `Exchange`."""
+        parts: list[bytes] = []
+        with trio.move_on_after(BODY_S):
+            await self._send(self._wire.go_on())
+            while True:
+                event = self._wire.next_event()
+                if event is None:
+                    self._wire.receive_untrusted(await self._receive())
+                elif isinstance(event, Body):
+                    if not self.bodies.take(len(event.data)):
+                        raise RefusedError(503, "memory", "the memory for requests is used up")
+                    self._held += len(event.data)
+                    parts.append(event.data)
+                    if self._held > limit:
+                        raise RefusedError(413, "body", f"the body is longer than {limit} bytes")
+                elif isinstance(event, EndOfRequest):
+                    return b"".join(parts)
+                else:
+                    assert isinstance(event, Broken), "a body ends or breaks"
+                    raise RefusedError(event.status, "malformed", event.text)
+        raise RefusedError(408, "slow", f"the body was not complete within {BODY_S:g} s")
 
     # -- inside
 
@@ -286,11 +238,17 @@ class HttpSession:
             await self._serve(head)
         except _GoneError:
             raise
+        except RefusedError as refused:
+            assert self._wire.may_respond, "a handler that has answered can't refuse any more"
+            await self._refuse_as(refused)
         except Exception:
             log.exception("%s: a crash over %s %s; the others go on", self.peer, head.method, head.path)
             if not self._wire.may_respond:
                 return False
             await self.refuse(500, "crash", "opendmux failed over this request")
+        finally:
+            self.bodies.give(self._held)
+            self._held = 0
         if self._left is not None:
             if not self._torn and not self._left.is_set():
                 await self._send(self._wire.finish())
@@ -338,7 +296,7 @@ class HttpSession:
         if upgrades is not None:
             await self._upgrade(head, upgrades)
             return
-        route, argument = _route_of(self.routes, head.path)
+        route, params = find(self.routes, head.path)
         if route is None:
             await self.refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
             return
@@ -346,15 +304,17 @@ class HttpSession:
         if handler is None:
             await self.refuse(405, "method", f"this takes {route.allow}", [("allow", route.allow)])
             return
-        if head.has_body:
+        if head.has_body and not route.body_bytes:
             await self.refuse(413, "body", "this takes no body", close=True)
             return
-        key = self._admit(head, route)
-        if isinstance(key, Denial):
-            await self._deny(key)
-            return
+        who = self._who(head, route)
+        if isinstance(who, Denial):
+            raise RefusedError.of(who)
+        length = head.get("content-length")
+        if length is not None and int(length) > route.body_bytes:
+            raise RefusedError(413, "body", f"the body is longer than {route.body_bytes} bytes")
         with trio.CancelScope() as self._handling:
-            await handler(Exchange(self, head, self.site, key, argument))
+            await handler(Exchange(self, head, route, params, who))
 
     async def _upgrade(self, head: RequestHead, upgrades: Upgrades) -> None:
         if head.path not in WEBSOCKET_PATHS:
@@ -366,14 +326,13 @@ class HttpSession:
             return
         taker = upgrades.ask(head, local=self._is_local(head))
         if isinstance(taker, Denial):
-            await self._deny(taker)
-        else:
-            await taker(self.stream, self._wire.take_over())
+            raise RefusedError.of(taker)
+        await taker(self.stream, self._wire.take_over())
 
     def _is_local(self, head: RequestHead) -> bool:
         return self.local and not any(head.all(name) for name in FORWARDED)
 
-    def _admit(self, head: RequestHead, route: Route) -> Key | Denial | None:
+    def _who(self, head: RequestHead, route: Route) -> Key | Caller | Denial | None:
         """Whose request this is, where that is asked for."""
         if route.public:
             return None
@@ -387,23 +346,53 @@ class HttpSession:
             return Denial(DenialKind.INVALID, "authorization", "there is more than one Authorization header")
         scheme, _, bearer = (shown[0] if shown else "").partition(" ")
         shown_key = bearer.strip() if scheme.lower() == "bearer" else None
+        if route.calls:
+            return self._find_caller(shown_key, local=local)
         key = self.site.admit(shown_key, peer=self.peer, local=local, certified=self.certified)
         if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
             return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
         return key
 
-    async def _deny(self, denial: Denial) -> None:
+    def _find_caller(self, shown: str | None, *, local: bool) -> Caller | Denial:
+        assert self.backend is not None, "a route that calls needs somebody to call"
+        if self._known is not None and self._known[:2] == (shown, local):
+            return self._known[2]
+        self._forget_caller()
+        caller = self.backend.admit(shown, iface="http", peer=self.peer, local=local, certified=self.certified)
+        if not isinstance(caller, Denial):
+            self._known = shown, local, caller
+        return caller
+
+    def _forget_caller(self) -> None:
+        if self._known is not None:
+            self._known[2].detach()
+            self._known = None
+
+    async def _refuse_as(self, refused: RefusedError) -> None:
         headers = []
-        if denial.kind is DenialKind.UNAUTHENTICATED:
+        if refused.status == 401:
             headers.append(("www-authenticate", "Bearer"))
-        if denial.retry_s is not None:
-            headers.append(("retry-after", str(max(1, round(denial.retry_s)))))
-        await self.refuse(STATUS[denial.kind], denial.reason, denial.text, headers)
+            self._forget_caller()  # it may be another one by now
+        if refused.status == 503 and refused.reason == "memory":
+            headers.append(("retry-after", "1"))
+        denial = refused.denial
+        if denial is not None and denial.retry_s is not None:
+            headers.append(("retry-after", str(max(1, math.ceil(denial.retry_s)))))
+        scope = "" if denial is None else denial.scope
+        await self.refuse(refused.status, refused.reason, refused.text, headers, scope=scope)
 
     async def refuse(
-        self, status: int, reason: str, text: str, headers: Sequence[tuple[str, str]] = (), *, close: bool = False
+        self,
+        status: int,
+        reason: str,
+        text: str,
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        scope: str = "",
+        close: bool = False,
     ) -> None:
-        error = msgspec.json.encode({"error": {"status": status, "reason": reason, "text": text}}) + b"\n"
+        said = {"status": status, "reason": reason, "text": text, **({"scope": scope} if scope else {})}
+        error = msgspec.json.encode({"error": said}) + b"\n"
         closing = [("connection", "close")] if close and not self._draining else []
         await self.respond(status, error, "application/json", [*headers, *closing])
 
@@ -454,19 +443,6 @@ class HttpSession:
                 raise _GoneError("the connection broke") from error
 
 
-def _route_of(routes: Mapping[str, Route], path: str) -> tuple[Route | None, str]:
-    """The route of this path, and what stands in it for ``{}``."""
-    if path in routes:
-        return (None if "{}" in path else routes[path]), ""
-    for pattern, route in routes.items():
-        head, mark, tail = pattern.partition("{}")
-        if mark and path.startswith(head) and path.endswith(tail) and len(path) > len(pattern) - len(mark):
-            argument = path[len(head) : len(path) - len(tail)]
-            if "/" not in argument:
-                return route, argument
-    return None, ""
-
-
 def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [
         ("date", email.utils.formatdate(usegmt=True)),
@@ -488,16 +464,20 @@ async def serve_http(
     routes: Mapping[str, Route] = ROUTES,
     certified: str | None = None,
     sessions: set[HttpSession] | None = None,
+    backend: Backend | None = None,
+    bodies: BodyPool | None = None,
     upgrades: Upgrades | None = None,
 ) -> None:
     """Serve one accepted connection and close it; its crash ends with it.
 
     ``first``: what was read to find out that it is HTTP. ``local``: the peer is on this machine. ``own_host``: the
     address that the peer has reached, when it is known. ``certified``: the key id that its certificate names.
-    ``sessions``: those that a drain has to reach. Cancellation:
-    the connection is closed at once.
+    ``sessions``: those that a drain has to reach. ``backend``: for the routes that call. ``bodies``: what all
+    connections share. Cancellation: the connection is closed at once.
     """
-    session = HttpSession(stream, site, peer, local, own_host, routes, certified, upgrades)
+    session = HttpSession(
+        stream, site, peer, local, own_host, routes, certified, backend, bodies or BodyPool(), upgrades
+    )
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
