@@ -474,6 +474,14 @@ def test_a_callers_first_order_has_the_accounts_read_before_it() -> None:
     assert desk.send(2202, place()) is None
 
 
+def test_a_cancel_that_waits_for_the_accounts_has_no_hours() -> None:
+    desk = Desk(key_of(hours_window=HoursWindow(0, 1)))
+    desk.session.streams = []
+    assert desk.send(2205, modify(2, order_id=7)) is None
+    desk.answer(acc_list())
+    passed(desk.answer(acc_list()))
+
+
 def test_an_order_goes_even_when_the_accounts_are_not_told() -> None:
     desk = Desk(key_of())
     desk.session.streams = []

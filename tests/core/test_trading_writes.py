@@ -160,6 +160,7 @@ def test_a_write_leaves_before_its_callers_deadline_or_never(
 ) -> None:
     real = key("trade:real")
     play = Play(metered=metered, keyring=ring(real))
+    play.router.roster.known = True
     lines = play.call(play.caller(1, real), proto_id, trade_write(1, 2), until=play.now + left_s)
     assert (lines[0][0], bool(play.waiting)) == (("forward", True) if sent else ("reply", False))
     if not sent:

@@ -243,6 +243,7 @@ async def test_an_order_that_its_caller_gave_up_does_not_leave_its_queue(autojum
     async with desk(ALL) as at:
         caller, opend = at.admit(ALL), at.world.opend
         opend.answers[2202] = lambda _frame: OK
+        opend.answers[2001] = lambda _frame: acc_list((1, "C"))
         order = trade_write(1, 2)
         # The whole window is used up; its first place comes back after half a second.
         at.ask(caller, 2202, order)

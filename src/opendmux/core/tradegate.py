@@ -367,8 +367,9 @@ class TradeGate:
         if held.request.given_up():
             return self._refuse(held, Denial(DenialKind.TIMEOUT, "given_up", "its caller has given it up"))
         key = held.request.session.key
-        calming = held.facts is not None and held.facts.calming
-        closed = None if key is None or calming else self._limits.out_of_hours(key, now + held.wall_offset)
+        closed = (
+            None if key is None or _calming(held.request) else self._limits.out_of_hours(key, now + held.wall_offset)
+        )
         return self._judge(held, now) if closed is None else self._refuse(held, closed)
 
 

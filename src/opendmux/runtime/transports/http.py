@@ -4,9 +4,6 @@ Theory of operation. A request passes the same steps whatever it asks for: a hea
 (see `core/origins.py`), the route, the key, the handler. A route is an entry of a table; its handler gets an `Exchange`
 and answers at once, in pieces (a stream, which ends its connection), or takes the connection over. Every await on the
 peer has a deadline; a peer that breaks off or is too slow ends its connection and nothing else.
-
-Keys. `/livez` and `/readyz` need any valid key, `/metrics` one with the scope ``admin``. From this machine all three
-are open, unless the site says otherwise; a request that some other proxy passed on does not count as from this machine.
 """
 
 from __future__ import annotations
@@ -23,18 +20,20 @@ import msgspec
 import trio
 
 from opendmux.core.denial import Denial, DenialKind
-from opendmux.core.keys import Key, Scopes
+from opendmux.core.keys import Key
 from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.backend import Backend, Caller
-from opendmux.runtime.metrics import CONTENT_TYPE
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
 from opendmux.wire.websocket import is_upgrade, upgrade_problem
 
+from ._http_peer import LINGER_S, WRITE_S, GoneError, receive, send
+from ._http_probes import ROUTES
 from ._http_route import STATUS, BodyPool, Exchange, RefusedError, Route, Site, Upgrades, find
 
 __all__ = [
     "ROUTES",
     "STATUS",
+    "WRITE_S",
     "BodyPool",
     "Exchange",
     "HttpSession",
@@ -52,68 +51,15 @@ HEAD_S: Final = 10.0
 """From the first byte of a request to the end of its head."""
 IDLE_S: Final = 60.0
 """Between two requests: longer than the usual interval of a scrape or a probe is kept open."""
-WRITE_S: Final = 10.0
-"""For the peer to take one answer, or one piece of it."""
-SEND_BYTES: Final = 64 * 1024
-"""A longer answer is sent in pieces of so much, each with a deadline of its own."""
 GOODBYE_S: Final = 1.0
 """For a stream to say why it ends, when the proxy stops."""
 BODY_S: Final = 60.0
 """For the whole body of a request."""
-LINGER_S: Final = 1.0
-"""After the last answer the peer's own bytes are read and dropped for so long: closing with unread bytes would send a
-reset, which can destroy the answer before the peer has read it."""
-READ_BYTES: Final = 16 * 1024
-
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Another proxy has passed this on, so the address of the peer says nothing about who asks."""
 
 WEBSOCKET_PATHS: Final = ("/", "/ws")
 """OpenD's own is at the first."""
-
-
-class _GoneError(Exception):
-    """The peer breaks off, or takes no bytes."""
-
-
-async def _metrics(exchange: Exchange) -> None:
-    await exchange.respond(200, exchange.site.metrics(), CONTENT_TYPE)
-
-
-async def _livez(exchange: Exchange) -> None:
-    await exchange.respond_json(200, {"alive": True})
-
-
-async def _readyz(exchange: Exchange) -> None:
-    readiness = exchange.site.readiness()
-    await exchange.respond_json(200 if readiness.ready else 503, readiness)
-
-
-_METRICS: Final = {
-    "operationId": "metrics",
-    "summary": "Figures for Prometheus",
-    "responses": {"200": {"description": "Text.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
-}
-_LIVEZ: Final = {
-    "operationId": "livez",
-    "summary": "The process runs",
-    "responses": {"200": {"description": "It does.", "content": {"application/json": {"schema": {"type": "object"}}}}},
-}
-_READYZ: Final = {
-    "operationId": "readyz",
-    "summary": "OpenD can be reached, or the reasons why not",
-    "responses": {
-        status: {"description": text, "content": {"application/json": {"schema": {"type": "object"}}}}
-        for status, text in (("200", "Ready."), ("503", "Not ready."))
-    },
-}
-
-ROUTES: Final[Mapping[str, Route]] = {
-    "/metrics": Route({"GET": _metrics}, Scopes.ADMIN, open_locally=True, about=_METRICS),
-    "/livez": Route({"GET": _livez}, open_locally=True, about=_LIVEZ),
-    "/readyz": Route({"GET": _readyz}, open_locally=True, about=_READYZ),
-}
-"""What is about the process. By path; all of it is in `http_table`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -173,7 +119,7 @@ class HttpSession:
                 while await self._one():
                     pass
                 await self._linger()
-            except _GoneError as gone:
+            except GoneError as gone:
                 log.debug("%s: %s", self.peer, gone)
             finally:
                 self._forget_caller()
@@ -204,17 +150,17 @@ class HttpSession:
         while isinstance(self._wire.next_event(), Body):
             pass  # what nobody wanted to read
         closing = [("connection", "close")] if self._draining or self._wire.reading else []
-        await self._send(self._wire.respond(status, _headers(content_type, [*headers, *closing]), body))
+        await send(self.stream, self._wire.respond(status, _headers(content_type, [*headers, *closing]), body))
 
     async def body(self, limit: int) -> bytes:
         """See `Exchange`."""
         parts: list[bytes] = []
         with trio.move_on_after(BODY_S):
-            await self._send(self._wire.go_on())
+            await send(self.stream, self._wire.go_on())
             while True:
                 event = self._wire.next_event()
                 if event is None:
-                    self._wire.receive_untrusted(await self._receive())
+                    self._wire.receive_untrusted(await receive(self.stream))
                 elif isinstance(event, Body):
                     if not self.bodies.take(len(event.data)):
                         raise RefusedError(503, "memory", "the memory for requests is used up")
@@ -238,7 +184,7 @@ class HttpSession:
             return False
         try:
             await self._serve(head)
-        except _GoneError:
+        except GoneError:
             raise
         except RefusedError as refused:
             assert self._wire.may_respond, "a handler that has answered can't refuse any more"
@@ -253,7 +199,7 @@ class HttpSession:
             self._held = 0
         if self._left is not None:
             if not self._torn and not self._left.is_set():
-                await self._send(self._wire.finish())
+                await send(self.stream, self._wire.finish())
             return False
         while isinstance(self._wire.next_event(), Body | EndOfRequest):
             pass
@@ -266,7 +212,7 @@ class HttpSession:
         with trio.CancelScope(deadline=started + (HEAD_S if wire.begun else IDLE_S)) as self._idle:
             begun = wire.begun
             while (event := wire.next_event()) is None:
-                data = await self._receive()
+                data = await receive(self.stream)
                 wire.receive_untrusted(data)
                 if not begun and wire.begun:
                     begun = True
@@ -400,33 +346,16 @@ class HttpSession:
 
     # -- the peer
 
-    async def _receive(self) -> bytes:
-        try:
-            return bytes(await self.stream.receive_some(READ_BYTES))
-        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise _GoneError("the connection broke") from error
-
-    async def _send(self, data: bytes) -> None:
-        view = memoryview(data)
-        for start in range(0, len(view), SEND_BYTES):
-            with trio.move_on_after(WRITE_S) as scope:
-                try:
-                    await self.stream.send_all(view[start : start + SEND_BYTES])
-                except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                    raise _GoneError("the connection broke") from error
-            if scope.cancelled_caught:
-                raise _GoneError(f"the peer took no answer for {WRITE_S:g} s")
-
     async def _send_whole(self, data: bytes) -> None:
         """Of a stream: a cancellation on the way leaves it torn."""
         self._torn = True
-        await self._send(data)
+        await send(self.stream, data)
         self._torn = False
 
     async def _watch(self, left: trio.Event, handling: trio.CancelScope) -> None:
         """While an answer is streamed: what the peer still says is dropped, and when it leaves, the handler ends."""
-        with self._watching, contextlib.suppress(_GoneError):
-            while await self._receive():
+        with self._watching, contextlib.suppress(GoneError):
+            while await receive(self.stream):
                 pass
         left.set()
         handling.cancel(reason="the peer has left")
@@ -440,10 +369,10 @@ class HttpSession:
                     self._watching.cancel(reason="the stream is over")
                     await self._left.wait()
                 await self.stream.send_eof()
-                while await self._receive():
+                while await receive(self.stream):
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-                raise _GoneError("the connection broke") from error
+                raise GoneError("the connection broke") from error
 
 
 def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
