@@ -100,8 +100,8 @@ def failed(request: Request, failure: Failure) -> Reply:
 
 
 def abandoned(request: Request) -> Reply:
-    """Its caller has gone while it waited: nothing was sent. The answer is for the audit and for who keeps count."""
-    text = f"{name_of(request.proto_id)} was not sent: its caller has given it up"
+    """Its caller has gone while it waited, or has cancelled all orders: nothing was sent."""
+    text = f"{name_of(request.proto_id)} was not sent: while it waited it was given up, or all orders were cancelled"
     return denied(request, Denial(DenialKind.TIMEOUT, "given_up", text))
 
 

@@ -36,6 +36,7 @@ from .lanes import Lane, Lanes
 from .limits import Limits
 from .metering import Metering
 from .orderbook import OrderBook
+from .orders import is_calming_untrusted
 from .outages import Outages
 from .parking import Parking
 from .prices import Prices
@@ -46,6 +47,7 @@ from .tenancy import ENDED, Tenancy
 from .tradegate import LEARNT_IDS, TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
+from .withdrawals import Withdrawals
 
 __all__ = ["Policy", "Router"]
 
@@ -124,6 +126,7 @@ class Router:
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
         self._outages = Outages(self.sessions, self.lanes)
+        self.withdrawals = Withdrawals()
         self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
@@ -152,6 +155,7 @@ class Router:
         owner = session.owner
         commands: list[Command] = []
         self.unlock.forget(owner)
+        self.withdrawals.forget(owner)
         self.metering.close_owner(owner)
         for lane in self.lanes.all:
             lane.waiting = deque(item for item in lane.waiting if item.session is not session)
@@ -262,7 +266,8 @@ class Router:
         """A trade write passes the gate of its key, and is sent when OpenD has told what the gate must know. However
         long that takes, its client is told how it ended in the usual time, counted from its arrival."""
         answer_by = now + self.policy.reply_s if until is None else until
-        if not self.access.audit_ok():
+        request = self.withdrawals.watched(request)
+        if not self._may_be_written(request):
             return [_unaudited(request)]
         if self.access.ended(request.session, now + self.wall_offset):  # the review comes only every second
             text = f"{name_of(request.proto_id)} was not sent: {ENDED}"
@@ -271,11 +276,22 @@ class Router:
         def go(later: float) -> list[Command]:
             if not lane.upstream.ready:
                 return [unavailable(request, lane.upstream.absence(later))]
-            if not self.access.audit_ok():
+            if not self._may_be_written(request):
                 return [_unaudited(request)]
+            self.withdrawals.passes(request)
             return self._metered(lane.trading.write(request, self._settled), later, answer_by)
 
         return self.gate.admit(request, now, now + self.wall_offset, go)
+
+    def _may_be_written(self, request: Request) -> bool:
+        """Without an audit no trade write, except those that take risk away: a disk that is full must not keep
+        anybody from cancelling."""
+        if self.access.audit_ok():
+            return True
+        try:
+            return is_calming_untrusted(request.proto_id, request.proto_fmt, request.body)
+        except RemoteProtocolError:
+            return False
 
     def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float) -> None:
         wall = now + self.wall_offset

@@ -365,7 +365,8 @@ class TradeGate:
         if now >= held.until:
             return self._refuse(held, _late())
         if held.request.given_up():
-            return self._refuse(held, Denial(DenialKind.TIMEOUT, "given_up", "its caller has given it up"))
+            text = "while it waited it was given up, or all orders were cancelled"
+            return self._refuse(held, Denial(DenialKind.TIMEOUT, "given_up", text))
         key = held.request.session.key
         closed = (
             None if key is None or _calming(held.request) else self._limits.out_of_hours(key, now + held.wall_offset)

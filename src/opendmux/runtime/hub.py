@@ -124,7 +124,7 @@ class Hub(Carrier):
         self.clients[client.session.slot] = client
         self.work[client.session.slot] = Work(self.config.limits.in_flight)
         silent = client.session.state is State.NEW
-        if silent and client.session.transport == "tcp":  # a WebSocket keeps its own time
+        if silent:
             self._newcomers.append((trio.current_time() + self.config.timeouts.handshake_s, client))
         oldest = self._silence.add(client.session.peer_host, client) if silent else None
         if oldest is not None:
