@@ -176,10 +176,10 @@ class _Stream(abc.ABC):
             self._streams.stopped(self)
             self.flush()
 
-    def release(self) -> None:
+    def release(self) -> None:  # noqa: B027 (a hook: one kind has nothing to do)
         """Let go of what it holds."""
 
-    def seal(self) -> None:
+    def seal(self) -> None:  # noqa: B027 (likewise)
         """Nothing more goes in; what is in it is still to be taken."""
 
     def flush(self) -> None:
