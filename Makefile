@@ -1,5 +1,5 @@
 # make run    set up and start the proxy with the simulator on port 33333
-# make test   set up and run every test
+# make test   set up and run every test, file by file on several processors; options by PYTEST="-k ledger"
 # make bench  set up and run the benchmark table; options by BENCH="--rounds 9"
 # make binary build dist/opendmux, one executable for machines without Python, and try it
 # make lint   ruff, mypy, cython-lint, and whether generated files are up to date
@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/e2e/node
+PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
 
 .PHONY: run test bench binary lint generated clean
@@ -16,7 +17,7 @@ run: $(VENV)/.run-ready
 	$(BIN)/python -m opendmux --upstream sim
 
 test: $(VENV)/.test-ready $(VENV)-json/.ready $(NODE)/node_modules/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST)
 
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/run.py $(BENCH)
