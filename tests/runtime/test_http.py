@@ -55,10 +55,13 @@ class FakeSite:
         bearer: str | None,
         *,
         peer: str,  # noqa: ARG002
-        local: bool,  # noqa: ARG002
+        local: bool,
         certified: str | None = None,
     ) -> Key | Denial:
         self.asked.append(bearer)
+        return self.judge(bearer, local=local, certified=certified)
+
+    def judge(self, bearer: str | None, *, local: bool, certified: str | None = None) -> Key | Denial:  # noqa: ARG002
         if bearer is None and certified == ADMIN.id:
             return ADMIN
         if bearer == "busy":

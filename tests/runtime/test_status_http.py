@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -15,7 +16,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from opendmux.core.keys import Scopes
+from opendmux.core.keys import Key, Keyring, Scopes, digest_of
 from opendmux.runtime.house import House
 from opendmux.runtime.metrics import Metrics, Sources
 from opendmux.runtime.notary import Notary
@@ -40,7 +41,13 @@ class Desk:
         self.house = w.proxy.house
         access = self.house.access
         figures = Metrics(lambda: w.proxy.stations, Sources(access.tally, "1"))
-        self.site = ProxySite(lambda: w.proxy.stations, access, Notary(self.house), figures)
+        self.site = ProxySite(
+            lambda: w.proxy.stations,
+            access,
+            Notary(self.house),
+            figures,
+            wall=lambda: 1_700_000_000.0 + trio.current_time(),
+        )
         self.status = Status(lambda: w.proxy.stations, self.house, "1.2.3", self.site.readiness)
         nursery.start_soon(self.status.sampler.run)
         self.sessions: set[HttpSession] = set()
@@ -174,6 +181,45 @@ async def test_a_reader_whose_key_ends_is_cut_off(autojump_clock: MockClock) -> 
         stream = events(browser)
         await anext(stream)
         d.house.access.keyring = ring(READER)
+        assert len([event async for event in stream]) <= 1
+
+
+@pytest.mark.parametrize(
+    "change", ["revoked", "rotated out", "another's now", "no admin any more", "not on this machine", "expired"]
+)
+async def test_a_reader_who_would_not_be_let_in_now_is_cut_off(autojump_clock: MockClock, change: str) -> None:
+    async with desk("keys") as d:
+        browser = d.browser()
+        await browser.send("/v1/status", headers={"accept": "text/event-stream"}, key=plaintext("boss"))
+        stream = events(browser)
+        await anext(stream)
+        await anext(stream)
+        shown, other = digest_of(plaintext("boss")), digest_of(plaintext("new"))
+        entries: dict[str, list[tuple[Key, bytes, float | None]]] = {
+            "revoked": [],
+            "rotated out": [(ADMIN, other, None), (ADMIN, shown, d.site.wall() + 3.0)],
+            "another's now": [(ADMIN, other, None), (READER, shown, None)],
+            "no admin any more": [(replace(ADMIN, scopes=READER.scopes), shown, None)],
+            "not on this machine": [(replace(ADMIN, allowed_machines=frozenset()), shown, None)],
+            "expired": [(replace(ADMIN, expires_at=d.site.wall() + 3.0), shown, None)],
+        }
+        d.house.access.keyring = Keyring.of(entries[change])
+        at = trio.current_time()
+        left = [event async for event in stream]
+        if change in ("rotated out", "expired"):
+            assert 2 <= len(left) <= 4, "until then it may"
+        else:
+            assert len(left) <= 1
+            assert trio.current_time() - at < 2.5
+
+
+async def test_a_reader_without_a_key_is_cut_off_when_there_are_keys(autojump_clock: MockClock) -> None:
+    async with desk() as d:
+        browser = d.browser()
+        await browser.send("/v1/status", headers={"accept": "text/event-stream"})
+        stream = events(browser)
+        await anext(stream)
+        d.house.access.keyring = ring(ADMIN)
         assert len([event async for event in stream]) <= 1
 
 

@@ -280,24 +280,30 @@ class HttpSession:
 
     def _who(self, head: RequestHead, route: Route) -> Key | Caller | Denial | None:
         """Whose request this is, where that is asked for."""
-        if route.public:
-            return None
         local = self._is_local(head)
-        if local and route.open_locally and self.site.open_locally:
+        if self._is_open(route, local=local):
             return None
-        if local and route.open_unkeyed and not self.site.keyed:
-            return None
-        shown = head.all("authorization")
-        if len(shown) > 1:
+        if len(head.all("authorization")) > 1:
             return Denial(DenialKind.INVALID, "authorization", "there is more than one Authorization header")
-        scheme, _, bearer = (shown[0] if shown else "").partition(" ")
-        shown_key = bearer.strip() if scheme.lower() == "bearer" else None
         if route.calls:
-            return self._find_caller(shown_key, local=local)
-        key = self.site.admit(shown_key, peer=self.peer, local=local, certified=self.certified)
-        if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
-            return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
-        return key
+            return self._find_caller(_shown_key(head), local=local)
+        key = self.site.admit(_shown_key(head), peer=self.peer, local=local, certified=self.certified)
+        return _scoped(key, route)
+
+    def still_allowed(self, head: RequestHead, route: Route) -> bool:
+        """See `Exchange`."""
+        local = self._is_local(head)
+        if self._is_open(route, local=local):
+            return True
+        key = self.site.judge(_shown_key(head), local=local, certified=self.certified)
+        return isinstance(_scoped(key, route), Key)
+
+    def _is_open(self, route: Route, *, local: bool) -> bool:
+        if route.public:
+            return True
+        return local and (
+            (route.open_locally and self.site.open_locally) or (route.open_unkeyed and not self.site.keyed)
+        )
 
     def _find_caller(self, shown: str | None, *, local: bool) -> Caller | Denial:
         assert self.backend is not None, "a route that calls needs somebody to call"
@@ -370,6 +376,17 @@ class HttpSession:
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise GoneError("the connection broke") from error
+
+
+def _shown_key(head: RequestHead) -> str | None:
+    scheme, _, bearer = (head.get("authorization") or "").partition(" ")
+    return bearer.strip() if scheme.lower() == "bearer" else None
+
+
+def _scoped(key: Key | Denial, route: Route) -> Key | Denial:
+    if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
+        return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
+    return key
 
 
 def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

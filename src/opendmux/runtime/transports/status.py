@@ -39,9 +39,6 @@ class StatusFace(Protocol):
     async def sampled(self) -> None:
         """Wait until its figures are new."""
 
-    def may_still_look(self, key: Key | None) -> bool:
-        """Whether somebody who was let in with this key would be let in now."""
-
     def end_client(self, client_id: str, *, peer: str, key: Key | None) -> bool:
         """End this client's session; False when there is none."""
 
@@ -88,7 +85,7 @@ def status_routes(face: StatusFace) -> Mapping[str, Route]:
 
     async def stream(exchange: Exchange) -> None:
         await exchange.start_stream(EVENT_STREAM)
-        while face.may_still_look(exchange.key):
+        while exchange.still_allowed():
             await exchange.send(encode_event(face.status()))
             if exchange.draining.is_set():
                 return
