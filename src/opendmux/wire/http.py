@@ -134,6 +134,11 @@ class HttpServer:
         """Some bytes of a request are there whose head is not complete."""
         return self._keep_raw and bool(self._raw)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that came behind what was taken."""
+        return len(self._connection.trailing_data[0])
+
     def _request(self, event: h11.Request) -> HttpEvent:
         rest = len(self._connection.trailing_data[0])
         if len(self._raw) - rest > self._head_bytes:

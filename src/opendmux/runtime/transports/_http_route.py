@@ -116,6 +116,7 @@ class Session(Protocol):
 
     async def body(self, limit: int) -> bytes: ...
     def still_allowed(self, head: RequestHead, route: Route) -> bool: ...
+    async def wait(self, event: trio.Event) -> None: ...
     async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]]) -> None: ...
     async def send_piece(self, piece: bytes) -> None: ...
     async def refuse(self, status: int, reason: str, text: str) -> None: ...
@@ -162,6 +163,11 @@ class Exchange:
         """Whether who asked would be let in now: what was shown may have been revoked or rotated out since. Not for
         routes that call, whose streams end by themselves."""
         return self._session.still_allowed(self.head, self._route)
+
+    async def wait(self, event: trio.Event) -> None:
+        """Wait for it; when the peer hangs up before that, the handler ends. Not within a stream, which sees to that by
+        itself. Cancellation: nothing is lost."""
+        await self._session.wait(event)
 
     @property
     def draining(self) -> trio.Event:

@@ -55,6 +55,8 @@ GOODBYE_S: Final = 1.0
 """For a stream to say why it ends, when the proxy stops."""
 BODY_S: Final = 60.0
 """For the whole body of a request."""
+AHEAD_BYTES: Final = 64 * 1024
+"""A peer that sends so much behind a request that waits is not read any more, so its leaving is not seen."""
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Another proxy has passed this on, so the address of the peer says nothing about who asks."""
 
@@ -172,6 +174,26 @@ class HttpSession:
                     assert isinstance(event, Broken), "a body ends or breaks"
                     raise RefusedError(event.status, "malformed", event.text)
         raise RefusedError(408, "slow", f"the body was not complete within {BODY_S:g} s")
+
+    async def wait(self, event: trio.Event) -> None:
+        """See `Exchange`."""
+        if event.is_set():
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen, nursery.cancel_scope)
+            await event.wait()
+            nursery.cancel_scope.cancel(reason="the wait is over")
+        if not event.is_set():
+            raise GoneError("the peer has hung up before its answer")
+
+    async def _listen(self, waiting: trio.CancelScope) -> None:
+        """What comes now are requests behind the present one; the end of it ends the wait."""
+        with contextlib.suppress(GoneError):
+            while data := await receive(self.stream):
+                self._wire.receive_untrusted(data)
+                if self._wire.waiting > AHEAD_BYTES:
+                    return
+        waiting.cancel(reason="the peer has hung up")
 
     # -- inside
 
