@@ -29,7 +29,7 @@ from opendmux.runtime.transports.http import (
 
 from .world import MemoryStream
 
-UP = OpendState("opend:1", "ready", "2026-11-21T00:00:00.000000Z", False, True, None)
+UP = OpendState("opend:1", "ready", "2026-11-21T00:00:00.000000Z", False, True, None, "ready", 0.5)
 ADMIN = Key("boss", frozenset({Scopes.ADMIN}))
 READER = Key("reader", frozenset({Scopes.QOT_READ}))
 
