@@ -22,6 +22,7 @@ from opendmux.runtime.metrics import Metrics, Sources
 from opendmux.runtime.notary import Notary
 from opendmux.runtime.site import ProxySite
 from opendmux.runtime.status import Status
+from opendmux.runtime.transports._http_about import document
 from opendmux.runtime.transports.http import ROUTES, HttpSession, serve_http
 from opendmux.runtime.transports.status import page, policy_of, status_routes
 from tests.core.key_kit import key, plaintext, ring
@@ -267,7 +268,7 @@ async def test_ending_a_client(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/clients//close", "/v1/clients/1/2/close", "/v1/clients/{}/close", "/v1/clients/1"]
+    "path", ["/v1/clients//close", "/v1/clients/1/2/close", "/v1/clients/{client_id}/close", "/v1/clients/1"]
 )
 async def test_paths_that_name_no_client(autojump_clock: MockClock, path: str) -> None:
     async with desk() as d:
@@ -279,3 +280,15 @@ async def test_asking_with_get_ends_nobody(autojump_clock: MockClock) -> None:
     async with desk() as d:
         answer = await d.browser().get("/v1/clients/1/close")
         assert (answer.status, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_the_document_has_these_routes_too(autojump_clock: MockClock) -> None:
+    async with desk() as d:
+        routes = status_routes(d.status)
+        paths = document(routes)["paths"]
+        assert set(paths) == set(routes) == {"/", "/v1/status", "/v1/clients/{client_id}/close"}
+        assert paths["/v1/clients/{client_id}/close"]["post"]["parameters"][0]["name"] == "client_id"
+        assert set(paths["/v1/status"]["get"]["responses"]["200"]["content"]) == {
+            "application/json",
+            "text/event-stream",
+        }
