@@ -29,7 +29,7 @@ from opendmux.runtime.transports.http import (
 
 from .world import MemoryStream
 
-UP = OpendState("opend:1", "ready", "2026-11-21T00:00:00.000000Z", False, True, None)
+UP = OpendState("opend:1", "ready", "2026-11-21T00:00:00.000000Z", False, True, None, "ready", 0.5)
 ADMIN = Key("boss", frozenset({Scopes.ADMIN}))
 READER = Key("reader", frozenset({Scopes.QOT_READ}))
 
@@ -55,10 +55,13 @@ class FakeSite:
         bearer: str | None,
         *,
         peer: str,  # noqa: ARG002
-        local: bool,  # noqa: ARG002
+        local: bool,
         certified: str | None = None,
     ) -> Key | Denial:
         self.asked.append(bearer)
+        return self.judge(bearer, local=local, certified=certified)
+
+    def judge(self, bearer: str | None, *, local: bool, certified: str | None = None) -> Key | Denial:  # noqa: ARG002
         if bearer is None and certified == ADMIN.id:
             return ADMIN
         if bearer == "busy":

@@ -17,7 +17,7 @@ from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.events import PushEvent
 from opendmux.runtime.backend import Answer
 from opendmux.runtime.transports._http_calls import HEARTBEAT_S, LARGE_BYTES, REQUEST_BYTES
-from opendmux.runtime.transports.http import BODY_S, BodyPool, HttpSession, serve_http
+from opendmux.runtime.transports.http import AHEAD_BYTES, BODY_S, BodyPool, HttpSession, serve_http
 from opendmux.runtime.transports.http_table import TABLE
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend_sim
@@ -308,6 +308,64 @@ async def test_a_body_that_is_waited_for(autojump_clock: MockClock) -> None:
         await s.browser.stream.send_all(head + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
         assert (await s.browser.stream.receive_some()).startswith(b"HTTP/1.1 100 ")
         await s.browser.stream.send_all(b"{}")
+        assert (await s.browser.stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+
+
+# -- who hangs up
+
+
+HEAD = (
+    b"POST /v1/request/2202 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 2\r\n\r\n{}"
+)
+
+
+@pytest.mark.parametrize("how", ["reset", "closed"])
+async def test_an_order_that_waits_is_given_up_when_its_sender_hangs_up(how: str, autojump_clock: MockClock) -> None:
+    async with served() as s:
+        s.backend.answers = None
+        await s.browser.stream.send_all(HEAD)
+        await wait_all_tasks_blocked()
+        (asked,) = s.asked
+        assert not asked.dropped
+        if how == "closed":
+            await s.browser.stream.send_eof()
+        else:
+            await trio.aclose_forcefully(s.browser.stream)
+        await wait_all_tasks_blocked()
+        assert asked.dropped
+        assert s.sessions == set()
+        assert s.backend.callers[-1].detached == 1
+
+
+async def test_requests_behind_one_that_waits_are_kept_and_served(autojump_clock: MockClock) -> None:
+    async with served() as s:
+        s.backend.answers = None
+        await s.browser.stream.send_all(HEAD)
+        await wait_all_tasks_blocked()
+        for at in range(0, len(2 * HEAD), 50):
+            await s.browser.stream.send_all((2 * HEAD)[at : at + 50])
+            await wait_all_tasks_blocked()
+        assert len(s.asked) == 1
+        for number in range(3):
+            s.asked[number].answer(Answer(0, "", b'{"retType":%d}' % number, proto_fmt=1))
+            await wait_all_tasks_blocked()
+            text = bytes(await s.browser.stream.receive_some())
+            assert text.startswith(b"HTTP/1.1 200 ")
+            assert text.endswith(b'{"retType":%d}' % number)
+
+
+async def test_a_flood_behind_a_request_that_waits_is_not_read(autojump_clock: MockClock) -> None:
+    async with served() as s:
+        s.backend.answers = None
+        await s.browser.stream.send_all(HEAD + HEAD)
+        await wait_all_tasks_blocked()
+        (session,) = s.sessions
+        for _ in range(100):
+            await s.browser.stream.send_all(b"x" * 16 * 1024)
+            await wait_all_tasks_blocked()
+        assert session._wire.waiting <= AHEAD_BYTES + 16 * 1024
+        s.asked[0].answer(Answer(0, "", b"{}", proto_fmt=1))
         assert (await s.browser.stream.receive_some()).startswith(b"HTTP/1.1 200 ")
 
 

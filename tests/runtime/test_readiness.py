@@ -9,6 +9,9 @@ from opendmux.config import Config
 from opendmux.core.logins import Logins
 from opendmux.runtime.readiness import Readiness, readiness_of
 from opendmux.runtime.station import Reach, Station
+from opendmux.wire.messages import encode
+from opendmux.wire.pb import opend
+from opendmux.wire.protocols import ProtoId
 
 from .world import World, world
 
@@ -32,7 +35,21 @@ async def test_ready_once_the_link_is(autojump_clock: MockClock) -> None:
         w.proxy.hub.router.lanes.main.upstream.logins = Logins(quote=True, trade=False)
         (state,) = asked(w).opends
         assert (state.quote_login, state.trade_login) == (True, False)
+        assert (state.program_status, state.last_push_age_s) == (None, None)
         assert asked(w).ready, "OpenD answers for itself what it can't do"
+
+
+async def test_the_state_of_the_program_and_the_age_of_the_latest_push(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        status = opend.NotifyProgramStatus(programStatus=opend.ProgramStatus(type=2))
+        body = encode(opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=2, programStatus=status)))
+        await w.opend.push(ProtoId.NOTIFY, body)
+        await trio.sleep(7.25)
+        (state,) = asked(w).opends
+        assert state.program_status == "logging in"
+        assert state.last_push_age_s is not None
+        assert 7.0 <= state.last_push_age_s <= 7.5
+        assert asked(w).ready
 
 
 async def test_not_before_and_not_in_an_outage(autojump_clock: MockClock) -> None:

@@ -14,7 +14,6 @@ from opendmux.config import Config
 from opendmux.core import snapshot
 from opendmux.core.access import Access
 from opendmux.core.denial import Denial
-from opendmux.core.keys import Key, KeyLimits, Scopes
 from opendmux.core.rejects import Cause
 from opendmux.native import LATENCY_BUCKETS_S
 from opendmux.runtime.callers import Callers
@@ -26,7 +25,6 @@ from opendmux.wire.frame import build_frame
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
-from tests.core.key_kit import key, ring
 
 from .world import OK, Client, World, world
 
@@ -276,23 +274,6 @@ async def test_nobody_to_end(autojump_clock: MockClock, client_id: str) -> None:
         client = await w.client()
         assert not status_of(w).end_client(client_id, peer="p", key=None)
         assert await client.nothing_comes(0.1)
-
-
-async def test_who_may_still_look(autojump_clock: MockClock) -> None:
-    admin = key(Scopes.ADMIN, key_id="boss")
-    async with world() as w:
-        house = House()
-        status = status_of(w, house)
-        assert status.may_still_look(None)
-        house.access.keyring = ring(admin)
-        assert not status.may_still_look(None)
-        assert status.may_still_look(admin)
-        house.access.keyring = ring(key(Scopes.QOT_READ, key_id="boss"))
-        assert not status.may_still_look(admin)
-        house.access.keyring = ring(Key("boss", frozenset({Scopes.ADMIN}), KeyLimits(), expires_at=WALL))
-        assert not status.may_still_look(admin)
-        house.access.keyring = ring()
-        assert not status.may_still_look(admin)
 
 
 async def test_a_thousand_clients_cost_milliseconds(autojump_clock: MockClock) -> None:

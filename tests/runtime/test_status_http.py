@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -15,12 +16,13 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
-from opendmux.core.keys import Scopes
+from opendmux.core.keys import Key, Keyring, Scopes, digest_of
 from opendmux.runtime.house import House
 from opendmux.runtime.metrics import Metrics, Sources
 from opendmux.runtime.notary import Notary
 from opendmux.runtime.site import ProxySite
 from opendmux.runtime.status import Status
+from opendmux.runtime.transports._http_about import document
 from opendmux.runtime.transports.http import ROUTES, HttpSession, serve_http
 from opendmux.runtime.transports.status import page, policy_of, status_routes
 from tests.core.key_kit import key, plaintext, ring
@@ -40,7 +42,13 @@ class Desk:
         self.house = w.proxy.house
         access = self.house.access
         figures = Metrics(lambda: w.proxy.stations, Sources(access.tally, "1"))
-        self.site = ProxySite(lambda: w.proxy.stations, access, Notary(self.house), figures)
+        self.site = ProxySite(
+            lambda: w.proxy.stations,
+            access,
+            Notary(self.house),
+            figures,
+            wall=lambda: 1_700_000_000.0 + trio.current_time(),
+        )
         self.status = Status(lambda: w.proxy.stations, self.house, "1.2.3", self.site.readiness)
         nursery.start_soon(self.status.sampler.run)
         self.sessions: set[HttpSession] = set()
@@ -177,6 +185,45 @@ async def test_a_reader_whose_key_ends_is_cut_off(autojump_clock: MockClock) -> 
         assert len([event async for event in stream]) <= 1
 
 
+@pytest.mark.parametrize(
+    "change", ["revoked", "rotated out", "another's now", "no admin any more", "not on this machine", "expired"]
+)
+async def test_a_reader_who_would_not_be_let_in_now_is_cut_off(autojump_clock: MockClock, change: str) -> None:
+    async with desk("keys") as d:
+        browser = d.browser()
+        await browser.send("/v1/status", headers={"accept": "text/event-stream"}, key=plaintext("boss"))
+        stream = events(browser)
+        await anext(stream)
+        await anext(stream)
+        shown, other = digest_of(plaintext("boss")), digest_of(plaintext("new"))
+        entries: dict[str, list[tuple[Key, bytes, float | None]]] = {
+            "revoked": [],
+            "rotated out": [(ADMIN, other, None), (ADMIN, shown, d.site.wall() + 3.0)],
+            "another's now": [(ADMIN, other, None), (READER, shown, None)],
+            "no admin any more": [(replace(ADMIN, scopes=READER.scopes), shown, None)],
+            "not on this machine": [(replace(ADMIN, allowed_machines=frozenset()), shown, None)],
+            "expired": [(replace(ADMIN, expires_at=d.site.wall() + 3.0), shown, None)],
+        }
+        d.house.access.keyring = Keyring.of(entries[change])
+        at = trio.current_time()
+        left = [event async for event in stream]
+        if change in ("rotated out", "expired"):
+            assert 2 <= len(left) <= 4, "until then it may"
+        else:
+            assert len(left) <= 1
+            assert trio.current_time() - at < 2.5
+
+
+async def test_a_reader_without_a_key_is_cut_off_when_there_are_keys(autojump_clock: MockClock) -> None:
+    async with desk() as d:
+        browser = d.browser()
+        await browser.send("/v1/status", headers={"accept": "text/event-stream"})
+        stream = events(browser)
+        await anext(stream)
+        d.house.access.keyring = ring(ADMIN)
+        assert len([event async for event in stream]) <= 1
+
+
 @pytest.mark.parametrize(("path", "method"), [("/v1/status", "GET"), ("/v1/clients/1/close", "POST")])
 async def test_who_may(autojump_clock: MockClock, path: str, method: str) -> None:
     async with desk("keys") as d:
@@ -221,7 +268,7 @@ async def test_ending_a_client(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/clients//close", "/v1/clients/1/2/close", "/v1/clients/{}/close", "/v1/clients/1"]
+    "path", ["/v1/clients//close", "/v1/clients/1/2/close", "/v1/clients/{client_id}/close", "/v1/clients/1"]
 )
 async def test_paths_that_name_no_client(autojump_clock: MockClock, path: str) -> None:
     async with desk() as d:
@@ -233,3 +280,15 @@ async def test_asking_with_get_ends_nobody(autojump_clock: MockClock) -> None:
     async with desk() as d:
         answer = await d.browser().get("/v1/clients/1/close")
         assert (answer.status, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_the_document_has_these_routes_too(autojump_clock: MockClock) -> None:
+    async with desk() as d:
+        routes = status_routes(d.status)
+        paths = document(routes)["paths"]
+        assert set(paths) == set(routes) == {"/", "/v1/status", "/v1/clients/{client_id}/close"}
+        assert paths["/v1/clients/{client_id}/close"]["post"]["parameters"][0]["name"] == "client_id"
+        assert set(paths["/v1/status"]["get"]["responses"]["200"]["content"]) == {
+            "application/json",
+            "text/event-stream",
+        }

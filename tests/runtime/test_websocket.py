@@ -254,6 +254,32 @@ async def test_ft_frames_without_a_token_need_the_key_in_their_first_frame(autoj
             assert (await client.frame()).serial_no == 2
 
 
+@pytest.mark.parametrize("now", ["revoked", "narrowed", "not on this machine"])
+async def test_a_token_is_judged_again_when_the_first_message_comes(autojump_clock: MockClock, now: str) -> None:
+    house = house_with(record())
+    async with world(limits(), house=house) as w:
+        async with connected(w, f"/?token={KEY}") as frames, connected(w, f"/?token={KEY}") as sdk:
+            narrower: dict[str, list[Record]] = {
+                "revoked": [],
+                "narrowed": [record(scopes=["acc:read"])],
+                "not on this machine": [record(allowed_machines=[])],
+            }
+            house.access.keyring = keyring(*narrower[now])
+            await frames.send_frame(SNAPSHOT, 1, b"\x0a\x00")
+            answer = await frames.frame()
+            assert (answer.serial_no, opend.ResponseHead.FromString(answer.body).retType) == (1, RetType.FAILED)
+            if now == "narrowed":
+                await sdk.init()
+                await sdk.ask(SNAPSHOT, b"\x0a\x00")
+                assert "scope" in (await sdk.told()).head[1]
+            else:
+                assert (await frames.closed())[0] == 1008
+                login = await sdk.init()
+                assert login.error == -1
+        with pytest.raises(trio.WouldBlock):
+            w.opend.requests.receive_nowait()
+
+
 async def test_who_was_let_in_may_still_send_init_connect(autojump_clock: MockClock) -> None:
     async with world(house=house_with(record())) as w, connected(w, f"/?token={KEY}") as client:
         await client.send_frame(ProtoId.KEEP_ALIVE, 1, b"\x0a\x00")

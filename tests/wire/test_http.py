@@ -201,6 +201,23 @@ def test_an_upgrade_that_is_not_wanted_is_an_ordinary_request() -> None:
     assert len(events(server, [GET])) == 2
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5",
+        b"HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked",
+        b"HTTP/1.0\r\nTransfer-Encoding: chunked",
+    ],
+)
+def test_a_body_with_two_lengths_is_refused_and_nothing_behind_it_is_read(fields: bytes) -> None:
+    server = HttpServer()
+    (found,) = events(server, [b"POST /call " + fields + b"\r\n\r\n0\r\n\r\n" + GET])
+    assert found == Broken(400, "the length of the body is said in two ways")
+    answer = server.respond(400, [("connection", "close")], b"no").lower()
+    assert answer.count(b"connection: close") == 1, "it is said once, whoever says it"
+    assert not server.next_request()
+
+
 def test_nothing_is_kept_of_a_body() -> None:
     server = HttpServer()
     events(server, [UPGRADE[:-2] + b"Content-Length: 1000000\r\n\r\n", *([b"x" * 10_000] * 50)])

@@ -127,6 +127,15 @@ class Access:
         key = self.keyring.find_digest(admitted.digest, wall)
         return key if key is not None and key.id == admitted.key.id else None
 
+    def renewed(self, admitted: Admitted, *, local: bool, wall: float) -> Admitted | Denial:
+        """Somebody who was admitted a while ago, judged by the keys as they are now."""
+        if self.keyring is None:
+            return admitted
+        key = self.current(admitted, wall)
+        if key is None:
+            return _unauthenticated("invalid", "the key has expired or was revoked")
+        return self.machine_denial(key, local=local) or replace(admitted, key=key)
+
     def ended(self, session: Session, wall: float) -> bool:
         """What the session was admitted with is good no more."""
         if self.keyring is None:

@@ -12,7 +12,7 @@ from opendmux.wire.handshake import Identity, State
 from opendmux.wire.secure import ServerSide
 
 from .keys import Key
-from .logins import Logins
+from .logins import Logins, in_notify, in_state, program_in_notify, program_in_state
 
 __all__ = ["Session", "Upstream"]
 
@@ -99,6 +99,22 @@ class Upstream:
     """How often it became ready again after it was lost."""
     logins: Logins | None = None
     """OpenD's own; None: it has not said so on this connection."""
+    program: int | None = None
+    """ProgramStatusType of OpenD; None likewise."""
+    pushed_at: float | None = None
+    """When the latest push came, whatever its kind; None: none has come since the start."""
+
+    def told(self, body: bytes, proto_fmt: int) -> None:
+        """An answer to GetGlobalState came by this connection."""
+        self.logins = in_state(body, proto_fmt) or self.logins
+        program = program_in_state(body, proto_fmt)
+        self.program = self.program if program is None else program
+
+    def notified(self, frame: bytes, proto_fmt: int) -> None:
+        """A Notify came by it."""
+        self.logins = in_notify(frame, proto_fmt) or self.logins
+        program = program_in_notify(frame, proto_fmt)
+        self.program = self.program if program is None else program
 
     def absence(self, now: float) -> str:
         """Why a request can't be served now, in one sentence for the user."""

@@ -69,6 +69,7 @@ class Outages:
                 return []
             if response.retType != RetType.SUCCEED:
                 return []
+            lane.upstream.told(outcome.body, outcome.proto_fmt)
             state = response.s2c
             return self._status(lane, qot_logined=state.qotLogined, trd_logined=state.trdLogined, now=later)
 

@@ -21,7 +21,6 @@ from opendmux.wire.frame import HEADER_LEN, ProtoFmt
 from opendmux.wire.handshake import Act, Identity, State
 from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId, RequestAction
 
-from . import logins
 from .access import Access
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
@@ -334,7 +333,7 @@ class Router:
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
             if request.proto_id == ProtoId.GET_GLOBAL_STATE:
-                lane.upstream.logins = logins.in_state(outcome.body, outcome.proto_fmt) or lane.upstream.logins
+                lane.upstream.told(outcome.body, outcome.proto_fmt)
             try:
                 body = editor(lane.pushes, request.session, outcome)
             except RemoteProtocolError:
@@ -353,12 +352,12 @@ class Router:
 
     def push(self, index: int, push: NativePush, now: float) -> list[Push]:
         """Who gets this push of the lane. One that can't be read is dropped and counted."""
+        self.lanes[index].upstream.pushed_at = now
         self.metering.fence(push.proto_id)
         if self.access.learning and push.proto_id in LEARNT_IDS:
             self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
         if push.proto_id == ProtoId.NOTIFY:
-            upstream = self.lanes[index].upstream
-            upstream.logins = logins.in_notify(push.frame, push.proto_fmt) or upstream.logins
+            self.lanes[index].upstream.notified(push.frame, push.proto_fmt)
         return self.lanes[index].pushes.route_untrusted(push, now)
 
     # -- links
@@ -392,7 +391,7 @@ class Router:
         if was_ready:
             lane.upstream.ready = False
             lane.upstream.down_since = now
-        lane.upstream.logins = None
+        lane.upstream.logins = lane.upstream.program = None
         lane.trading.link_lost()
         lane.roster.link_lost()
         commands = self.metering.link_lost(index, now)

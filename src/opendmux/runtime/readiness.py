@@ -1,7 +1,7 @@
 """Can this proxy serve now, and if not, why: what `/readyz` says.
 
 Ready means that the connection to every OpenD has done InitConnect and restored what clients hold. OpenD's own logins
-are shown beside it and change nothing: OpenD answers for itself what it can't do without them.
+and the state of its program are shown beside it and change nothing: OpenD answers for itself what it can't do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from opendmux.core.audit import timestamp_of
-from opendmux.core.lanes import Lane
+from opendmux.core.lanes import Lane, Lanes
+from opendmux.core.logins import program_name
 
 from .station import Station
 
@@ -30,6 +31,10 @@ class OpendState:
     quote_login: bool | None
     """None: not known, OpenD has not said so on this connection."""
     trade_login: bool | None
+    program_status: str | None
+    """Of OpenD's program, in words; None: not known, as above."""
+    last_push_age_s: float | None
+    """Since the latest push of any kind; None: none has come since the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,13 @@ def readiness_of(stations: Sequence[Station], *, now: float, wall: float, furthe
                 station.reach.simulated,
                 None if quote is None else quote.quote,
                 None if trade is None else trade.trade,
+                None if lanes.main.upstream.program is None else program_name(lanes.main.upstream.program),
+                _age(lanes, now),
             )
         )
     return Readiness(not reasons, reasons, any(state.simulated for state in states), states)
+
+
+def _age(lanes: Lanes, now: float) -> float | None:
+    times = [lane.upstream.pushed_at for lane in lanes.all if lane.upstream.pushed_at is not None]
+    return round(now - max(times), 3) if times else None

@@ -51,10 +51,17 @@ class ProxySite:
 
     def admit(self, bearer: str | None, *, peer: str, local: bool, certified: str | None = None) -> Key | Denial:
         """See `Site`."""
+        key = self.judge(bearer, local=local, certified=certified)
+        if isinstance(key, Denial):
+            self.notary.turned_away("http", peer, key)
+        else:
+            self.access.tally.auth("http", "allow", key.id)
+        return key
+
+    def judge(self, bearer: str | None, *, local: bool, certified: str | None = None) -> Key | Denial:
+        """See `Site`."""
         admitted = self.access.admit(bearer, iface="http", local=local, wall=self.wall(), bound_to=certified)
         if isinstance(admitted, Denial):
-            self.notary.turned_away("http", peer, admitted)
             return admitted
         assert admitted.key is not None, "over HTTP the anonymous have a key too"
-        self.access.tally.auth("http", "allow", admitted.key.id)
         return admitted.key

@@ -20,7 +20,7 @@ import trio
 from opendmux.core import snapshot
 from opendmux.core.audit import NO_KEY, timestamp_of
 from opendmux.core.identity import Session
-from opendmux.core.keys import Key, Scopes
+from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
 from opendmux.core.streams import Space, StreamView
 from opendmux.native import LATENCY_BUCKETS_S
@@ -85,17 +85,6 @@ class Status:
     async def sampled(self) -> None:
         """See `StatusFace`."""
         await self.sampler.taken()
-
-    def may_still_look(self, key: Key | None) -> bool:
-        """See `StatusFace`."""
-        keyring = self.house.access.keyring
-        if keyring is None:
-            return True
-        if key is None:
-            return False
-        now = keyring.keys.get(key.id)
-        alive = now is not None and (now.expires_at is None or self.wall() < now.expires_at)
-        return now is not None and alive and Scopes.ADMIN in now.scopes
 
     def end_client(self, client_id: str, *, peer: str, key: Key | None) -> bool:
         """See `StatusFace`. What waits for the client is dropped, but for the frame that is half sent."""

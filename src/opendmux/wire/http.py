@@ -134,6 +134,11 @@ class HttpServer:
         """Some bytes of a request are there whose head is not complete."""
         return self._keep_raw and bool(self._raw)
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that came behind what was taken."""
+        return len(self._connection.trailing_data[0])
+
     def _request(self, event: h11.Request) -> HttpEvent:
         rest = len(self._connection.trailing_data[0])
         if len(self._raw) - rest > self._head_bytes:
@@ -145,6 +150,10 @@ class HttpServer:
             return self._break(505, "this is HTTP/1.1, or HTTP/2 from its preface on")
         if not target.startswith("/"):
             return self._break(400, "the request target must be a path")
+        names = {name for name, _value in headers}
+        if "transfer-encoding" in names and ("content-length" in names or event.http_version < b"1.1"):
+            # Another proxy on the way may have seen another end of this request, and so another beginning of the next.
+            return self._break(400, "the length of the body is said in two ways")
         path, _, query = target.partition("?")
         has_body = any(
             name == "transfer-encoding" or (name == "content-length" and value.strip("0") != "")
@@ -192,7 +201,8 @@ class HttpServer:
 
     def begin(self, status: int, headers: Headers) -> bytes:
         """Status and headers of an answer whose body comes in pieces: chunked, unless its length is among them."""
-        closing = [("connection", "close")] if self._failed else []
+        told = any(name == "connection" for name, _value in headers)
+        closing = [("connection", "close")] if self._failed and not told else []
         reason = HTTPStatus(status).phrase.encode()
         sent = self._connection.send(h11.Response(status_code=status, reason=reason, headers=[*headers, *closing]))
         return sent or b""

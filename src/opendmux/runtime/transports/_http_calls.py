@@ -13,7 +13,7 @@ import trio
 from opendmux.core.denial import Denial
 from opendmux.core.events import GAP, PushEvent
 from opendmux.errors import RemoteProtocolError
-from opendmux.runtime.backend import Answer, Caller
+from opendmux.runtime.backend import Answer
 from opendmux.wire.exact import exact_untrusted
 from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.http import RequestHead
@@ -58,7 +58,7 @@ async def request(exchange: Exchange) -> None:
         _check_object_untrusted(body)
     elif not well_formed_untrusted(body):
         raise RefusedError(400, "body", "the body is no protobuf message")
-    answer = await _asked(exchange.caller, proto_id, body, proto_fmt)
+    answer = await _asked(exchange, proto_id, body, proto_fmt)
     if answer.denial is not None:
         raise RefusedError.of(answer.denial)
     wanted = _wanted(exchange.head, proto_fmt)
@@ -69,8 +69,9 @@ async def request(exchange: Exchange) -> None:
     await exchange.respond(200, said, content_type)
 
 
-async def _asked(caller: Caller, proto_id: int, body: bytes, proto_fmt: int) -> Answer:
-    """The proxy gives every request an answer in its time. Cancellation: what was sent upstream stays sent."""
+async def _asked(exchange: Exchange, proto_id: int, body: bytes, proto_fmt: int) -> Answer:
+    """The proxy gives every request an answer in its time. When the peer hangs up before that, what still waits is
+    not sent. Cancellation: the same; what was sent upstream stays sent."""
     answers: list[Answer] = []
     came = trio.Event()
 
@@ -78,9 +79,9 @@ async def _asked(caller: Caller, proto_id: int, body: bytes, proto_fmt: int) -> 
         answers.append(answer)
         came.set()
 
-    forget = caller.request(proto_id, body, until=None, answer=take, proto_fmt=proto_fmt)
+    forget = exchange.caller.request(proto_id, body, until=None, answer=take, proto_fmt=proto_fmt)
     try:
-        await came.wait()
+        await exchange.wait(came)
     finally:
         forget()
     return answers[0]

@@ -56,6 +56,9 @@ class Site(Protocol):
         ``local``: they are on this machine. ``certified``: the key id that their certificate names, where no key was
         shown."""
 
+    def judge(self, bearer: str | None, *, local: bool, certified: str | None = None) -> Key | Denial:
+        """The same for somebody who was let in before: nothing is counted or put down."""
+
 
 class Upgrades(Protocol):
     """Who serves the connections that ask for a WebSocket."""
@@ -112,6 +115,8 @@ class Session(Protocol):
     drained: trio.Event
 
     async def body(self, limit: int) -> bytes: ...
+    def still_allowed(self, head: RequestHead, route: Route) -> bool: ...
+    async def wait(self, event: trio.Event) -> None: ...
     async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]]) -> None: ...
     async def send_piece(self, piece: bytes) -> None: ...
     async def refuse(self, status: int, reason: str, text: str) -> None: ...
@@ -153,6 +158,16 @@ class Exchange:
         """The whole body. Raises RefusedError when it is too long, too slow or broken. Cancellation: the connection
         ends."""
         return await self._session.body(self._route.body_bytes) if self.head.has_body else b""
+
+    def still_allowed(self) -> bool:
+        """Whether who asked would be let in now: what was shown may have been revoked or rotated out since. Not for
+        routes that call, whose streams end by themselves."""
+        return self._session.still_allowed(self.head, self._route)
+
+    async def wait(self, event: trio.Event) -> None:
+        """Wait for it; when the peer hangs up before that, the handler ends. Not within a stream, which sees to that by
+        itself. Cancellation: nothing is lost."""
+        await self._session.wait(event)
 
     @property
     def draining(self) -> trio.Event:

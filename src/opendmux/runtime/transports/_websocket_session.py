@@ -257,7 +257,20 @@ class WebSocketSession:
     def _full(self) -> bool:
         return self._asked is not None and len(self._asked.open) >= self._hub.config.limits.in_flight
 
+    def _renew(self) -> None:
+        """The handshake may be some seconds ago: who it has told is judged again, and needs to log in if that fails."""
+        if self._admitted is None:
+            return
+        session, hub = self.session, self._hub
+        renewed = hub.house.access.renewed(self._admitted, local=session.local, wall=hub.wall())
+        if isinstance(renewed, Admitted):
+            self.let_in(renewed, shown=session.admitted)
+        else:
+            self._admitted, session.admitted, session.key, session.digest = None, False, None, b""
+
     def _message_untrusted(self, message: bytes) -> None:
+        if not self.session.ready:
+            self._renew()
         if not self._begun:
             self._begin_untrusted(message)
             self._begun = True

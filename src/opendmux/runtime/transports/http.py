@@ -55,6 +55,8 @@ GOODBYE_S: Final = 1.0
 """For a stream to say why it ends, when the proxy stops."""
 BODY_S: Final = 60.0
 """For the whole body of a request."""
+AHEAD_BYTES: Final = 64 * 1024
+"""A peer that sends so much behind a request that waits is not read any more, so its leaving is not seen."""
 FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Another proxy has passed this on, so the address of the peer says nothing about who asks."""
 
@@ -175,6 +177,26 @@ class HttpSession:
                     raise RefusedError(event.status, "malformed", event.text)
         raise RefusedError(408, "slow", f"the body was not complete within {BODY_S:g} s")
 
+    async def wait(self, event: trio.Event) -> None:
+        """See `Exchange`."""
+        if event.is_set():
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen, nursery.cancel_scope)
+            await event.wait()
+            nursery.cancel_scope.cancel(reason="the wait is over")
+        if not event.is_set():
+            raise GoneError("the peer has hung up before its answer")
+
+    async def _listen(self, waiting: trio.CancelScope) -> None:
+        """What comes now are requests behind the present one; the end of it ends the wait."""
+        with contextlib.suppress(GoneError):
+            while data := await receive(self.stream):
+                self._wire.receive_untrusted(data)
+                if self._wire.waiting > AHEAD_BYTES:
+                    return
+        waiting.cancel(reason="the peer has hung up")
+
     # -- inside
 
     async def _one(self) -> bool:
@@ -282,24 +304,30 @@ class HttpSession:
 
     def _who(self, head: RequestHead, route: Route) -> Key | Caller | Denial | None:
         """Whose request this is, where that is asked for."""
-        if route.public:
-            return None
         local = self._is_local(head)
-        if local and route.open_locally and self.site.open_locally:
+        if self._is_open(route, local=local):
             return None
-        if local and route.open_unkeyed and not self.site.keyed:
-            return None
-        shown = head.all("authorization")
-        if len(shown) > 1:
+        if len(head.all("authorization")) > 1:
             return Denial(DenialKind.INVALID, "authorization", "there is more than one Authorization header")
-        scheme, _, bearer = (shown[0] if shown else "").partition(" ")
-        shown_key = bearer.strip() if scheme.lower() == "bearer" else None
         if route.calls:
-            return self._find_caller(shown_key, local=local)
-        key = self.site.admit(shown_key, peer=self.peer, local=local, certified=self.certified)
-        if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
-            return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
-        return key
+            return self._find_caller(_shown_key(head), local=local)
+        key = self.site.admit(_shown_key(head), peer=self.peer, local=local, certified=self.certified)
+        return _scoped(key, route)
+
+    def still_allowed(self, head: RequestHead, route: Route) -> bool:
+        """See `Exchange`."""
+        local = self._is_local(head)
+        if self._is_open(route, local=local):
+            return True
+        key = self.site.judge(_shown_key(head), local=local, certified=self.certified)
+        return isinstance(_scoped(key, route), Key)
+
+    def _is_open(self, route: Route, *, local: bool) -> bool:
+        if route.public:
+            return True
+        return local and (
+            (route.open_locally and self.site.open_locally) or (route.open_unkeyed and not self.site.keyed)
+        )
 
     def _find_caller(self, shown: str | None, *, local: bool) -> Caller | Denial:
         assert self.backend is not None, "a route that calls needs somebody to call"
@@ -373,6 +401,17 @@ class HttpSession:
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise GoneError("the connection broke") from error
+
+
+def _shown_key(head: RequestHead) -> str | None:
+    scheme, _, bearer = (head.get("authorization") or "").partition(" ")
+    return bearer.strip() if scheme.lower() == "bearer" else None
+
+
+def _scoped(key: Key | Denial, route: Route) -> Key | Denial:
+    if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
+        return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
+    return key
 
 
 def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -25,7 +25,63 @@ from .http import Exchange, Route
 __all__ = ["CLOSE_PATH", "STATUS_PATH", "StatusFace", "page", "policy_of", "status_routes"]
 
 STATUS_PATH: Final = "/v1/status"
-CLOSE_PATH: Final = "/v1/clients/{}/close"
+CLOSE_PATH: Final = "/v1/clients/{client_id}/close"
+
+_PAGE: Final = {
+    "operationId": "page",
+    "summary": "The status page",
+    "responses": {"200": {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}}},
+}
+_STATUS: Final = {
+    "operationId": "status",
+    "summary": "Everything that the status page shows",
+    "description": (
+        "With Accept: text/event-stream the same once a second, as server-sent events. A key needs the scope admin."
+    ),
+    "responses": {
+        "200": {
+            "description": "The state of OpenD, clients, subscriptions, refusals and limits.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["opendmux", "time", "ready", "reasons", "opends", "clients", "subscriptions"],
+                    }
+                },
+                EVENT_STREAM: {"schema": {"type": "string"}},
+            },
+        }
+    },
+}
+_CLOSE: Final = {
+    "operationId": "close",
+    "summary": "End the session of one client",
+    "description": "A key needs the scope admin.",
+    "parameters": [
+        {
+            "name": "client_id",
+            "in": "path",
+            "required": True,
+            "description": "As /v1/status calls it.",
+            "schema": {"type": "string"},
+        }
+    ],
+    "responses": {
+        "200": {
+            "description": "It is ended.",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["closed"],
+                        "properties": {"closed": {"type": "string", "description": "Which one."}},
+                    }
+                }
+            },
+        },
+        "404": {"$ref": "#/components/responses/404"},
+    },
+}
 
 _INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 
@@ -38,9 +94,6 @@ class StatusFace(Protocol):
 
     async def sampled(self) -> None:
         """Wait until its figures are new."""
-
-    def may_still_look(self, key: Key | None) -> bool:
-        """Whether somebody who was let in with this key would be let in now."""
 
     def end_client(self, client_id: str, *, peer: str, key: Key | None) -> bool:
         """End this client's session; False when there is none."""
@@ -88,7 +141,7 @@ def status_routes(face: StatusFace) -> Mapping[str, Route]:
 
     async def stream(exchange: Exchange) -> None:
         await exchange.start_stream(EVENT_STREAM)
-        while face.may_still_look(exchange.key):
+        while exchange.still_allowed():
             await exchange.send(encode_event(face.status()))
             if exchange.draining.is_set():
                 return
@@ -101,9 +154,9 @@ def status_routes(face: StatusFace) -> Mapping[str, Route]:
             await exchange.refuse(404, "client", "there is no such client; it may have gone already")
 
     return {
-        "/": Route({"GET": show_page}, public=True),
-        STATUS_PATH: Route({"GET": status}, Scopes.ADMIN, open_unkeyed=True),
-        CLOSE_PATH: Route({"POST": close}, Scopes.ADMIN, open_unkeyed=True),
+        "/": Route({"GET": show_page}, public=True, about=_PAGE),
+        STATUS_PATH: Route({"GET": status}, Scopes.ADMIN, open_unkeyed=True, about=_STATUS),
+        CLOSE_PATH: Route({"POST": close}, Scopes.ADMIN, open_unkeyed=True, about=_CLOSE),
     }
 
 
