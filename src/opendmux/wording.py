@@ -16,7 +16,7 @@ NEAR: Final = 0.7
 
 
 def nearest(word: str, names: Iterable[str], *, prefix: str = "") -> str:
-    """``; did you mean 'x'?``, or nothing when no name is near. A prefix that all names have makes none of them near."""
+    """``; did you mean 'x'?``, or nothing when no name is near. A ``prefix`` that all names have counts for nothing."""
     folded = {name.removeprefix(prefix).casefold(): name for name in names}
     found = difflib.get_close_matches(word.removeprefix(prefix).casefold(), folded, n=1, cutoff=NEAR)
     return f"; did you mean {folded[found[0]]!r}?" if found else ""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 EPILOG = """\
-Exit codes: 0 the chain is whole, or the log is empty, 1 it is broken or its end is torn, 2 wrong usage or nothing to read.
+Exit codes: 0 the chain is whole or the log empty, 1 it is broken or its end is torn, 2 wrong usage or nothing to read.
 
 A chain can't show by itself that its last lines were cut off. Keep the last line that is printed here somewhere else,
 and give it back next time as --anchor SEQ:HASH.
