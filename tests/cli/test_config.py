@@ -56,6 +56,7 @@ def test_check_a_file(capsys: pytest.CaptureFixture[str], words: list[str]) -> N
         ('rsa_private_key = "nowhere.pem"', [], "nowhere.pem"),
         ('[[upstreams]]\nname = "a"\naddress = "sim"\nrsa_private_key = "none.pem"', [], "none.pem"),
         ('[tls]\ncert = "none.crt"\nkey = "none.key"', [], "none.crt"),
+        ('listen = ["0.0.0.0:33333"]', [], "listening on 0.0.0.0:33333 without keys"),
         ("", ["--upstream", "nowhere"], "--upstream 'nowhere' is not HOST:PORT"),
         ("", ["--config", "b.toml"], "two files are given, a.toml and b.toml"),
     ],

@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock
 
 from opendmux.config import Config, ProtocolName, Timeouts
-from opendmux.runtime.door import NO_TLS, Plain, is_loopback
+from opendmux.runtime.door import NO_TLS, Plain
 
 from .world import MemoryStream, World, world
 
@@ -217,18 +217,3 @@ async def test_plain_is_refused_where_tls_is_required(
 async def test_this_machine_may_be_plain_where_others_need_tls(autojump_clock: MockClock) -> None:
     async with world(plain=Plain.LOCAL) as w:
         await others_are_served(w)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("::ffff:127.0.0.1", True),
-        ("192.0.2.1", False),
-        ("::2", False),
-    ],
-)
-def test_loopback(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected

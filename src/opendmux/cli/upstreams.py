@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from opendmux.config import SIM, SIMULATED, Config, Listener, UpstreamConfig, parse_address
+from opendmux.config.reach import check_reachable, is_loopback, listeners_of
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import address_of, bind, dial_tcp, meets
-from opendmux.runtime.door import Plain, is_loopback
+from opendmux.runtime.door import Plain
 from opendmux.runtime.server import Face
 from opendmux.runtime.station import Reach
 from opendmux.runtime.upstream import Dial
@@ -34,16 +35,13 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
     """
     configured = config.upstreams or (UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key),)
     upstreams = {upstream.name: upstream for upstream in configured}
-    listeners = config.listeners or (
-        Listener(config.listen, (configured[0].name,), insecure_plain=config.insecure_plain),
-    )
     client_key = RsaKey.load(config.rsa_private_key) if config.rsa_private_key else None
     async with AsyncExitStack() as stack:
         faces: list[Face] = []
         try:
             dials: dict[str, Dial] = {}
             reaches: dict[tuple[str, ...], Reach] = {}
-            for listener in listeners:
+            for listener in listeners_of(config):
                 key = listener.upstream
                 for name in key:
                     if name not in dials:
@@ -56,7 +54,7 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
                 face = Face(reaches[key], config, on_outage, client_key, listener.key or None, bound)
                 face.protocols, face.plain = protocols, _plain_of(config, listener)
                 faces.append(face)
-                _check_reachable(config, face)
+                _check_bound(config, listener, face)
             _check_no_loop([upstreams[name] for name in dials], faces)
             yield faces
         finally:
@@ -71,26 +69,12 @@ def _plain_of(config: Config, listener: Listener) -> Plain:
     return Plain.ANYBODY if listener.insecure_plain else Plain.LOCAL
 
 
-def _check_reachable(config: Config, face: Face) -> None:
-    """Whoever reaches a port without keys may trade, and whoever sees the traffic of one without TLS has the keys: then
-    nobody but this machine may reach it."""
+def _check_bound(config: Config, listener: Listener, face: Face) -> None:
+    """The addresses that names have come to, too."""
     for address in [address_of(sock) for sock in face.bound]:
-        if is_loopback(address.host):
-            continue
-        if not config.keys:
-            raise ConfigError(
-                f"listening on {address} without keys would let other machines trade: make a key with "
-                "`opendmux keys add` and give its file by --keys, or listen on 127.0.0.1"
-            )
-        if face.plain is Plain.ANYBODY:
+        check_reachable(config, listener, address)
+        if face.plain is Plain.ANYBODY and not is_loopback(address.host):
             log.warning("%s takes other machines without TLS: keys and orders can be read on the way", address)
-        elif not config.tls.cert or "tls" not in face.protocols:
-            raise ConfigError(
-                f"listening on {address} without TLS would send keys and orders readable over the network: make a "
-                "certificate with `opendmux tls self-signed` and give it by --tls-cert and --tls-key (and keep tls "
-                "among the protocols), or listen on 127.0.0.1; behind a VPN or an SSH tunnel insecure_plain = true "
-                "allows it"
-            )
 
 
 def _check_no_loop(used: list[UpstreamConfig], faces: list[Face]) -> None:

@@ -11,6 +11,7 @@ from opendmux.errors import ConfigError
 from opendmux.wording import nearest
 
 from .address import parse_address
+from .reach import check_configured
 from .structs import LOG_LEVELS, PROTOCOLS, SIM, Config
 
 __all__ = ["check"]
@@ -39,6 +40,7 @@ def check(config: Config, named: Named = str) -> None:
     if config.upstream != SIM:
         parse_address(config.upstream, what=named("upstream"))
     _check_tables(config, named)
+    check_configured(config)
 
 
 def _check_figures(config: Config, named: Named) -> None:

@@ -19,13 +19,14 @@ from typing import Final, TypeAlias
 
 import trio
 
+from opendmux.config.reach import is_loopback
 from opendmux.wire.sniff import Kind, sniff
 
 from .ports import Guest
 from .silence import Silence
 from .tls import HandshakeError, Tls, TlsStream
 
-__all__ = ["Door", "Plain", "Room", "Rules", "is_loopback"]
+__all__ = ["Door", "Plain", "Room", "Rules"]
 
 log = logging.getLogger("opendmux.door")
 
@@ -225,11 +226,6 @@ async def _last_words(stream: trio.abc.Stream, data: bytes) -> None:
             await stream.send_eof()
             while await stream.receive_some(FIRST_BYTES):
                 pass
-
-
-def is_loopback(host: str) -> bool:
-    """The address, as a socket gives it, is of this machine alone."""
-    return host == "::1" or host.startswith(("127.", "::ffff:127."))
 
 
 def _name_of(stream: trio.abc.Stream) -> tuple[str, str]:
