@@ -162,7 +162,7 @@ class HttpSession:
                 if event is None:
                     self._wire.receive_untrusted(await receive(self.stream))
                 elif isinstance(event, Body):
-                    if not self.bodies.take(len(event.data)):
+                    if not self.bodies.take(len(event.data), self._held):
                         raise RefusedError(503, "memory", "the memory for requests is used up")
                     self._held += len(event.data)
                     parts.append(event.data)
