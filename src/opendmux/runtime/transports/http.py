@@ -23,6 +23,7 @@ from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key
 from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.backend import Backend, Caller
+from opendmux.runtime.ports import FORWARDED
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
 from opendmux.wire.websocket import is_upgrade, upgrade_problem
 
@@ -57,8 +58,6 @@ BODY_S: Final = 60.0
 """For the whole body of a request."""
 AHEAD_BYTES: Final = 64 * 1024
 """A peer that sends so much behind a request that waits is not read any more, so its leaving is not seen."""
-FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-"""Another proxy has passed this on, so the address of the peer says nothing about who asks."""
 
 WEBSOCKET_PATHS: Final = ("/", "/ws")
 """OpenD's own is at the first."""
