@@ -37,7 +37,6 @@ ELSEWHERE: dict[str, str] = {
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",
     "core/snapshot.py": "data, read back in tests/runtime/test_status.py",
     "core/whitelists.py": "what a key's lists say: tests/core/test_tradegate.py",
-    "core/tenancy.py": "tests/core/test_entry.py, test_visibility.py and test_accountgate.py",
     "runtime/backend.py": "protocols and data",
     "runtime/binding.py": "ports and dials: tests/cli/test_upstreams.py, tests/runtime/test_server.py, test_groups.py",
     "runtime/carrier.py": "how a session reads: tests/runtime/test_session.py and tests/e2e/test_encryption.py",

@@ -295,7 +295,9 @@ def test_nothing_is_sent_that_its_caller_has_given_up() -> None:
     assert desk.take(desk.gate.admit(request, 0.0, WALL, lambda _now: pytest.fail("it was sent"))) is None
     given_up.append(True)
     denial = refused(desk.answer(order_list(order(7, "X7")), 1.0))
-    assert denial == Denial(DenialKind.TIMEOUT, "given_up", MODIFY + "its caller has given it up")
+    assert denial == Denial(
+        DenialKind.TIMEOUT, "given_up", MODIFY + "while it waited it was given up, or all orders were cancelled"
+    )
 
 
 def test_what_has_waited_is_judged_by_the_key_of_now() -> None:

@@ -279,6 +279,7 @@ def test_who_leaves_while_the_lane_is_restored_leaves_the_union_too(told: bool) 
         assert play.close(a) == []
         play.answer()
     play.ready()
+    play.answer_all()
     assert play.later(5.0) == [("ask", 2008, acc_push(20))]
     assert play.answer() == []
     assert play.later(100.0) == []

@@ -70,8 +70,8 @@ def ask(proxy: Opendmux, proto_id: int, message: object) -> Any:
 class EventStream(Process):
     """curl on /v1/push; events as (id, data)."""
 
-    def __init__(self, proxy: Opendmux, *arguments: str, query: str = "") -> None:
-        super().__init__(["curl", "-sSN", f"http://127.0.0.1:{proxy.port}/v1/push{query}", *arguments])
+    def __init__(self, proxy: Opendmux, *arguments: str, query: str = "", scheme: str = "http") -> None:
+        super().__init__(["curl", "-sSN", f"{scheme}://localhost:{proxy.port}/v1/push{query}", *arguments])
         self.wait_for("^:$")
 
     def next(self) -> tuple[int, dict[str, Any]]:

@@ -16,7 +16,10 @@ from .world import MemoryStream, World, world
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+GOAWAY = b"\7\0\0\0\0\0\0\0\0\0\0\0\0"
+"""Of HTTP/2, from its type to its error's last byte but one."""
 GET = b"GET /livez HTTP/1.1\r\nhost: localhost\r\n\r\n"
+KEEP = b"GET /livez HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"
 HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100)
 FRAME_HEAD = b"FT" + (1001).to_bytes(4, "little") + bytes(2) + (1).to_bytes(4, "little") + bytes(32)
 ANY = b""
@@ -47,17 +50,35 @@ async def others_are_served(w: World) -> None:
         pytest.param(b"\xff" * 300, ANY, CLOSED_AT_ONCE, id="more garbage"),
         pytest.param(bytes(1_000_000), ANY, CLOSED_AT_ONCE, id="1 MB of nothing"),
         pytest.param(b"FX" + bytes(100), ANY, CLOSED_AT_ONCE, id="nearly OpenD"),
+        pytest.param(b"\r\n\r\n", ANY, CLOSED_AT_ONCE, id="blank lines"),
+        pytest.param(b"get / http/1.1\r\n\r\n", ANY, CLOSED_AT_ONCE, id="HTTP in small letters"),
         pytest.param(b"F", ANY, AT_THE_DEADLINE, id="one byte of OpenD"),
+        pytest.param(b"FT" + bytes(1_000_000), ANY, CLOSED_AT_ONCE, id="OpenD and 1 MB of nothing"),
         pytest.param(FRAME_HEAD[:30], ANY, AT_THE_DEADLINE, id="half a frame header"),
         pytest.param(b"P", ANY, AT_THE_DEADLINE, id="POST or PRI"),
         pytest.param(b"PR", ANY, AT_THE_DEADLINE, id="PROPFIND or PRI"),
         pytest.param(PREFACE[:10], SETTINGS[3:4], AT_THE_DEADLINE, id="half a preface"),
         pytest.param(b"PRI * HTTP/3.0\r\n\r\nSM\r\n\r\n", ANY, CLOSED_AT_ONCE, id="another preface"),
+        pytest.param(PREFACE, SETTINGS[3:4], AT_THE_DEADLINE, id="a preface and no more"),
+        pytest.param(PREFACE + b"\xff" * 100, GOAWAY + b"\6", CLOSED_AT_ONCE, id="a preface and garbage"),
+        pytest.param(PREFACE + bytes(1_000_000), GOAWAY + b"\1", CLOSED_AT_ONCE, id="a preface and 1 MB of nothing"),
         pytest.param(b"GET / HT", b"HTTP/1.1 408 ", AT_THE_DEADLINE, id="half a request line"),
+        pytest.param(b"GET /livez\r\n\r\n", b"HTTP/1.1 400 ", CLOSED_AT_ONCE, id="HTTP 0.9"),
         pytest.param(b"GET /livez HTTP/1.0\r\n\r\n", b"HTTP/1.1 200 ", CLOSED_AT_ONCE, id="HTTP 1.0"),
+        pytest.param(
+            b"GET /livez HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+            b"HTTP/1.1 200 ",
+            CLOSED_AT_ONCE,
+            id="HTTP 1.0 kept",
+        ),
+        pytest.param(b"GET / HTTP/2.0\r\n\r\n", b"HTTP/1.1 505 ", CLOSED_AT_ONCE, id="HTTP 2 in words"),
+        pytest.param(b"A" * 1_000_000, b"HTTP/1.1 431 ", CLOSED_AT_ONCE, id="1 MB of a method"),
+        pytest.param(GET[:-2] + b"x: y\r\n" * 100_000, b"HTTP/1.1 431 ", CLOSED_AT_ONCE, id="600 kB of headers"),
+        pytest.param(b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n\r\n", b"HTTP/1.1 400 ", CLOSED_AT_ONCE, id="PROXY"),
         pytest.param(b"BREW /pot HTCPCP/1.0\r\n\r\n", b"HTTP/1.1 400 ", CLOSED_AT_ONCE, id="nearly HTTP"),
         pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 408 ", AT_THE_DEADLINE, id="SSH"),
         pytest.param(HELLO, NO_TLS, CLOSED_AT_ONCE, id="TLS where there is none"),
+        pytest.param(b"\x16", NO_TLS, CLOSED_AT_ONCE, id="one byte of it"),
     ],
 )
 async def test_first_bytes(first: bytes, answer: bytes, ends: tuple[float, float], autojump_clock: MockClock) -> None:
@@ -78,6 +99,8 @@ async def test_first_bytes(first: bytes, answer: bytes, ends: tuple[float, float
         pytest.param(PREFACE + SETTINGS, id="HTTP/2"),
         pytest.param(GET, id="HTTP"),
         pytest.param(b"P" * 100, id="a long method"),
+        pytest.param(bytes(100), id="nothing"),
+        pytest.param(HELLO, id="TLS where there is none"),
     ],
 )
 async def test_one_byte_a_second(whole: bytes, autojump_clock: MockClock) -> None:

@@ -182,6 +182,20 @@ async def test_a_drain_says_goodbye(pki: Pki, autojump_clock: MockClock) -> None
         assert trio.current_time() - started < 3
 
 
+async def test_a_stream_of_events_ends_with_a_goodbye(
+    pki: Pki, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(house=pki.house(with_keys=False)) as w:
+        stream, _ = await connect_tls(w, pki.client_context())
+        await stream.send_all(b"GET /v1/push HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+        w.proxy.stop()
+        said = await said_by(stream)
+        assert b'"reason":"drain"' in said
+        assert said.endswith(b"0\r\n\r\n"), "the answer is whole"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 async def test_a_goodbye_does_not_wait_for_ever(pki: Pki, autojump_clock: MockClock) -> None:
     async with world(house=pki.house()) as w:
         stream, _ = await connect_tls(w, pki.client_context())

@@ -11,10 +11,12 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.wire.grpc import GrpcServer
 from opendmux.wire.grpc_frames import FRAME_MAX, PREFACE, FrameCutter, FrameError
 from opendmux.wire.grpc_guard import GrpcLimits
+from opendmux.wire.grpc_status import OK
 
 from .grpc_kit import Client, Pair, framed, http2_frame
 
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
+ACK = 1
 
 
 def goodbye(pair: Pair) -> ErrorCodes:
@@ -99,7 +101,9 @@ def test_calls_that_make_us_reset_them_count_too() -> None:
     "frame",
     [
         http2_frame(PING, 0, 0, bytes(8)),
-        http2_frame(SETTINGS, 0, 0),
+        http2_frame(PING, ACK, 0, bytes(8)),
+        http2_frame(SETTINGS, ACK, 0),
+        http2_frame(WINDOW_UPDATE, 0, 0, b"\0\0\0\1"),
         http2_frame(PRIORITY, 0, 1, bytes(5)),
         http2_frame(99, 0, 0, b"unknown"),
     ],
@@ -120,6 +124,56 @@ def test_empty_data_frames_are_limited() -> None:
     pair.exchange()
     with pytest.raises(RemoteProtocolError, match="move nothing"):
         pair.raw(http2_frame(DATA, 0, stream_id) * 200)
+
+
+def test_changes_of_settings_are_limited() -> None:
+    pair = Pair(GrpcLimits(settings_burst=10, settings_per_s=1))
+    change = http2_frame(SETTINGS, 0, 0, b"\0\4\0\1\0\0")
+    for _ in range(20):
+        pair.now += 1
+        pair.raw(change)
+    with pytest.raises(RemoteProtocolError, match="changes of settings"):
+        pair.raw(change * 11)
+    assert goodbye(pair) is ErrorCodes.ENHANCE_YOUR_CALM
+
+
+def test_windows_that_are_used_may_be_opened_again() -> None:
+    pair = Pair(GrpcLimits(idle_burst=10, idle_per_s=0))
+    update = (1000).to_bytes(4)
+    for _ in range(100):
+        stream_id = pair.client.call(b"ask")
+        pair.exchange()
+        pair.server.send_message(stream_id, bytes(1000))
+        pair.exchange()
+        pair.raw(http2_frame(WINDOW_UPDATE, 0, 0, update) + http2_frame(WINDOW_UPDATE, 0, stream_id, update))
+        pair.server.finish(stream_id, OK)
+        pair.exchange()
+    assert not pair.server.finished
+
+
+def test_a_window_may_not_be_opened_byte_by_byte() -> None:
+    pair = Pair(GrpcLimits(idle_burst=100, idle_per_s=0), window=0)
+    stream_id = pair.client.call(b"ask")
+    pair.exchange()
+    pair.server.send_message(stream_id, bytes(1000))
+    one_more = http2_frame(WINDOW_UPDATE, 0, stream_id, (1).to_bytes(4))
+    for _ in range(90):
+        pair.server.receive_untrusted(one_more, 0)
+        assert len(pair.server.data_to_send()) >= 10
+    with pytest.raises(RemoteProtocolError, match="move nothing"):
+        pair.server.receive_untrusted(one_more * 20, 0)
+
+
+def test_data_of_a_call_that_is_over_are_limited() -> None:
+    pair = Pair(GrpcLimits(idle_burst=100, idle_per_s=0))
+    stream_id = pair.client.open()
+    pair.exchange()
+    pair.server.finish(stream_id, OK)
+    data = http2_frame(DATA, 0, stream_id, bytes(100))
+    for _ in range(90):
+        pair.server.receive_untrusted(data, 0)
+    with pytest.raises(RemoteProtocolError, match="move nothing"):
+        pair.server.receive_untrusted(data * 20, 0)
 
 
 def test_a_client_cannot_make_our_header_table_grow() -> None:

@@ -149,6 +149,8 @@ def test_the_end_between_requests_and_within_one() -> None:
 
 BAD = [
     (b"GET /\r\n\r\n", 400),
+    (b"GET / HTTP/0.9\r\n\r\n", 505),
+    (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
     (b"\x00\x01\x02\x03", 400),
     (b"GET / HTTP/1.1\r\n\r\n", 400),
     (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),

@@ -53,6 +53,8 @@ class Session:
     """Its transport's handshake has told who it is, so its InitConnect need not."""
     client_id: str = ""
     recv_notify: bool = False
+    trades: bool = False
+    """It has read the account list, asked for account pushes or sent a trade write: an order of it may come."""
     lane: int = 0
     """The upstream connection that its requests use and that its pushes come from, unless a stream needs another."""
     secure: ServerSide | None = None

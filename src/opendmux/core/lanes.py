@@ -10,7 +10,7 @@ Clients that need another of these get it from another connection, a lane of its
 - TRADE: the trade calls of a group of OpenDs, whose quotes may fail over while trading never does.
 - JSON_TRADE: the same for the clients of JSON.
 
-A lane has its own ledger, account list, push cache and link. Lane number = the switch's link number.
+A lane has its own ledger, list of account pushes, roster, push cache and link. Lane number = the switch's link number.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .identity import Session, Upstream
 from .ledger import Ledger
 from .pushes import Pushes
 from .quotes import Quotes
+from .roster import Roster
 from .trading import Trading
 from .unlock import Unlock
 from .visibility import Visibility
@@ -89,6 +90,7 @@ class Lane:
             self.pushes.push_fmt = ProtoFmt.JSON
         self.quotes = Quotes(index, self.ledger, self.pushes)
         self.trading = Trading(index, self.accounts, unlock)
+        self.roster = Roster(index, lambda: self.upstream.ready)
 
     @property
     def push_fmt(self) -> ProtoFmt:

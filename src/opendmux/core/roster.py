@@ -1,6 +1,7 @@
 """Which accounts OpenD has, as far as is known: learned from its account lists.
 
-Needed for keys that name accounts by card number, and for streams whose key may see all accounts.
+Needed for keys that name accounts by card number, for streams whose key may see all accounts, and because OpenD takes
+no order of a real account on a connection that has not read them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Told: TypeAlias = Callable[[float], list[Command]]
 
 
 class Roster:
-    """The accounts of one OpenD. ``lane``: the one that trades; ``ready``: it can be asked."""
+    """The accounts of one OpenD. ``lane``: one that trades; ``ready``: it can be asked."""
 
     def __init__(self, lane: int, ready: Callable[[], bool]) -> None:
         self._lane = lane
@@ -64,6 +65,10 @@ class Roster:
         self._waiting.append(told)
         self._again_at = None
         return [self._ask(SECURITY, {})] if len(self._waiting) == 1 else []
+
+    def read(self, now: float) -> list[Command]:
+        """Read the lists on this connection, unless they are known: nobody waits for them."""
+        return self.when_known(lambda _later: [], now)
 
     def due(self, now: float) -> bool:
         """It is time to ask again what OpenD did not tell."""

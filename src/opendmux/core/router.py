@@ -40,7 +40,6 @@ from .outages import Outages
 from .parking import Parking
 from .prices import Prices
 from .replies import EDITORS
-from .roster import Roster
 from .subscriptions import Subscriptions
 from .tenancy import ENDED, Tenancy
 from .tradegate import LEARNT_IDS, TradeGate
@@ -51,6 +50,9 @@ from .withdrawals import Withdrawals
 __all__ = ["Policy", "Router"]
 
 log = logging.getLogger("opendmux.router")
+
+TRADER_IDS = PACKET_ID_IDS | {ProtoId.TRD_GET_ACC_LIST, ProtoId.TRD_SUB_ACC_PUSH}
+"""Who sends one of these may send an order at any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Router:
             trade_address=trade_address,
         )
         self.entry = Entry(policy.open_row, self.access, self.lanes)
-        self.roster = Roster(self.lanes.trade.index, lambda: self.lanes.trade.upstream.ready)
+        self.roster = self.lanes.trade.roster
         self.accounts = AccountGate(self.roster)
         self.gate = TradeGate(
             self.lanes.trade.index,
@@ -251,6 +253,7 @@ class Router:
         return self._inspect(lane, request, now, until)
 
     def _inspect(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
+        request.session.trades |= request.proto_id in TRADER_IDS
         if request.proto_id in PACKET_ID_IDS:
             return self._write(lane, request, now, until)
         try:
@@ -341,6 +344,7 @@ class Router:
 
     def passed_reply(self, lane_index: int, request: Request, outcome: Outcome, now: float) -> list[Command]:
         """The reply to a request that the switch passed on by itself, or the reason why none came."""
+        request.session.trades |= request.proto_id in TRADER_IDS
         if outcome.failure is not None:
             return [failed(request, outcome.failure)]
         then = self._editor_of(self.lanes[lane_index], request)
@@ -375,7 +379,7 @@ class Router:
         first = not lane.ever_ready
         lane.upstream.ready, lane.opening, lane.ever_ready = True, False, True
         lane.upstream.ready_since = now
-        commands = [] if first else self._outages.over(lane)
+        commands = self.tenancy.introduce(lane, now) + ([] if first else self._outages.over(lane))
         if lane is self.lanes.trade:
             commands += self.tenancy.watch_all(now)
         return commands + self.parking.back(lane, now)
@@ -389,8 +393,7 @@ class Router:
             lane.upstream.down_since = now
         lane.upstream.logins = lane.upstream.program = None
         lane.trading.link_lost()
-        if lane is self.lanes.trade:
-            self.roster.link_lost()
+        lane.roster.link_lost()
         commands = self.metering.link_lost(index, now)
         commands += lane.quotes.link_lost(lane.upstream.absence(now), now)
         outcome = Outcome(b"", ProtoFmt.PROTOBUF, Failure.LOST)

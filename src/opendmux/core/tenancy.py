@@ -14,7 +14,7 @@ from .entry import Entry, end
 from .gate import action_of, inspecting
 from .identity import Session
 from .keys import Key, Scopes
-from .lanes import Lanes
+from .lanes import Lane, Lanes
 from .roster import Roster
 
 __all__ = ["ENDED", "Tenancy"]
@@ -73,7 +73,18 @@ class Tenancy:
     def due(self, now: float, wall: float) -> list[Command]:
         """Keys that have expired; accounts that OpenD did not tell the last time."""
         commands = self.review(now, wall) if now - self._reviewed_at >= REVIEW_S else []
-        return commands + (self.watch_all(now) if self._roster.due(now) else [])
+        if self._roster.due(now):
+            commands += self.watch_all(now)
+        for lane in self._lanes.wanted():
+            if lane.roster.due(now):
+                commands += self.introduce(lane, now)
+        return commands
+
+    def introduce(self, lane: Lane, now: float) -> list[Command]:
+        """Read the account list for clients that read it on a former connection of this lane: OpenD takes no order of
+        a real account on a connection that has not, and only the Python SDK reads it before each order."""
+        stayed = any(s.trades and s.ready and self._lanes.trade_of(s) is lane for s in self._sessions.values())
+        return lane.roster.read(now) if stayed else []
 
     def watch_all(self, now: float) -> list[Command]:
         """The accounts may be asked for (again): every stream that wants their pushes does."""

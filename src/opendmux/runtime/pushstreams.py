@@ -9,6 +9,7 @@ connection broke finds what came in between. Its account pushes are kept up as l
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import sys
 from collections.abc import Callable
@@ -140,7 +141,7 @@ class Streams:
             self.hub.run(self.hub.router.tenancy.streams_closed(self.session))
 
 
-class _Stream:
+class _Stream(abc.ABC):
     """What both kinds have in common, as a face's `PushStream`."""
 
     def __init__(self, streams: Streams, refusal: Refusal) -> None:
@@ -155,9 +156,9 @@ class _Stream:
         """See `PushStream`."""
         return self._ended
 
+    @abc.abstractmethod
     def take(self, limit: int) -> list[PushEvent]:
         """See `PushStream`."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """See `PushStream`."""
@@ -175,10 +176,10 @@ class _Stream:
             self._streams.stopped(self)
             self.flush()
 
-    def release(self) -> None:
+    def release(self) -> None:  # noqa: B027 (a hook: one kind has nothing to do)
         """Let go of what it holds."""
 
-    def seal(self) -> None:
+    def seal(self) -> None:  # noqa: B027 (likewise)
         """Nothing more goes in; what is in it is still to be taken."""
 
     def flush(self) -> None:

@@ -29,7 +29,7 @@ import h2.events
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 from hpack import HeaderTuple
-from hyperframe.frame import GoAwayFrame, RstStreamFrame
+from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
 
 from opendmux.errors import RemoteProtocolError
 
@@ -51,6 +51,8 @@ CHUNK: Final = 128 * 1024
 """About so much is handed to the writer at a time."""
 QUANTUM: Final = 16_384
 """One stream's turn."""
+CRUMB: Final = 1024
+"""A window that is smaller is no good reason to be opened again and again."""
 TABLE_MAX: Final = 4096
 """Our half of the header compression; a client could allow four gigabytes."""
 
@@ -126,6 +128,8 @@ class GrpcServer:
             raise RemoteProtocolError(f"HTTP/2: {type(error).__name__}") from error
         for event in happened:
             self._on_h2_untrusted(event, now)
+        if frame[3] == DataFrame.type and int.from_bytes(frame[5:9]) not in self._streams:
+            self._cutter.moved_nothing_untrusted(now)
 
     def _on_h2_untrusted(self, event: h2.events.Event, now: float) -> None:
         match event:
@@ -364,6 +368,8 @@ class GrpcServer:
                 data = stream.cut(min(window, self._h2.max_outbound_frame_size, QUANTUM))
                 self.queued_bytes -= len(data)
                 self._h2.send_data(stream.stream_id, data)
+                if not stream.queue or len(data) >= CRUMB:
+                    self._cutter.expect_updates()
                 if stream.queue:
                     self._take_turn(stream)
                 elif stream.status is not None:

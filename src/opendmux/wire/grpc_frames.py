@@ -10,8 +10,6 @@ from hyperframe.frame import (
     ContinuationFrame,
     DataFrame,
     HeadersFrame,
-    PingFrame,
-    PriorityFrame,
     RstStreamFrame,
     SettingsFrame,
     WindowUpdateFrame,
@@ -39,8 +37,6 @@ _END_STREAM: Final = 1
 _END_HEADERS: Final = 4
 _HEADER_TYPES: Final = frozenset({HeadersFrame.type, ContinuationFrame.type})
 _MOVING_TYPES: Final = frozenset({DataFrame.type, RstStreamFrame.type, WindowUpdateFrame.type}) | _HEADER_TYPES
-_ACKED_TYPES: Final = frozenset({PingFrame.type, SettingsFrame.type})
-_LEGAL: Final = _MOVING_TYPES | _ACKED_TYPES | {PriorityFrame.type}
 
 
 class FrameError(RemoteProtocolError):
@@ -60,6 +56,9 @@ class FrameCutter:
         self._block = 0
         """Bytes of the header block that is being received; 0: none is."""
         self._idle = Patience(limits.idle_burst, limits.idle_per_s)
+        self._settings = Patience(limits.settings_burst, limits.settings_per_s)
+        self._updates_max = limits.idle_burst
+        self._updates = 0
 
     def feed_untrusted(self, data: Buffer, now: float) -> Iterator[bytes]:
         """Whole frames, one at a time. Raises FrameError; nothing may be fed afterwards."""
@@ -101,7 +100,19 @@ class FrameCutter:
         moves = kind in _MOVING_TYPES
         if kind == DataFrame.type:
             moves = len(frame) > _HEAD_LEN or bool(flags & _END_STREAM)
-        elif kind in _ACKED_TYPES:
-            moves = bool(flags & _ACK)
-        if not moves and not self._idle.spend(now):
+        elif kind == WindowUpdateFrame.type:
+            moves = self._updates > 0
+            self._updates -= moves
+        if not moves:
+            self.moved_nothing_untrusted(now)
+        if kind == SettingsFrame.type and not flags & _ACK and not self._settings.spend(now):
+            raise FrameError(ErrorCodes.ENHANCE_YOUR_CALM, "too many changes of settings")
+
+    def moved_nothing_untrusted(self, now: float) -> None:
+        """Such a frame came. Raises FrameError when there were too many."""
+        if not self._idle.spend(now):
             raise FrameError(ErrorCodes.ENHANCE_YOUR_CALM, "too many frames that move nothing")
+
+    def expect_updates(self) -> None:
+        """Data were sent: the windows of their call and of the connection may be opened again."""
+        self._updates = min(self._updates + 2, self._updates_max)

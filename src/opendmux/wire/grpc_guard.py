@@ -32,8 +32,12 @@ class GrpcLimits:
     resets_per_s: float = 200.0
     """And in the long run. Opening and cancelling in a loop (rapid reset) costs us more than the client."""
     idle_burst: int = 10_000
-    """Frames that move nothing (PING, SETTINGS, PRIORITY, empty DATA). gRPC clients ping often to measure the line."""
+    """Frames that move nothing: PING and its answer, PRIORITY, empty DATA, DATA of a call that is over, WINDOW_UPDATE
+    that follows no data of ours. gRPC clients ping often to measure the line."""
     idle_per_s: float = 1000.0
+    settings_burst: int = 100
+    """SETTINGS, each of which is done to all calls. Clients change their window a few times while they measure."""
+    settings_per_s: float = 10.0
 
 
 class Patience:

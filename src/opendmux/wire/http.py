@@ -146,6 +146,8 @@ class HttpServer:
         self._head = event.method == b"HEAD"
         headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers)
         target = event.target.decode("latin-1")
+        if not event.http_version.startswith(b"1."):
+            return self._break(505, "this is HTTP/1.1, or HTTP/2 from its preface on")
         if not target.startswith("/"):
             return self._break(400, "the request target must be a path")
         names = {name for name, _value in headers}

@@ -97,6 +97,8 @@ class HttpSession:
     """Around the handler of a request."""
     _left: trio.Event | None = None
     """Set when the peer has left; there once a stream has begun, for then a task reads."""
+    _watching: trio.CancelScope = field(default_factory=trio.CancelScope)
+    """Around that task."""
     _torn: bool = False
     """A piece of a stream was sent in part."""
 
@@ -379,7 +381,7 @@ class HttpSession:
 
     async def _watch(self, left: trio.Event, handling: trio.CancelScope) -> None:
         """While an answer is streamed: what the peer still says is dropped, and when it leaves, the handler ends."""
-        with contextlib.suppress(GoneError):
+        with self._watching, contextlib.suppress(GoneError):
             while await receive(self.stream):
                 pass
         left.set()
@@ -390,10 +392,11 @@ class HttpSession:
             return
         with trio.move_on_after(LINGER_S):
             try:
-                await self.stream.send_eof()
-                if self._left is not None:
+                if self._left is not None:  # the goodbye of TLS needs the peer's, which nobody else may read meanwhile
+                    self._watching.cancel(reason="the stream is over")
                     await self._left.wait()
-                while self._left is None and await receive(self.stream):
+                await self.stream.send_eof()
+                while await receive(self.stream):
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise GoneError("the connection broke") from error
