@@ -267,7 +267,8 @@ class HttpSession:
             return
         route, params = find(self.routes, head.path)
         if route is None:
-            await self.refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
+            there_are = ", ".join(self.routes) or f"WebSockets at {' and '.join(WEBSOCKET_PATHS)} alone"
+            await self.refuse(404, "not_found", f"there is nothing here; there are {there_are}")
             return
         handler = route.handler(head.method)
         if handler is None:
