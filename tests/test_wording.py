@@ -10,6 +10,9 @@ from opendmux.wording import masked, nearest, printable, shown_value
 def test_the_nearest_name() -> None:
     assert nearest("Upstraem", ["upstream", "listen"]) == "; did you mean 'upstream'?"
     assert nearest("xyz", ["upstream"]) == ""
+    assert nearest("junk", ["unlock", "upstream"]) == "", "some letters in common are no likeness"
+    assert nearest("X_JUNK", ["X_UNLOCK"], prefix="X_") == ""
+    assert nearest("X_UNLOK", ["X_UNLOCK"], prefix="X_") == "; did you mean 'X_UNLOCK'?"
 
 
 @pytest.mark.parametrize(

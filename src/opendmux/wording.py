@@ -11,11 +11,14 @@ __all__ = ["masked", "nearest", "printable", "shown_value"]
 
 _PLAINTEXT_KEY: Final = re.compile(r"fc_[0-9a-fA-F]{16,}")
 
+NEAR: Final = 0.7
+"""Of difflib's measure: a slip or two in a short word. Its own 0.6 takes 'junk' for 'unlock'."""
 
-def nearest(word: str, names: Iterable[str]) -> str:
-    """``; did you mean 'x'?``, or nothing when no name is near."""
-    folded = {name.casefold(): name for name in names}
-    found = difflib.get_close_matches(word.casefold(), folded, n=1)
+
+def nearest(word: str, names: Iterable[str], *, prefix: str = "") -> str:
+    """``; did you mean 'x'?``, or nothing when no name is near. A prefix that all names have makes none of them near."""
+    folded = {name.removeprefix(prefix).casefold(): name for name in names}
+    found = difflib.get_close_matches(word.removeprefix(prefix).casefold(), folded, n=1, cutoff=NEAR)
     return f"; did you mean {folded[found[0]]!r}?" if found else ""
 
 

@@ -82,11 +82,12 @@ def test_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "note: opendmux-audit.2026-11-22.jsonl is empty" in text
 
 
-def test_an_empty_log_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_log_is_called_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "empty.jsonl").write_bytes(b"")
     code, text = verified(capsys, tmp_path / "empty.jsonl")
     assert code == 0
-    assert "0 lines" in text
+    assert "empty.jsonl: it is empty" in text
+    assert "whole" not in text
 
 
 def test_wrong_usage(log: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -106,7 +106,7 @@ def test_a_reload(gate: Gate, user: UserMaker, connect: Connect) -> None:
     gate.edit("narrows", scopes=["qot:read"])
     keys["comes"] = gate.add("comes", "acc:read")
     assert program.request(2001, acc_list_body(), keys["comes"])["code"] == "UNAUTHENTICATED"
-    gate.reload("were read and opened again")
+    gate.reload("were read again")
     end = program.wait_end("goes")
     assert end["code"] == "UNAUTHENTICATED"
     assert "revoked" in end["text"]
@@ -168,7 +168,7 @@ def test_a_rotation_with_an_overlap(gate: Gate, user: UserMaker) -> None:
     program = user()
     program.ok(2202, ORDER, old)
     new = gate.rotate("bot", "--overlap", "3s")
-    gate.reload("were read and opened again")
+    gate.reload("were read again")
     program.stream("old", old)
     program.stream("new", new)
     program.ok(2202, ORDER, new)

@@ -74,7 +74,7 @@ def test_hang_up_takes_over_what_it_can(gate: Gate) -> None:
     gate.start(toml="[limits]\nin_flight = 9\n")
     config = gate.folder / "opendmux.toml"
     config.write_text("[limits]\nin_flight = 8\nextra_lanes = 2\n")
-    gate.reload("read and opened again")
+    gate.reload("were read again")
     said = "\n".join(gate.proxy.errors)
     assert "limits.in_flight: 9 -> 8, for clients that connect from then on" in said
     assert "limits.extra_lanes: 4 -> 2 needs a restart" in said

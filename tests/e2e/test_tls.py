@@ -135,7 +135,7 @@ def test_a_client_certificate_names_a_key(gate: Gate, tmp_path: Path, proto: Pat
         assert user.request(2001)["code"] == "PERMISSION_DENIED", "what the key may not do, its certificate may not"
         assert user.request(3004, quote_body(), "fc_" + "0" * 64)["code"] == "UNAUTHENTICATED"
         gate.revoke("bot")
-        gate.reload("were read and opened again")
+        gate.reload("were read again")
         assert user.request(3004, quote_body())["code"] == "UNAUTHENTICATED"
     for files in (stranger, ()):
         with FutuProgram(language, gate.port, proto, ca, *files) as user:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 EPILOG = """\
-Exit codes: 0 the chain is whole, 1 it is broken or its end is torn, 2 wrong usage or nothing to read.
+Exit codes: 0 the chain is whole, or the log is empty, 1 it is broken or its end is torn, 2 wrong usage or nothing to read.
 
 A chain can't show by itself that its last lines were cut off. Keep the last line that is printed here somewhere else,
 and give it back next time as --anchor SEQ:HASH.
@@ -91,9 +91,11 @@ def _say(path: Path, verdict: Verdict) -> None:
     if broken is not None:
         print(f"BROKEN: {broken.name}, line {broken.line}: {broken.damage.value}: {broken.text}")
         return
+    if not verdict.lines:
+        print(f"{path}: it is empty, there is no chain to judge")
+        return
     print(f"{path}: {verdict.lines} lines, the chain is whole")
-    if verdict.lines:
-        if not verdict.closed:
-            print("note: it does not end with a closing line: it is being written, or its process crashed, or the end")
-            print("      was cut off; only an anchor tells")
-        print(f"last line: {verdict.last_seq}:{verdict.last_hash}")
+    if not verdict.closed:
+        print("note: it does not end with a closing line: it is being written, or its process crashed, or the end")
+        print("      was cut off; only an anchor tells")
+    print(f"last line: {verdict.last_seq}:{verdict.last_hash}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from opendmux.config import Config
 from opendmux.config.changes import changes, with_live
@@ -36,7 +36,8 @@ class Reloader:
         except ConfigError as error:
             log.error("what can't be read stays as it was: %s", error)
         else:
-            log.info("keys, certificates and audit log were read and opened again")
+            for said in _read_again(self.config):
+                log.info("%s", said)
 
     def _settings(self, proxy: Proxy) -> None:
         try:
@@ -56,3 +57,13 @@ class Reloader:
         self._logs.apply(self.config)
         if not found:
             log.info("the settings are as they were")
+
+
+def _read_again(config: Config) -> Iterator[str]:
+    """What a proxy with these settings has read again, beside the settings themselves."""
+    if config.keys:
+        yield f"the keys of {config.keys} were read again"
+    if config.tls.cert:
+        yield f"the certificate {config.tls.cert} was read again"
+    if config.audit_log:
+        yield f"the audit log {config.audit_log} was opened again"

@@ -112,7 +112,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[Given]:
         elif table is not None:
             raise ConfigError(f"{name}: [[{table}]] can be given in a file only (--config)")
         elif name not in OTHER_VARIABLES and not SERVICE_LINKS.fullmatch(name):
-            raise ConfigError(f"the environment has an unknown setting {name}{nearest(name, known)}")
+            raise ConfigError(f"the environment has an unknown setting {name}{nearest(name, known, prefix=PREFIX)}")
     return given
 
 

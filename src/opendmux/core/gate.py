@@ -95,7 +95,9 @@ def denial_of(key: Key | None, proto_id: int) -> Denial:
     scope = "" if key is None else missing_scope(key, proto_id)
     if proto_id not in PROTOCOLS:
         text = f"proto_id {proto_id} is not known here and was not sent"
-        return Denial(DenialKind.PERMISSION, "unknown", text, scope)
+        # The scope alone would not do for a key without `allow_unknown`.
+        lacks = scope if key is not None and key.allow_unknown else ""
+        return Denial(DenialKind.PERMISSION, "unknown", text, lacks)
     needed = f"it needs a key with the scope {_either(proto_id, scope)}" if scope else "it is not allowed any more"
     return Denial(DenialKind.PERMISSION, "scope", f"{name_of(proto_id)} was not sent: {needed}", scope)
 
