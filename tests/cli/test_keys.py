@@ -78,7 +78,8 @@ def keys(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
 def test_a_first_key_makes_the_file_and_its_plaintext_is_alone_on_stdout(keys: Shell) -> None:
     plaintext = keys.add("reader", scopes="qot:read, acc:read")
-    assert keys.err == f"opendmux: key 'reader' is in {keys.file}; its plaintext is shown this once:\n"
+    assert keys.err.startswith(f"opendmux: key 'reader' is in {keys.file} (")
+    assert keys.err.endswith("; its plaintext is shown this once:\n")
     key = keys.ring.find(plaintext, NOW)
     assert key is not None
     assert (key.id, key.scopes) == ("reader", frozenset({"qot:read", "acc:read"}))
@@ -214,7 +215,8 @@ def test_rotation_ends_the_old_plaintext_at_once(keys: Shell) -> None:
     before = keys.ring.keys["bot"]
     new = keys("rotate", "bot").rstrip("\n")
     assert PLAINTEXT.fullmatch(new)
-    assert keys.err.endswith("shown this once; the old one does not work any more:\n")
+    assert keys.err.endswith("the pid of its banner):\n")
+    assert "the old one does not work any more" in keys.err
     assert keys.ring.find(old, NOW) is None
     assert keys.ring.find(new, NOW) == before, "limits, expiry and note stay"
 

@@ -244,3 +244,32 @@ def test_a_key_that_is_named_by_a_certificate_is_looked_up_again() -> None:
     assert access.current(admitted, 60.0) is wider
     access.keyring = Keyring.of([])
     assert access.current(admitted, 60.0) is None
+
+
+def test_who_was_admitted_is_judged_again_by_the_keys_of_now() -> None:
+    bot, other = key(Scopes.QOT_READ, key_id="bot"), key(Scopes.ADMIN, key_id="other")
+    access = Access(ring(bot, other), machine_id="here")
+    admitted = access.admit(plaintext("bot"), iface="ws", local=True, wall=0.0)
+    assert isinstance(admitted, Admitted)
+    assert access.renewed(admitted, local=True, wall=0.0) == admitted
+    narrower = replace(bot, scopes=frozenset())
+    access.keyring = ring(narrower)
+    assert access.renewed(admitted, local=True, wall=0.0) == replace(admitted, key=narrower)
+    for ring_now, kind in (
+        (ring(other), DenialKind.UNAUTHENTICATED),
+        (ring(replace(bot, allowed_machines=frozenset())), DenialKind.PERMISSION),
+        (ring(replace(bot, expires_at=5.0)), DenialKind.UNAUTHENTICATED),
+    ):
+        access.keyring = ring_now
+        denied = access.renewed(admitted, local=True, wall=5.0)
+        assert isinstance(denied, Denial)
+        assert denied.kind is kind
+
+
+def test_who_needed_no_key_needs_one_when_there_are_keys() -> None:
+    access = Access()
+    admitted = access.admit(None, iface="ws", local=True, wall=0.0)
+    assert isinstance(admitted, Admitted)
+    assert access.renewed(admitted, local=True, wall=0.0) == admitted
+    access.keyring = ring(key(Scopes.QOT_READ))
+    assert isinstance(access.renewed(admitted, local=True, wall=0.0), Denial)

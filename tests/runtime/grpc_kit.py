@@ -134,6 +134,7 @@ class FakeBackend:
         self.on_stream: Callable[[FakeStream], None] | None = None
         self.keys = {KEY: "test", None: "anonymous"}
         self.admitted: list[str | None] = []
+        self.local: list[bool] = []
         self.callers: list[FakeCaller] = []
         self.asked = 0
         self.dropped = 0
@@ -145,7 +146,7 @@ class FakeBackend:
         self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
     ) -> Caller | Denial:
         assert iface == self.iface
-        assert local
+        self.local.append(local)
         assert peer
         self.admitted.append(bearer)
         if bearer not in self.keys:

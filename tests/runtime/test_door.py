@@ -13,6 +13,7 @@ from opendmux.config import Config, ProtocolName, Timeouts
 from opendmux.runtime.door import NO_TLS, Plain
 
 from .world import MemoryStream, World, world
+from .ws_kit import asked
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
@@ -181,7 +182,15 @@ async def test_websocket_alone_serves_no_pages(autojump_clock: MockClock) -> Non
     async with world(protocols=["websocket"]) as w:
         client, _ = await w.listener.connect()
         await client.send_all(GET)
-        assert (await client.receive_some()).startswith(b"HTTP/1.1 404 ")
+        said = bytes(await client.receive_some())
+        assert said.startswith(b"HTTP/1.1 404 ")
+        assert b"there are WebSockets at / and /ws alone" in said
+
+
+async def test_http_alone_serves_no_websockets(autojump_clock: MockClock) -> None:
+    async with world(protocols=["http"]) as w:
+        for target, status in (("/", 200), ("/ws", 404)):
+            assert (await asked(w, target))[0] == status, "it is an ordinary request"
 
 
 # -- without TLS

@@ -218,7 +218,7 @@ def test_what_holds_a_key_does_not_show_it() -> None:
     body = encode(opend.InitConnectRequest(c2s=opend.InitConnectC2S(clientVer=1, clientID="fc_00")))
     for holder in (
         Call(1, "/", [(b"authorization", b"Bearer fc_00")], None),
-        OpenCall(1, Kind.REQUEST, None, "fc_00", None, 0.0),
+        OpenCall(1, Kind.REQUEST, None, ("fc_00", True), None, 0.0),
         client_hello_untrusted(body, 0),
         Request(session, 1001, 0, 1, body),
     ):
@@ -233,6 +233,15 @@ async def test_a_revoked_key_is_looked_up_again(autojump_clock: MockClock) -> No
         del w.backend.keys[KEY]
         assert (await w.ask(headers=BEARER)).status == Code.UNAUTHENTICATED
         assert w.backend.admitted == [KEY, KEY]
+
+
+async def test_what_another_proxy_has_passed_on_does_not_come_from_this_machine(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        passed_on = [*BEARER, ("x-forwarded-for", "192.0.2.9")]
+        for headers in (BEARER, passed_on, BEARER, passed_on):
+            assert (await w.ask(3004, OK_BODY, headers)).status == Code.OK
+        assert w.backend.admitted == [KEY, KEY]
+        assert w.backend.local == [True, False]
 
 
 async def test_the_keys_of_a_connection_are_counted(autojump_clock: MockClock) -> None:

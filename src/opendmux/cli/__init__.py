@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 failed; 2 a usage or configuration error, in one sentence;
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -57,7 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         words.insert(0, "serve")
     args = _parser().parse_args(words)
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has seen enough; the interpreter must not try again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ConfigError as error:
         print(f"opendmux: {error}", file=sys.stderr)
         return 2
@@ -66,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:  # before the signals were ours
         return 128 + 2
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -34,6 +34,10 @@ HIDDEN: Final = ("hash", "previous_hash", "md5", "previous_md5")
 THIS: Final = "this"
 
 
+RELOAD = "a running opendmux goes by it after SIGHUP: kill -HUP with the pid of its banner"
+"""What every change of the file needs to come true."""
+
+
 def add(args: argparse.Namespace) -> int:
     """Make a key."""
     from opendmux.core.keyrecord import record_of
@@ -74,7 +78,7 @@ def add(args: argparse.Namespace) -> int:
         return (*records, record)
 
     update(args.keys, change, create=True)
-    _remark(f"key {record.id!r} is in {args.keys}; its plaintext is shown this once:")
+    _remark(f"key {record.id!r} is in {args.keys} ({RELOAD}); its plaintext is shown this once:")
     print(plaintext)
     return 0
 
@@ -106,7 +110,7 @@ def rotate(args: argparse.Namespace) -> int:
 
     update(args.keys, change)
     old_one = f"the old one works until {until}" if until else "the old one does not work any more"
-    _remark(f"key {args.id!r} has a new plaintext, shown this once; {old_one}:")
+    _remark(f"key {args.id!r} has a new plaintext, shown this once; {old_one} ({RELOAD}):")
     print(plaintext)
     return 0
 
@@ -120,7 +124,7 @@ def revoke(args: argparse.Namespace) -> int:
         return [record for record in records if record is not gone]
 
     update(args.keys, change)
-    _remark(f"key {args.id!r} is removed from {args.keys}; a running opendmux drops it when it reloads (SIGHUP)")
+    _remark(f"key {args.id!r} is removed from {args.keys} ({RELOAD})")
     return 0
 
 

@@ -145,13 +145,15 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
             upstream += f"; trading at {face.reach.trade_name} alone"
         lines += [f"  clients    connect to {where}", f"  upstream   {upstream}"]
     first = proxy.addresses[0]
-    call = f"c = futu.OpenQuoteContext('{first.host}', {first.port}); print(c.get_global_state()); c.close()"
+    host = "127.0.0.1" if first.host in ("0.0.0.0", "::") else first.host  # noqa: S104 (compared, not bound)
+    show_key = "futu.SysConfig.set_client_info('fc_...', 1); " if config.keys else ""
+    call = f"{show_key}c = futu.OpenQuoteContext('{host}', {first.port}); print(c.get_global_state()); c.close()"
     lines += [
         f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}",
         *_access_lines(config),
         *([f"  TLS        {config.tls.cert}{'; required' if config.tls.require else ''}"] if config.tls.cert else []),
         f'  try        python3 -c "import futu; {call}"',
-        "  stop       Ctrl-C",
+        f"  stop       Ctrl-C; kill -HUP {os.getpid()} reads settings and keys again",
     ]
     with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
         print("\n".join(lines), flush=True)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from opendmux.core.commands import Reply
 from opendmux.core.identity import Session
 
-__all__ = ["Client", "Guest", "LinkPort"]
+__all__ = ["FORWARDED", "Client", "Guest", "LinkPort"]
+
+
+FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+"""Headers, over HTTP and gRPC: another proxy has passed this on, so the address of the peer says nothing about who
+asks."""
 
 
 @dataclass(frozen=True, slots=True)

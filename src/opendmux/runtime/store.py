@@ -202,5 +202,5 @@ def _why(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if "locked" in str(error):
-        return "another opendmux is using it"
+        return "another opendmux is using it; give each its own (usage_db)"
     return str(error)

@@ -57,7 +57,7 @@ class OpenCall:
     stream_id: int
     kind: Kind
     caller: Caller | None
-    shown: str | None = field(repr=False)
+    shown: tuple[str | None, bool] = field(repr=False)
     """The key by which the caller is known."""
     until: float | None
     due: float

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.runtime.backend import Answer, Backend, Caller, PushStream
+from opendmux.runtime.ports import FORWARDED
 from opendmux.wire.grpc import GrpcServer
 from opendmux.wire.grpc_events import Call, Cancelled, Event, HalfClosed, Message, Writable
 from opendmux.wire.grpc_guard import GrpcLimits
@@ -41,6 +42,7 @@ from ._grpc_text import (
 
 __all__ = ["GrpcCalls"]
 
+_FORWARDED: Final = frozenset(name.encode() for name in FORWARDED)
 CALLERS_MAX: Final = 16
 """Keys on one connection. A program has one; a gateway of its own may have a few."""
 TAKE_BYTES: Final = 64 * 1024
@@ -79,7 +81,8 @@ class GrpcCalls:
         self._recheck = recheck
         self._listen = listen
         self._calls: dict[int, OpenCall] = {}
-        self._callers: dict[str | None, Caller] = {}
+        self._callers: dict[tuple[str | None, bool], Caller] = {}
+        """By what was shown, and whether on this machine."""
         self._draining = False
         self._next_due = math.inf
 
@@ -158,17 +161,18 @@ class GrpcCalls:
             self._server.finish(event.stream_id, refusal)
             return
         caller: Caller | None = None
-        shown: str | None = None
+        shown: tuple[str | None, bool] = None, self._local
         if kind is Kind.REQUEST or kind is Kind.PUSH:
             bearer = bearer_untrusted(event.metadata)
-            known = bearer if isinstance(bearer, Status) else self._admit(bearer)
+            local = self._local and not any(name in _FORWARDED and value for name, value in event.metadata)
+            known = bearer if isinstance(bearer, Status) else self._admit(bearer, local=local)
             if isinstance(bearer, Status) or isinstance(known, Status):
                 assert isinstance(known, Status)
                 if isinstance(bearer, Status):  # counted and put down like any other key that is none
-                    self._backend.admit("", iface="grpc", peer=self._peer, local=self._local)
+                    self._backend.admit("", iface="grpc", peer=self._peer, local=local)
                 self._server.finish(event.stream_id, known)
                 return
-            caller, shown = known, bearer
+            caller, shown = known, (bearer, local)
         if self._draining and kind is not Kind.REQUEST:
             self._server.finish(event.stream_id, GOING)
             return
@@ -180,18 +184,16 @@ class GrpcCalls:
         self._calls[event.stream_id] = call
         self._set_due(call, due if until is None else min(until, due))
 
-    def _admit(self, bearer: str | None) -> Caller | Status:
-        caller = self._callers.get(bearer)
+    def _admit(self, bearer: str | None, *, local: bool) -> Caller | Status:
+        caller = self._callers.get((bearer, local))
         if caller is not None:
             return caller
         if len(self._callers) >= CALLERS_MAX:
             return Status(Code.RESOURCE_EXHAUSTED, f"more than {CALLERS_MAX} keys on one connection", "keys")
-        answer = self._backend.admit(
-            bearer, iface="grpc", peer=self._peer, local=self._local, certified=self._certified
-        )
+        answer = self._backend.admit(bearer, iface="grpc", peer=self._peer, local=local, certified=self._certified)
         if isinstance(answer, Denial):
             return status_of(answer)
-        self._callers[bearer] = answer
+        self._callers[bearer, local] = answer
         return answer
 
     def _on_message(self, call: OpenCall, data: bytes) -> None:

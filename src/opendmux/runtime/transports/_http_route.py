@@ -20,6 +20,9 @@ __all__ = ["STATUS", "BodyPool", "Exchange", "Handler", "RefusedError", "Route",
 BODIES_BYTES: Final = 64 * 1024 * 1024
 """Bodies of all requests together."""
 
+SMALL_BYTES: Final = 64 * 1024
+KEPT_BYTES: Final = 16 * 1024 * 1024
+
 STATUS: Final[Mapping[DenialKind, int]] = {
     DenialKind.UNAUTHENTICATED: 401,
     DenialKind.PERMISSION: 403,
@@ -89,14 +92,19 @@ class RefusedError(Exception):
 
 
 class BodyPool:
-    """The memory for bodies of requests, shared by all connections."""
+    """The memory for bodies of requests, shared by all connections.
 
-    def __init__(self, limit: int = BODIES_BYTES) -> None:
+    ``kept``: so much of it is only for bodies up to `SMALL_BYTES`. A few clients that send large ones slowly must not
+    keep anybody from sending an order.
+    """
+
+    def __init__(self, limit: int = BODIES_BYTES, kept: int = KEPT_BYTES) -> None:
         self._free = limit
+        self._kept = kept
 
-    def take(self, size: int) -> bool:
-        """False: there is not so much left."""
-        if size > self._free:
+    def take(self, size: int, held: int = 0) -> bool:
+        """``held``: what the same body has taken before. False: there is not so much left for it."""
+        if size > self._free - (self._kept if held + size > SMALL_BYTES else 0):
             return False
         self._free -= size
         return True

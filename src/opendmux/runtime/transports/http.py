@@ -23,6 +23,7 @@ from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key
 from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.backend import Backend, Caller
+from opendmux.runtime.ports import FORWARDED
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
 from opendmux.wire.websocket import is_upgrade, upgrade_problem
 
@@ -57,8 +58,6 @@ BODY_S: Final = 60.0
 """For the whole body of a request."""
 AHEAD_BYTES: Final = 64 * 1024
 """A peer that sends so much behind a request that waits is not read any more, so its leaving is not seen."""
-FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-"""Another proxy has passed this on, so the address of the peer says nothing about who asks."""
 
 WEBSOCKET_PATHS: Final = ("/", "/ws")
 """OpenD's own is at the first."""
@@ -164,7 +163,7 @@ class HttpSession:
                 if event is None:
                     self._wire.receive_untrusted(await receive(self.stream))
                 elif isinstance(event, Body):
-                    if not self.bodies.take(len(event.data)):
+                    if not self.bodies.take(len(event.data), self._held):
                         raise RefusedError(503, "memory", "the memory for requests is used up")
                     self._held += len(event.data)
                     parts.append(event.data)
@@ -268,7 +267,8 @@ class HttpSession:
             return
         route, params = find(self.routes, head.path)
         if route is None:
-            await self.refuse(404, "not_found", f"there is nothing here; there are {', '.join(self.routes)}")
+            there_are = ", ".join(self.routes) or f"WebSockets at {' and '.join(WEBSOCKET_PATHS)} alone"
+            await self.refuse(404, "not_found", f"there is nothing here; there are {there_are}")
             return
         handler = route.handler(head.method)
         if handler is None:
