@@ -50,7 +50,7 @@ def test_the_console_script_is_the_module() -> None:
     [
         (["--listen", "nonsense"], "--listen 'nonsense'"),
         (["--listen", "127.0.0.1:99999"], "99999"),
-        (["--listen", "192.0.2.1:33333"], "cannot listen on 192.0.2.1:33333"),
+        (["--listen", "192.0.2.1:33333"], "listening on 192.0.2.1:33333 without keys"),
         (["--listen", "no.such.host.invalid:1"], "no.such.host.invalid"),
         (["--upstream", "nonsense"], "--upstream 'nonsense'"),
         (["--config", "/no/such/file"], "/no/such/file"),
