@@ -25,6 +25,8 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 from opendmux.wording import masked
 
+from .markets import TRD_SIDES
+
 __all__ = [
     "BEGINS",
     "CONTINUES",
@@ -190,7 +192,6 @@ def _clean_value(value: float | str | list[str]) -> int | float | str | list[str
 
 # -- orders
 
-_SIDES: Final = {1: "BUY", 2: "SELL", 3: "SELL_SHORT", 4: "BUY_BACK"}
 _OPS: Final = {1: "NORMAL", 2: "CANCEL", 3: "DISABLE", 4: "ENABLE", 5: "DELETE"}
 _MARKETS: Final = {1: "HK", 2: "US", 3: "CN", 4: "HKCC", 5: "FUTURES", 6: "SG", 7: "CRYPTO", 8: "AU", 15: "JP"}
 _ORDER_TYPES: Final = {
@@ -247,7 +248,7 @@ def _put(
 
 def _place(summary: OrderSummary, c2s: Message) -> None:
     _put(summary, c2s, "code", "code")
-    _put(summary, c2s, "trdSide", "side", _SIDES)
+    _put(summary, c2s, "trdSide", "side", TRD_SIDES)
     _put(summary, c2s, "orderType", "order_type", _ORDER_TYPES)
     _put(summary, c2s, "qty", "qty")
     _put(summary, c2s, "price", "price")
@@ -266,7 +267,7 @@ def _modify(summary: OrderSummary, c2s: Message) -> None:
 def _combo(summary: OrderSummary, c2s: opend.PlaceComboOrderC2S) -> None:
     legs = c2s.comboLegs[:LEGS_MAX]
     summary["code"] = [leg.security.code for leg in legs]
-    summary["side"] = [_SIDES.get(leg.side, str(leg.side)) for leg in legs]
+    summary["side"] = [TRD_SIDES.get(leg.side, str(leg.side)) for leg in legs]
     _put(summary, c2s, "orderType", "order_type", _ORDER_TYPES)
     _put(summary, c2s, "qty", "qty")
     _put(summary, c2s, "price", "price")
