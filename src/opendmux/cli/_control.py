@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opendmux.errors import ConfigError
+from opendmux.errors import CommandError, ConfigError
 
 if TYPE_CHECKING:
     import argparse
@@ -27,10 +27,6 @@ KEY_VARIABLE: Final = "OPENDMUX_KEY"
 TIMEOUT_S: Final = 10.0
 WIDE: Final = 110
 """Columns of a terminal on which every column of a table has room."""
-
-
-class CommandError(Exception):
-    """The command could not be carried out; the text is one sentence for the user. Exit code 1."""
 
 
 class Column(NamedTuple):

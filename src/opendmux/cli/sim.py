@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from typing import TYPE_CHECKING
@@ -22,7 +23,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "sim",
-        help="run a simulated OpenD",
         description="Run a simulated OpenD: prices, orders and accounts are made up, and the same for the same seed. "
         "The trade password is 123456.",
     )
@@ -52,6 +52,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FILE",
         help="encrypt with this RSA key (PEM); clients without it are turned away",
     )
+    parser.add_argument("--json", action="store_true", help="say where it listens as one JSON object")
     parser.set_defaults(run=run)
 
 
@@ -68,11 +69,11 @@ def run(args: argparse.Namespace) -> int:
         rate_limits=args.rate_limits,
         rsa_private_key=args.rsa_private_key,
     )
-    trio.run(_serve, config, args.listen, args.control)
+    trio.run(_serve, config, args.listen, args.control, args.json)
     return 0
 
 
-async def _serve(config: SimConfig, listen: str, control: str | None) -> None:
+async def _serve(config: SimConfig, listen: str, control: str | None, as_json: bool) -> None:
     import trio
 
     from opendmux.sim import open_simulator, serve_control
@@ -82,10 +83,14 @@ async def _serve(config: SimConfig, listen: str, control: str | None) -> None:
         control_listeners = await _listen(control) if control else []
         async with open_simulator(config) as simulator, trio.open_nursery() as nursery:
             await nursery.start(simulator.serve, listeners)
-            text = f"opendmux sim: SIMULATED OpenD on {_address(listeners)}, seed {config.seed}"
             if control_listeners:
                 await nursery.start(serve_control, simulator, control_listeners)
-                text += f", control on {_address(control_listeners)}"
+            where, control_where = _address(listeners), _address(control_listeners) if control_listeners else None
+            if as_json:
+                text = json.dumps({"listening": where, "seed": config.seed, "control": control_where})
+            else:
+                text = f"opendmux sim: SIMULATED OpenD on {where}, seed {config.seed}"
+                text += f", control on {control_where}" if control_where else ""
             print(text, flush=True)
             async for _ in signals:
                 break
