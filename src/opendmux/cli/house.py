@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from opendmux.runtime.certificates import read_contexts
 from opendmux.runtime.house import House
 from opendmux.runtime.keystore import load
 from opendmux.runtime.machine import machine_id
+from opendmux.runtime.state import state_dir
 from opendmux.runtime.store import open_store
 from opendmux.runtime.tls import Tls
 
@@ -43,6 +45,7 @@ def house_of(config: Config) -> House:
         open_locally=config.metrics_open_locally,
         tls=_tls_of(config),
         read_keys=again,
+        state=state_dir(config.state_dir, os.environ),
     )
     try:
         if keyring is not None:
