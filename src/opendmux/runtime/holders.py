@@ -186,7 +186,7 @@ def _socket(line: str) -> TcpSocket | None:
 
 
 def _address(text: str) -> Address:
-    """``0100007F:2B67``: words of 32 bits in the machine's own order. An IPv4 address within IPv6 is taken out of it."""
+    """``0100007F:2B67``: 32-bit words in the machine's own order. An IPv4 address within IPv6 is taken out of it."""
     host, _colon, port = text.partition(":")
     packed = b"".join(struct.pack(">I", *struct.unpack("=I", word)) for word in _words(bytes.fromhex(host)))
     address = ipaddress.ip_address(packed)
