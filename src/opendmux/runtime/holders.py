@@ -161,7 +161,7 @@ def _pids(root: Path) -> list[int]:
 
 def _inodes(folder: Path) -> set[int]:
     """Of the sockets that a process has open; empty where it may not be seen."""
-    found = set()
+    found: set[int] = set()
     try:
         names = os.listdir(folder)
     except OSError:
