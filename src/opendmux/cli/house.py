@@ -27,6 +27,7 @@ from opendmux.runtime.house import House
 from opendmux.runtime.keystore import load
 from opendmux.runtime.machine import machine_id
 from opendmux.runtime.server import Face
+from opendmux.runtime.state import state_dir
 from opendmux.runtime.store import open_store
 from opendmux.runtime.tls import Tls
 
@@ -53,6 +54,7 @@ def house_of(config: Config) -> House:
         open_locally=config.metrics_open_locally,
         tls=_tls_of(config),
         read_keys=again,
+        state=state_dir(config.state_dir, os.environ),
     )
     try:
         if keyring is not None:

@@ -220,6 +220,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage_db: str = ""
     """Where the daily values of keys are kept over a restart, a SQLite file. Empty: beside the keys file, with
     ``.usage.db`` after its name."""
+    state_dir: str = ""
+    """The folder for what has to survive a restart, such as a freeze; it is made when there is something to keep, and
+    belongs to one opendmux at a time. Empty: ``$STATE_DIRECTORY``, which systemd sets, or else
+    ``$XDG_STATE_HOME/opendmux``, or else ``~/.local/state/opendmux``."""
     audit_log: str = ""
     """The audit log: a file, or a folder for daily files. Empty: none. Trade writes wait for it, and are refused while
     it can't be written."""
