@@ -34,6 +34,7 @@ from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .notary import Notary
 from .ports import Guest
 from .pump import AVAILABLE, Pump
+from .readiness import Readiness, readiness_of
 from .session import TcpSession, serve_tcp
 from .site import ProxySite
 from .station import Reach, Station
@@ -140,6 +141,14 @@ class Proxy:
     async def stopped(self) -> None:
         """Wait until `stop` is called."""
         await self._stop.wait()
+
+    def trouble(self) -> list[str]:
+        """Reasons not to be ready that stations do not know of."""
+        return [*self.house.trouble(), *(["opendmux is stopping"] if self.draining.is_set() else [])]
+
+    def readiness(self) -> Readiness:
+        """Can it serve now, and if not, why."""
+        return readiness_of(self.stations, now=trio.current_time(), wall=time.time(), further=self.trouble())
 
 
 @dataclass(slots=True)
@@ -317,9 +326,6 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         keys = () if keyring is None else keyring.keys.values()
         return rooms_of(keys, house.limits, trio.current_time(), time.time())
 
-    def trouble() -> list[str]:
-        return [*house.trouble(), *(["opendmux is stopping"] if proxy.draining.is_set() else [])]
-
     def audit_state() -> AuditState:
         audit = house.audit
         assert audit is not None, "asked for only where there is one"
@@ -328,7 +334,7 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
-        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, trouble
+        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, proxy.trouble
     )
     status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
     return site, status
