@@ -30,6 +30,7 @@ from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .notary import Notary
 from .pump import AVAILABLE, Pump
+from .readiness import Readiness, readiness_of
 from .rooms import Clients, Face, Wing, face_rooms, face_rules
 from .site import ProxySite
 from .station import Station
@@ -112,6 +113,14 @@ class Proxy:
     async def stopped(self) -> None:
         """Wait until `stop` is called."""
         await self._stop.wait()
+
+    def trouble(self) -> list[str]:
+        """Reasons not to be ready that stations do not know of."""
+        return [*self.house.trouble(), *(["opendmux is stopping"] if self.draining.is_set() else [])]
+
+    def readiness(self) -> Readiness:
+        """Can it serve now, and if not, why."""
+        return readiness_of(self.stations, now=trio.current_time(), wall=time.time(), further=self.trouble())
 
 
 async def run_proxy(
@@ -212,9 +221,6 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         keys = () if keyring is None else keyring.keys.values()
         return rooms_of(keys, house.limits, trio.current_time(), time.time())
 
-    def trouble() -> list[str]:
-        return [*house.trouble(), *(["opendmux is stopping"] if proxy.draining.is_set() else [])]
-
     def audit_state() -> AuditState:
         audit = house.audit
         assert audit is not None, "asked for only where there is one"
@@ -223,7 +229,7 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
-        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, trouble
+        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, proxy.trouble
     )
     status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
     return site, status
