@@ -47,7 +47,7 @@ async def proxy(house: House, listener: MemoryListener) -> AsyncIterator[Proxy]:
 
 async def ask(listener: MemoryListener, path: str, method: str = "GET", **more: str) -> tuple[int, bytes]:
     ours, _theirs = await listener.connect()
-    answer = await Browser(ours).get(path, method=method, host="localhost", **more)  # type: ignore[arg-type]
+    answer = await Browser(ours).get(path, method=method, host="localhost", **more)
     return answer.status, answer.body
 
 
