@@ -96,10 +96,11 @@ def test_after_the_long_wait_a_second_refusal_ends_it() -> None:
     assert right.due(asked)
     right.back(asked + 1)
     right.lost(asked + 3)
-    assert right.next_try is None
+    assert right.given_up
     right.back(asked + 10)
     right.lost(asked + 10 + KEPT_S)
-    assert (right.contested, right.next_try) == (False, asked + 10 + KEPT_S + FIRST_WAIT_S)
+    assert not right.contested
+    assert right.next_try == asked + 10 + KEPT_S + FIRST_WAIT_S
 
 
 def test_after_eleven_seconds_it_is_no_contest_but_the_waits_grow() -> None:
@@ -184,13 +185,13 @@ def test_in_every_life(policy: Policy, life: list[tuple[float, str]]) -> None:
 def test_rights_are_lost_against_the_best_that_was_seen() -> None:
     rights = Rights()
     rights.seen({"hkQotRight": 3, "usQotRight": 1, "cnQotRight": 0})
-    assert rights.lost == ()
+    assert not rights.lost
     rights.seen({"hkQotRight": 1, "usQotRight": 1, "cnQotRight": 0})
     assert rights.lost == ("hkQotRight",)
     rights.seen({"hkQotRight": 3, "usQotRight": 5})
     assert rights.lost == ("usQotRight",)
     rights.seen({"hkQotRight": 4, "usQotRight": 6})
-    assert rights.lost == ()
+    assert not rights.lost
     rights.seen({"hkQotRight": 3, "usQotRight": 4})
     assert rights.lost == ("hkQotRight", "usQotRight")
 
@@ -199,4 +200,4 @@ def test_the_first_word_is_no_loss_and_an_unknown_right_says_nothing() -> None:
     rights = Rights()
     rights.seen({"hkQotRight": 5})
     rights.seen({"hkQotRight": 99})
-    assert rights.lost == ()
+    assert not rights.lost

@@ -25,7 +25,7 @@ NEED_PHONE, NEED_PICTURE, READY = 4, 3, 10
 
 
 @asynccontextmanager
-async def console(simulator: Simulator) -> AsyncIterator[trio.testing.MemoryReceiveStream | trio.abc.Stream]:
+async def console(simulator: Simulator) -> AsyncIterator[trio.abc.Stream]:
     ours, theirs = trio.testing.memory_stream_pair()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve_console_stream, simulator, theirs)
