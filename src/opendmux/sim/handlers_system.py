@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opendmux.wire.pb import opend, opend_sim
+from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .numbers import QotMarket
@@ -79,9 +79,9 @@ def keep_alive(world: World, session: Session, c2s: opend.KeepAliveC2S) -> opend
     return opend.KeepAliveS2C(time=int(world.now))
 
 
-def get_user_info(world: World, session: Session, c2s: opend_sim.GetUserInfoC2S) -> opend_sim.GetUserInfoS2C:
+def get_user_info(world: World, session: Session, c2s: opend.GetUserInfoC2S) -> opend.GetUserInfoS2C:
     del session, c2s  # every flag is answered with everything
-    info = opend_sim.GetUserInfoS2C(
+    info = opend.GetUserInfoS2C(
         nickName="Simulated user",
         avatarUrl="",
         apiLevel="",
@@ -114,5 +114,5 @@ ROUTES: Routes = {
     ProtoId.GET_GLOBAL_STATE: Route(opend.GetGlobalStateRequest, opend.GetGlobalStateResponse, get_global_state),
     ProtoId.VERIFICATION: Route(opend.VerificationRequest, opend.VerificationResponse, verification),
     ProtoId.KEEP_ALIVE: Route(opend.KeepAliveRequest, opend.KeepAliveResponse, keep_alive),
-    ProtoId.GET_USER_INFO: Route(opend_sim.GetUserInfoRequest, opend_sim.GetUserInfoResponse, get_user_info),
+    ProtoId.GET_USER_INFO: Route(opend.GetUserInfoRequest, opend.GetUserInfoResponse, get_user_info),
 }
