@@ -207,6 +207,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passed on by the native code, and each is kept in memory until it is answered."""
     allow_unknown: bool = False
     """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
+    admin_socket: str = ""
+    """Where an administrator of this machine gives orders to the running proxy, without a key: a Unix domain socket
+    that only the user who runs opendmux (and root) may open. Empty: ``admin-PORT.sock``, with the first port, in
+    ``$RUNTIME_DIRECTORY``, ``$XDG_RUNTIME_DIR/opendmux`` or a folder of this user for temporary files. ``off``:
+    none."""
     keys: str = ""
     """The keys file (``opendmux keys add`` makes one): every client needs a key of it then. Empty: no keys. Who
     reaches the port over OpenD's own protocol may do what OpenD allows; over gRPC and HTTP, read and simulate."""
@@ -215,6 +220,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage_db: str = ""
     """Where the daily values of keys are kept over a restart, a SQLite file. Empty: beside the keys file, with
     ``.usage.db`` after its name."""
+    state_dir: str = ""
+    """The folder for what has to survive a restart, such as a freeze; it is made when there is something to keep, and
+    belongs to one opendmux at a time. Empty: ``$STATE_DIRECTORY``, which systemd sets, or else
+    ``$XDG_STATE_HOME/opendmux``, or else ``~/.local/state/opendmux``."""
     audit_log: str = ""
     """The audit log: a file, or a folder for daily files. Empty: none. Trade writes wait for it, and are refused while
     it can't be written."""

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import trio
 
 from opendmux.core.access import Access
+from opendmux.core.conditions import Conditions
 from opendmux.core.keys import Keyring
 from opendmux.core.limits import Limits
 from opendmux.core.rejects import Rejects
 
 from .audit import AuditLog
+from .state import StateDir
 from .store import Store
 from .tls import Tls
 
@@ -31,6 +33,8 @@ class House:
     """Put down every request that the gate sees, not only refusals and trade writes."""
     store: Store | None = None
     """Where the daily values are kept; None: in memory alone."""
+    state: StateDir = field(default_factory=lambda: StateDir(None))
+    """For what has to survive a restart; of tests and of who embeds the proxy: nowhere."""
     names: tuple[str, ...] = ()
     """Host names besides this machine's own under which HTTP may be asked."""
     origins: tuple[str, ...] = ()
@@ -41,6 +45,8 @@ class House:
     """None: TLS is not configured."""
     rejects: Rejects = field(default_factory=Rejects)
     """What was turned away lately."""
+    conditions: Conditions = field(default_factory=Conditions)
+    """What is wrong now, and what to do about it."""
     read_keys: Callable[[], Keyring] | None = None
     """Read the keys again; raises ConfigError. None: no keys file is configured."""
 
@@ -72,6 +78,7 @@ class House:
                 nursery.start_soon(self.store.run, self.limits.changes)
             yield
             nursery.cancel_scope.cancel(reason="stopped")
+        self.state.close()
 
     def close(self) -> None:
         """Let go of the files when `records` is not entered after all."""
@@ -79,6 +86,7 @@ class House:
             self.audit.close()
         if self.store is not None:
             self.store.close()
+        self.state.close()
 
     def trouble(self) -> list[str]:
         """Why the proxy is not ready as far as this goes, one sentence each."""
