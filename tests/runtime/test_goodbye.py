@@ -54,6 +54,7 @@ async def test_who_takes_no_notifications_is_closed_without_a_word(autojump_cloc
 async def test_who_has_gone_is_told_nothing(autojump_clock: MockClock) -> None:
     async with world() as w:
         client = await w.client(recv_notify=True)
+        assert isinstance(client.stream, trio.StapledStream)
         await client.stream.send_eof()
         assert await last_words(client) == ([], "")
 
