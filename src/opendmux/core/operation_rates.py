@@ -59,9 +59,14 @@ class OperationRates:
     def give_back(self, counters: Iterable[str], operation: Operation) -> None:
         """The latest one that was booked was not sent after all."""
         for counter in counters:
-            times = self._sent.get(counter, {}).get(operation.name)
+            commands = self._sent.get(counter, {})
+            times = commands.get(operation.name)
             if times:
                 times.pop()
+            if not times:
+                commands.pop(operation.name, None)
+            if not commands:
+                self._sent.pop(counter, None)
 
     def wait_s(self, counters: Iterable[str], operation: Operation, now: float) -> float:
         """Seconds until it may be sent; 0 = now."""

@@ -117,7 +117,8 @@ class Operator:
         names = [member.name for _number, _station, member in everybody]
         if found:
             raise NoOpendError(f"there are several OpenDs: say which one, {' or '.join(dict.fromkeys(names))}")
-        raise NoOpendError(f"no OpenD is called {shown_value(which)}{nearest(str(which), names)}")
+        hint = nearest(str(which), names) or f"; there are {', '.join(dict.fromkeys(names))}"
+        raise NoOpendError(f"no OpenD is called {shown_value(which)}{hint}")
 
     async def perform(self, order: Order, which: int | str | None, by: Asker) -> Performed:
         """Send it and wait for the answer. Raises OperationError when it is not sent, TelnetError.
