@@ -2,6 +2,7 @@
 # make test   set up and run every test, file by file on several processors; options by PYTEST="-k ledger"
 # make bench  set up and run the benchmark table; options by BENCH="--rounds 9"
 # make binary build dist/opendmux, one executable for machines without Python, and try it
+# make docs   build the documentation's site into build/docs; every warning is an error
 # make lint   ruff, mypy, cython-lint, and whether generated files are up to date
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ NODE := tests/e2e/node
 PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
 
-.PHONY: run test bench binary lint generated clean
+.PHONY: run test bench binary docs lint generated clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/python -m opendmux --upstream sim
@@ -30,6 +31,9 @@ binary: $(VENV)-binary/.ready
 		--workpath build/binary --specpath build/binary --distpath dist deploy/entry.py
 	$(VENV)-binary/bin/python deploy/smoke.py dist/opendmux
 
+docs: $(VENV)/.test-ready
+	$(BIN)/sphinx-build -q -W --keep-going -n -b html -d build/docs-cache docs build/docs
+
 lint: $(VENV)/.test-ready generated
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,6 +44,7 @@ generated: $(VENV)/.test-ready
 	$(BIN)/python _native/gen_tables.py --check
 	$(BIN)/python proto/gen_pb.py --check
 	$(BIN)/python docs/gen_config.py --check
+	$(BIN)/python docs/gen_metrics.py --check
 
 # An editable install builds the compiled modules in place; it is repeated when their sources change.
 $(VENV)/.run-ready: $(SOURCES) | $(VENV)/bin/python
@@ -48,7 +53,7 @@ $(VENV)/.run-ready: $(SOURCES) | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.test-ready: $(SOURCES) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,sdk]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,sdk,docs]'
 	touch $@ $(VENV)/.run-ready
 
 # The SDK's JSON mode works with no newer protobuf than 6; the tests of it have an environment of their own.

@@ -13,6 +13,7 @@ import trio
 from opendmux.config import DEFAULT_PORT, Address, parse_address
 from opendmux.errors import ConfigError
 
+from .holders import command_for, holder_of
 from .upstream import Dial
 
 __all__ = ["address_of", "bind", "dial_group", "dial_tcp", "listen", "meets"]
@@ -64,7 +65,9 @@ def _bind_one(address: Address) -> socket.socket:
 
 def _why_not(address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {address}: another program uses that port"
+        holder = holder_of(address)
+        named = f", {holder}: end it" if holder else f" (`{command_for(address.port)}` shows which): end it"
+        return f"cannot listen on {address}: another program uses that port{named}, or give another port by --listen"
     return f"cannot listen on {address}: {error.strerror or error}"
 
 

@@ -1,4 +1,4 @@
-"""Every metric: the only place of names, labels and help texts. docs/metrics.md lists the same."""
+"""Every metric: the only place of names, labels and help texts. docs/metrics.md is made from it."""
 
 from __future__ import annotations
 
