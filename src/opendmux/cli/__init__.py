@@ -13,10 +13,24 @@ from collections.abc import Sequence
 from opendmux._version import __version__
 from opendmux.errors import ConfigError
 
-from . import audit, bench, clients, config, keys, proto, serve, sim, status, subs, tls
+from . import audit, bench, clients, config, freeze, keys, proto, serve, sim, status, subs, tls
 from ._control import CommandError
 
-__all__ = ["audit", "bench", "clients", "config", "keys", "main", "proto", "serve", "sim", "status", "subs", "tls"]
+__all__ = [
+    "audit",
+    "bench",
+    "clients",
+    "config",
+    "freeze",
+    "keys",
+    "main",
+    "proto",
+    "serve",
+    "sim",
+    "status",
+    "subs",
+    "tls",
+]
 
 COMMANDS = {
     "serve": serve,
@@ -25,6 +39,7 @@ COMMANDS = {
     "clients": clients,
     "subs": subs,
     "config": config,
+    "freeze": freeze,
     "keys": keys,
     "tls": tls,
     "audit": audit,

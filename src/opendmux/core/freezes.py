@@ -94,7 +94,7 @@ class Freezes:
 
     def __init__(self, freezes: Iterable[Freeze] = ()) -> None:
         self._set: dict[str | None, Freeze] = {freeze.key: freeze for freeze in freezes}
-        self._silent: dict[str, Freeze] = {}
+        self._silent: dict[str | None, Freeze] = {}
 
     def active(self) -> list[Freeze]:
         """Everybody's first, then by key; those of dead-man timers last."""
@@ -120,15 +120,12 @@ class Freezes:
 
     def put(self, freeze: Freeze) -> None:
         """It holds from now on, in place of the former one of that key."""
-        if freeze.silent:
-            assert freeze.key is not None, "a timer is of one key"
-            self._silent[freeze.key] = freeze
-        else:
-            self._set[freeze.key] = freeze
+        held = self._silent if freeze.silent else self._set
+        held[freeze.key] = freeze
 
     def lift(self, freeze: Freeze) -> bool:
         """End this one; False when another has taken its place meanwhile, which goes on."""
-        held: dict[str | None, Freeze] | dict[str, Freeze] = self._silent if freeze.silent else self._set
+        held = self._silent if freeze.silent else self._set
         if held.get(freeze.key) is not freeze:
             return False
         del held[freeze.key]
