@@ -15,16 +15,33 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from opendmux.errors import ConfigError
 
+from ._admin import find_socket, local_connection
+
 if TYPE_CHECKING:
     import argparse
     import http.client
 
     from opendmux.config import Address
 
-__all__ = ["Column", "CommandError", "add_options", "age", "ask", "clean", "draw", "print_json", "status"]
+__all__ = [
+    "Column",
+    "CommandError",
+    "add_options",
+    "age",
+    "ask",
+    "clean",
+    "draw",
+    "find_socket",
+    "local_connection",
+    "print_json",
+    "status",
+]
 
 KEY_VARIABLE: Final = "OPENDMUX_KEY"
+SOCKET_VARIABLE: Final = "OPENDMUX_ADMIN_SOCKET"
 TIMEOUT_S: Final = 10.0
+JSON: Final = "application/json"
+OFF: Final = "off"
 WIDE: Final = 110
 """Columns of a terminal on which every column of a table has room."""
 
@@ -51,6 +68,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where the running opendmux listens (default: %(default)s)",
     )
     parser.add_argument(
+        "--admin-socket",
+        metavar="PATH",
+        help="the running proxy's admin socket, where its own user needs no key; `off` to ask the port instead "
+        f"(default: the variable {SOCKET_VARIABLE}, or where a proxy on that port makes it)",
+    )
+    parser.add_argument(
         "--key-file",
         type=Path,
         metavar="FILE",
@@ -63,41 +86,58 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def ask(args: argparse.Namespace, method: str, path: str) -> Any:
-    """The decoded answer of the running opendmux. Raises CommandError, ConfigError for bad options."""
+def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -> Any:
+    """The decoded answer of the running opendmux. ``body``: of an order, to be sent as JSON.
+
+    By its admin socket where there is one for us, else by its port. Raises CommandError, ConfigError for bad options.
+    """
     import http.client
     import ssl
 
     from opendmux.config import parse_address
 
     address = parse_address(args.connect, what="--connect")
-    key = _key(args.key_file)
-    connection = _connection(args, address)
+    place = _socket_of(args, address)
+    key = None if place is not None else _key(args.key_file)
+    connection = _connection(args, address) if place is None else local_connection(place, TIMEOUT_S)
+    where = str(address if place is None else place)
     if key is not None and not isinstance(connection, http.client.HTTPSConnection) and not _is_here(address.host):
         print(f"opendmux: the key goes to {address} without encryption; --tls encrypts", file=sys.stderr)
     headers = {"Accept": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
     try:
-        connection.request(method, path, headers=headers)
+        content = None if body is None else json.dumps(body).encode()
+        connection.request(method, path, content, headers | ({} if body is None else {"Content-Type": JSON}))
         response = connection.getresponse()
-        status, body = response.status, response.read()
-    except ConnectionRefusedError:
+        status, answer = response.status, response.read()
+    except (ConnectionRefusedError, FileNotFoundError):
         raise CommandError(
-            f"nothing listens on {address}: opendmux is not running there, or it still waits for OpenD"
+            f"nothing listens on {where}: opendmux is not running there, or it still waits for OpenD"
         ) from None
     except TimeoutError:
-        raise CommandError(f"{address} does not answer within {TIMEOUT_S:g} s") from None
+        raise CommandError(f"{where} does not answer within {TIMEOUT_S:g} s") from None
     except ssl.SSLError as error:
-        raise CommandError(f"{address}: no TLS connection: {error.reason or error}") from None
+        raise CommandError(f"{where}: no TLS connection: {error.reason or error}") from None
     except (http.client.HTTPException, ConnectionResetError, BrokenPipeError):
-        raise CommandError(f"{address} is not an opendmux, or it wants TLS: it does not speak HTTP") from None
+        raise CommandError(f"{where} is not an opendmux, or it wants TLS: it does not speak HTTP") from None
     except OSError as error:
-        raise CommandError(f"{address} can't be reached: {error.strerror or error}") from None
+        raise CommandError(f"{where} can't be reached: {error.strerror or error}") from None
     finally:
         connection.close()
-    return _judged(address, status, body, key is not None)
+    return _judged(where, status, answer, key is not None or place is not None)
 
 
-def _judged(address: Address, status: int, body: bytes, with_key: bool) -> Any:
+def _socket_of(args: argparse.Namespace, address: Address) -> Path | None:
+    """The admin socket to go by; None: the port. Who names a key or asks for TLS means the port."""
+    given = args.admin_socket
+    if given is None and (args.key_file is not None or args.tls or args.cacert is not None):
+        return None
+    given = given or os.environ.get(SOCKET_VARIABLE, "")
+    if given:
+        return None if given == OFF else Path(given)
+    return find_socket(address.port) if _is_here(address.host) else None
+
+
+def _judged(address: str, status: int, body: bytes, with_key: bool) -> Any:
     try:
         answer = json.loads(body)
     except ValueError:

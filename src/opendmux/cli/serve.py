@@ -79,7 +79,7 @@ async def _serve(config: Config, reloader: Reloader, manager: Manager) -> int:
     from opendmux.runtime.notify import report
     from opendmux.runtime.server import run_proxy
 
-    from .house import house_of
+    from .house import admin_socket_of, house_of
     from .upstreams import faces_of
 
     house = house_of(config)
@@ -93,7 +93,9 @@ async def _serve(config: Config, reloader: Reloader, manager: Manager) -> int:
                 nursery.cancel_scope.cancel(reason="second signal")
 
             async def serve(task_status: trio.TaskStatus[Proxy]) -> None:
-                await run_proxy(faces, drain_s=config.timeouts.drain_s, house=house, task_status=task_status)
+                drain_s = config.timeouts.drain_s
+                with admin_socket_of(config, faces, os.environ) as admin:
+                    await run_proxy(faces, drain_s=drain_s, house=house, admin=admin, task_status=task_status)
                 nursery.cancel_scope.cancel(reason="stopped")
 
             proxy = await nursery.start(serve)

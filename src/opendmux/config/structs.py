@@ -207,6 +207,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passed on by the native code, and each is kept in memory until it is answered."""
     allow_unknown: bool = False
     """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
+    admin_socket: str = ""
+    """Where an administrator of this machine gives orders to the running proxy, without a key: a Unix domain socket
+    that only the user who runs opendmux (and root) may open. Empty: ``admin-PORT.sock``, with the first port, in
+    ``$RUNTIME_DIRECTORY``, ``$XDG_RUNTIME_DIR/opendmux`` or a folder of this user for temporary files. ``off``:
+    none."""
     keys: str = ""
     """The keys file (``opendmux keys add`` makes one): every client needs a key of it then. Empty: no keys. Who
     reaches the port over OpenD's own protocol may do what OpenD allows; over gRPC and HTTP, read and simulate."""

@@ -56,7 +56,9 @@ class Access:
         """The audit can be written: without it no trade write may be sent."""
         self.tally = Tally()
         self._machine_id = machine_id
-        self._anonymous = replace(ANONYMOUS, scopes=frozenset(ALL_SCOPES)) if insecure_allow_trading else ANONYMOUS
+        # Orders to the proxy itself are no trading: nobody gives them without a key.
+        everything = frozenset(ALL_SCOPES) - {Scopes.ADMIN}
+        self._anonymous = replace(ANONYMOUS, scopes=everything) if insecure_allow_trading else ANONYMOUS
 
     @property
     def keyring(self) -> Keyring | None:

@@ -87,7 +87,7 @@ class Status:
         await self.sampler.taken()
 
     def end_client(self, client_id: str, *, peer: str, key: Key | None) -> bool:
-        """See `StatusFace`. What waits for the client is dropped, but for the frame that is half sent."""
+        """See `ClientsFace`. What waits for the client is dropped, but for the frame that is half sent."""
         client = self._find(client_id)
         if client is None:
             return False
