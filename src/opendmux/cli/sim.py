@@ -41,6 +41,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="address for JSON commands of tests, without any login; off by default",
     )
     parser.add_argument(
+        "--telnet",
+        metavar="HOST:PORT",
+        help="address of the operation console, which knows no login either (as OpenD's telnet_port); off by default",
+    )
+    parser.add_argument(
         "--strict-serials",
         action="store_true",
         help="ignore requests whose serial number does not grow (the official Python SDK sends some)",
@@ -68,24 +73,28 @@ def run(args: argparse.Namespace) -> int:
         rate_limits=args.rate_limits,
         rsa_private_key=args.rsa_private_key,
     )
-    trio.run(_serve, config, args.listen, args.control)
+    trio.run(_serve, config, args.listen, args.control, args.telnet)
     return 0
 
 
-async def _serve(config: SimConfig, listen: str, control: str | None) -> None:
+async def _serve(config: SimConfig, listen: str, control: str | None, telnet: str | None) -> None:
     import trio
 
-    from opendmux.sim import open_simulator, serve_control
+    from opendmux.sim import open_simulator, serve_console, serve_control
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         listeners = await _listen(listen)
         control_listeners = await _listen(control) if control else []
+        telnet_listeners = await _listen(telnet) if telnet else []
         async with open_simulator(config) as simulator, trio.open_nursery() as nursery:
             await nursery.start(simulator.serve, listeners)
             text = f"opendmux sim: SIMULATED OpenD on {_address(listeners)}, seed {config.seed}"
             if control_listeners:
                 await nursery.start(serve_control, simulator, control_listeners)
                 text += f", control on {_address(control_listeners)}"
+            if telnet_listeners:
+                await nursery.start(serve_console, simulator, telnet_listeners)
+                text += f", Telnet console on {_address(telnet_listeners)}"
             print(text, flush=True)
             async for _ in signals:
                 break
