@@ -42,7 +42,7 @@ TEXTS = re.compile(r"(?i)(^|/)(licen[cs]e|copying|notice)[^/]*$")
 
 def contents(executable: str) -> list[str]:
     """Names of the files inside, and of the Python modules."""
-    viewer = Path(sys.executable).with_name("pyi-archive_viewer")
+    viewer = str(Path(sys.executable).with_name("pyi-archive_viewer"))
     words = [viewer, "--list", "--recursive", "--brief", executable]
     listed = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     return [line.strip() for line in listed.splitlines() if line.startswith(" ")]

@@ -55,7 +55,9 @@ def check_sdist(sdist: Path) -> None:
     """Everything that is in the repository, and nothing that was generated."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split("\n")
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
+        "\n"
+    )
     missing = [name for name in tracked if name and name not in names and name not in NOT_SHIPPED]
     if missing:
         fail(f"the source distribution lacks {', '.join(missing[:5])} ({len(missing)} files)")
@@ -68,7 +70,15 @@ def check_wheel(wheel: Path) -> None:
     """The package alone, with its compiled modules, types and data."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    for ending in ("opendmux/py.typed", "opendmux.toml", "status.html", "futu.binpb", "futu.proto", "_switch.pyi", "LICENSE"):
+    for ending in (
+        "opendmux/py.typed",
+        "opendmux.toml",
+        "status.html",
+        "futu.binpb",
+        "futu.proto",
+        "_switch.pyi",
+        "LICENSE",
+    ):
         if not any(name.endswith(ending) for name in names):
             fail(f"the wheel lacks {ending}")
     compiled = sum(name.endswith((".so", ".pyd")) for name in names)

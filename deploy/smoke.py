@@ -79,7 +79,16 @@ class Smoke:
     def proxy(self) -> None:
         """Serve, be asked in every way that the standard library knows, and stop."""
         began = time.monotonic()
-        words = ["--listen", "127.0.0.1:0", "--upstream", "sim", "--tls-cert", "tls/cert.pem", "--tls-key", "tls/key.pem"]
+        words = [
+            "--listen",
+            "127.0.0.1:0",
+            "--upstream",
+            "sim",
+            "--tls-cert",
+            "tls/cert.pem",
+            "--tls-key",
+            "tls/key.pem",
+        ]
         process = subprocess.Popen(
             [*self.command, *words], cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, text=True
         )
@@ -159,7 +168,7 @@ def port_of(process: subprocess.Popen[str]) -> int:
         found = re.search(r"connect to \S+:(\d+)", line)
         if found:
             return int(found[1])
-    fail("the proxy ended, or said nothing, before it was ready")
+    return fail("the proxy ended, or said nothing, before it was ready")
 
 
 def fail(what: str) -> NoReturn:

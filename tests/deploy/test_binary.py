@@ -1,6 +1,6 @@
 """The single executable under the official clients, without Python, in a place where there is nothing else.
 
-`make binary` builds it, and runs this with its path in BINARY_UNDER_TEST; `deploy/smoke.py` has tried its commands then.
+`make binary` builds it, tries its commands (`deploy/smoke.py`), and runs this with its path in BINARY_UNDER_TEST.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from tests.e2e.harness import HERE, Process, SdkProgram
 BINARY = str(Path(os.environ.get("BINARY_UNDER_TEST", "")).absolute())
 
 pytestmark = [
-    pytest.mark.skipif(not os.environ.get("BINARY_UNDER_TEST"), reason="`make binary` runs these with what it has built"),
+    pytest.mark.skipif(
+        not os.environ.get("BINARY_UNDER_TEST"), reason="`make binary` runs these with what it has built"
+    ),
     pytest.mark.skipif(sys.platform != "linux", reason="what it is made of is looked at by Linux's own means"),
 ]
 SERVE = ["--upstream", "sim", "--listen", "127.0.0.1:0"]
