@@ -1,10 +1,10 @@
-# make run    set up and start the proxy with the simulator on port 33333
-# make test   set up and run every test, file by file on several processors; options by PYTEST="-k ledger"
-# make bench  set up and run the benchmark table; options by BENCH="--rounds 9"
-# make binary build dist/opendmux, one executable for machines without Python, and try it
+# make run      set up and start the proxy with the simulator on port 33333
+# make test     set up and run every test, file by file on several processors; options by PYTEST="-k ledger"
+# make bench    set up and run the benchmark table; options by BENCH="--rounds 9"
+# make binary   build dist/opendmux, one executable for machines without Python, and try it
 # make package  build and try the source distribution and a wheel, in dist/
-# make docs   build the documentation's site into build/docs; every warning is an error
-# make lint   ruff, mypy, cython-lint, and whether generated files are up to date
+# make docs     build the documentation's site into build/docs; every warning is an error
+# make lint     ruff, mypy, cython-lint, and whether generated files are up to date
 
 PYTHON ?= python3
 VENV := .venv
@@ -33,7 +33,7 @@ PYINSTALLER := --log-level WARN --noconfirm --onefile --name opendmux --collect-
 	--workpath build/binary --specpath build/binary --distpath dist
 
 binary: $(VENV)-binary/.ready $(VENV)/.test-ready
-	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
+	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check .
 	$(VENV)-binary/bin/pyinstaller $(PYINSTALLER) deploy/entry.py
 	$(VENV)-binary/bin/python deploy/notices.py dist/opendmux dist/opendmux-notices.txt
 	$(BIN)/python deploy/smoke.py dist/opendmux
@@ -79,9 +79,9 @@ $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(VENV)-binary/.ready: pyproject.toml
+$(VENV)-binary/.ready:
 	$(PYTHON) -m venv $(VENV)-binary
-	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check 'pyinstaller>=6.16,<7' tzdata .
+	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check 'pyinstaller>=6.16,<7' tzdata
 	touch $@
 
 $(VENV)-package/.ready:
