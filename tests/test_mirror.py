@@ -25,6 +25,7 @@ ELSEWHERE: dict[str, str] = {
     "core/streams.py": "tests/core/test_ledger_streams.py",
     "core/budget_line.py": "the inside of budgets.py, tested as one thing",
     "core/budget_table.py": "tests/core/test_budgets_table.py",
+    "core/condition_texts.py": "the sentences of conditions.py: tests/core/test_conditions.py",
     "core/commands.py": "data; every router test compares them",
     "core/denial.py": "data",
     "core/identity.py": "data; its one text is in tests/core/test_router_link.py",

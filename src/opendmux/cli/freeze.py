@@ -20,7 +20,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describe the command."""
     parser = subparsers.add_parser(
         "freeze",
-        help="stop trading through a running proxy, or let it go on",
         description="Freeze trading through a running opendmux: it holds at once for whoever comes by whatever "
         "protocol, and over a restart. What OpenD has been sent already is not held up; nothing is cancelled.",
     )

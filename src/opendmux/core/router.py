@@ -34,6 +34,7 @@ from .keys import Key
 from .lanes import Lane, Lanes
 from .limits import Limits
 from .metering import Metering
+from .notices import ConnStatus, Notice, read_notice_untrusted
 from .orderbook import OrderBook
 from .orders import is_calming_untrusted
 from .outages import Outages
@@ -131,6 +132,9 @@ class Router:
         self._writes: dict[int, Request] = {}
         """Trade writes without an answer, by id of the request object, which the entry keeps alive."""
         self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
+        self.on_notice: list[Callable[[Notice, float], None]] = []
+        """Told of every Notify of the MAIN lane and, in a group, of every ConnStatus of the TRADE lane. What a callback
+        wants sent it sends later, from a tick."""
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
             ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
@@ -389,8 +393,17 @@ class Router:
         if self.access.learning and push.proto_id in LEARNT_IDS:
             self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
         if push.proto_id == ProtoId.NOTIFY:
-            self.lanes[index].upstream.notified(push.frame, push.proto_fmt)
+            self._notified(self.lanes[index], read_notice_untrusted(push.frame[HEADER_LEN:], push.proto_fmt), now)
         return self.lanes[index].pushes.route_untrusted(push, now)
+
+    def _notified(self, lane: Lane, notice: Notice | None, now: float) -> None:
+        lane.upstream.notified(notice)
+        if notice is None:
+            return
+        of_trade = lane is self.lanes.trade and isinstance(notice, ConnStatus)
+        if lane is self.lanes.main or of_trade:
+            for told in self.on_notice:
+                told(notice, now)
 
     # -- links
 
@@ -423,7 +436,7 @@ class Router:
         if was_ready:
             lane.upstream.ready = False
             lane.upstream.down_since = now
-        lane.upstream.logins = lane.upstream.program = None
+        lane.upstream.logins = lane.upstream.program = lane.upstream.state = None
         lane.trading.link_lost()
         lane.roster.link_lost()
         commands = self.metering.link_lost(index, now)

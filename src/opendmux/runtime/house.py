@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import trio
 
 from opendmux.core.access import Access
+from opendmux.core.conditions import Conditions
 from opendmux.core.keys import Keyring
 from opendmux.core.limits import Limits
 from opendmux.core.rejects import Rejects
@@ -44,6 +45,8 @@ class House:
     """None: TLS is not configured."""
     rejects: Rejects = field(default_factory=Rejects)
     """What was turned away lately."""
+    conditions: Conditions = field(default_factory=Conditions)
+    """What is wrong now, and what to do about it."""
     read_keys: Callable[[], Keyring] | None = None
     """Read the keys again; raises ConfigError. None: no keys file is configured."""
 
