@@ -150,9 +150,9 @@ def test_all_protocols_at_once_over_a_restart_until_it_is_lifted(tmp_path: Path,
         (one,) = freeze("--key", "bot")["freezes"]
         assert one["key"] == "bot"
         assert not any(taken for taken, _ in traders.order().values())
-        said = run("freeze", "--connect", f"127.0.0.1:{gate.port}", "--key", "nobody")
-        assert (said.returncode, said.stdout) == (1, "")
-        assert "there is no key with the id 'nobody'" in said.stderr
+        wrong = run("freeze", "--connect", f"127.0.0.1:{gate.port}", "--key", "nobody")
+        assert (wrong.returncode, wrong.stdout) == (1, "")
+        assert "there is no key with the id 'nobody'" in wrong.stderr
         assert freeze("--key", "bot", "--mode", "off")["freezes"] == []
         assert [(e["endpoint"], e["outcome"]) for e in gate.audited() if "freeze" in e["endpoint"]] == [
             ("freeze read-only", "success"),

@@ -233,14 +233,19 @@ async def test_what_is_connected_is_frozen_from_the_next_frame_on(autojump_clock
         await client.request(PLACE, place())
         (sent,) = [await w.opend.requests.receive()]
         w.proxy.house.access.freezes.put(Freeze(None, FrozenMode.READ_ONLY, 0.0, "ops"))
-        here._apply()
+        here.apply()
         assert here.show().in_flight == 1
+        (told,) = w.proxy.house.conditions.active()
+        assert told.sentence == "Trading is frozen for everybody. Mode read-only, set by ops."
         assert "frozen (read-only) for everybody" in text_of((await client.call(PLACE, place())).body)
         newcomer = await w.client()
         assert "is frozen" in text_of((await newcomer.call(PLACE, place())).body)
         await w.opend.reply(sent, b"\x08\x00")
         await client.receive()
         assert here.show().in_flight == 0
+        w.proxy.house.access.freezes.lift(here.show().freezes[0])
+        here.apply()
+        assert w.proxy.house.conditions.active() == []
         assert w.opend.bodies(PLACE) == [sent.body]
 
 

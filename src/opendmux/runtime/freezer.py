@@ -17,6 +17,7 @@ import trio
 
 from opendmux.core.access import Access
 from opendmux.core.audit import NO_KEY, AuditEvent
+from opendmux.core.conditions import Kind
 from opendmux.core.freezes import Freeze, Freezes, FrozenMode, dump, parse
 from opendmux.errors import OpendmuxError
 
@@ -116,7 +117,7 @@ class Freezer:
             freezes.lift(freeze)
         else:
             freezes.put(freeze)
-        self._apply()
+        self.apply()
 
     def _check(self, key_id: str | None) -> None:
         freezes, keyring = self._access.freezes, self._access.keyring
@@ -136,13 +137,13 @@ class Freezer:
             wanted = before  # who froze first, and since when
         elif before is None or mode is FrozenMode.READ_ONLY:
             freezes.put(wanted)
-            self._apply()
+            self.apply()
         laxer = freezes.of(key_id) is not wanted
         async with self._writing:
             current = freezes.of(key_id)
             if laxer and current is None:
                 freezes.put(wanted)
-                self._apply()
+                self.apply()
                 current, laxer = wanted, False
             if current is not (before if laxer else wanted):
                 return
@@ -150,7 +151,7 @@ class Freezer:
             await self._keep([*rest, wanted], holds=not laxer)
             if laxer and freezes.lift(before or wanted):
                 freezes.put(wanted)
-                self._apply()
+                self.apply()
 
     async def _thaw(self, key_id: str | None) -> None:
         freezes, before = self._access.freezes, self._access.freezes.of(key_id)
@@ -161,7 +162,7 @@ class Freezer:
                 freezes.lift(before)  # unless it has been frozen anew meanwhile
             if silent is not None:
                 freezes.lift(silent)
-        self._apply()
+        self.apply()
 
     async def _keep(self, freezes: list[Freeze], *, holds: bool) -> None:
         """``holds``: it is in force already."""
@@ -175,11 +176,17 @@ class Freezer:
             )
             raise FreezeError("state", f"{what}: {error}") from error
 
-    def _apply(self) -> None:
-        """Every session goes by it from here on."""
+    def apply(self) -> None:
+        """Every session goes by what is frozen from here on, and people are told; to be called at the start too."""
         for station in self.stations():
             hub = station.hub
             hub.run(hub.router.tenancy.refreeze())
+        conditions, now = self.house.conditions, trio.current_time()
+        holding = {freeze.whom: freeze for freeze in reversed(self._access.freezes.active())}
+        for whom, freeze in holding.items():
+            conditions.begin(Kind.FROZEN, whom, now, f"Mode {freeze.mode}, set by {freeze.by}.")
+        for gone in [one for one in conditions.of("", Kind.FROZEN) if one.subject not in holding]:
+            conditions.over(Kind.FROZEN, gone.subject, now)
 
     def _answer(self, key_id: str | None) -> Frozen:
         in_flight = sum(station.hub.router.writes_open(key_id) for station in self.stations())

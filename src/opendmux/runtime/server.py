@@ -149,6 +149,7 @@ async def run_proxy(
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = Wing(station, pump, callers)
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
+    proxy.freezer.apply()
     site, status = _site(proxy)
     routes = {**status_routes(status), **_control_routes(proxy, status)}
     try:
