@@ -42,7 +42,7 @@ from .transports.grpc import serve_grpc
 from .transports.http import BodyPool, HttpSession, serve_http
 from .transports.http_table import TABLE
 from .transports.status import status_routes
-from .transports.websocket import WebSocketRoom, WebSocketSession
+from .transports.websocket import Line, WebSocketRoom
 from .upstream import UpstreamLink
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
@@ -161,7 +161,7 @@ class _Clients:
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
     bodies: BodyPool = field(default_factory=BodyPool)
-    websockets: set[WebSocketSession] = field(default_factory=set)
+    websockets: set[Line] = field(default_factory=set)
     doors: list[Door] = field(default_factory=list)
 
 
@@ -281,7 +281,7 @@ def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kin
             routes=routes,
             certified=guest.certified,
             sessions=clients.browsers,
-            upgrades=WebSocketRoom(hub, guest, face.on_outage, clients.websockets, proxy.house.origins)
+            upgrades=WebSocketRoom(hub, wing.callers, guest, face.on_outage, clients.websockets, proxy.house.origins)
             if "websocket" in face.protocols
             else None,
             backend=wing.callers,

@@ -15,7 +15,7 @@ import abc
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import trio
@@ -67,6 +67,10 @@ class Line(abc.ABC):
         self._ws: WebSocketConnection | None = None
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
+        self._parts_bytes = 0
+        """Of messages that were taken apart, and whose parts wait."""
+        self._half_bytes = 0
+        """Of a request whose messages have not all come."""
         self._resumed = trio.Event()
         self._wake, self._wakeups = trio.open_memory_channel[None](1)
         self._reason = ""
@@ -95,6 +99,10 @@ class Line(abc.ABC):
     @abc.abstractmethod
     async def _drained(self, ws: WebSocketConnection) -> bool:
         """Send all that may be sent now; False when the connection is over."""
+
+    def _helpers(self) -> Sequence[Callable[[], Awaitable[None]]]:
+        """Further tasks of the connection."""
+        return ()
 
     @abc.abstractmethod
     def _enter(self) -> None:
@@ -160,6 +168,8 @@ class Line(abc.ABC):
                     self._ws = ws = await self._open(nursery)
                     nursery.start_soon(self._read, ws)
                     nursery.start_soon(self._watch, ws)
+                    for helper in self._helpers():
+                        nursery.start_soon(helper)
                     await self._write(ws)
                     await self._goodbye(ws)
                     nursery.cancel_scope.cancel(reason="session ended")
@@ -196,7 +206,7 @@ class Line(abc.ABC):
                 self._waiting_bytes += len(message)
                 self._work_off()
                 self._hub.flush_links()
-                while self._waiting_bytes > WAITING_BYTES:
+                while self._waiting_bytes + self._parts_bytes > WAITING_BYTES:
                     await self._resumed.wait()
         except ConnectionClosed:
             self._lost()
@@ -235,7 +245,8 @@ class Line(abc.ABC):
         """The switch keeps count of what all clients' requests take before they are looked at."""
         if self._reason or self._draining:
             return
-        if not self._hub.switch.count_elsewhere(self._slot, self._guard.held + self._waiting_bytes):
+        held = self._guard.held + self._waiting_bytes + self._parts_bytes + self._half_bytes
+        if not self._hub.switch.count_elsewhere(self._slot, held):
             self._end_with(CloseCode.POLICY, NO_ROOM_TEXT)
 
     async def _write(self, ws: WebSocketConnection) -> None:
