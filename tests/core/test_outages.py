@@ -9,7 +9,7 @@ import pytest
 
 from opendmux.core.commands import Failure
 from opendmux.core.entry import SETTLE_S
-from opendmux.core.logins import Logins
+from opendmux.core.notices import ConnStatus
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -54,7 +54,7 @@ def test_when_it_is_back_opend_is_asked_for_its_own_logins() -> None:
     ((kind, slots, body, _),) = play.answer(body=state(qot=True, trd=False))
     assert (kind, slots) == ("push", (told.slot,))
     assert status(body) == (3, True, False)
-    assert play.router.lanes.main.upstream.logins == Logins(quote=True, trade=False), "it is known from now on"
+    assert play.router.lanes.main.upstream.logins == ConnStatus(quote=True, trade=False), "it is known from now on"
 
 
 def test_nobody_to_tell_nothing_to_ask() -> None:

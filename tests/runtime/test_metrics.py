@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from opendmux.config import Config
 from opendmux.core.keys import HoursWindow, Key, KeyLimits, Scopes
 from opendmux.core.limits import Limits
-from opendmux.core.logins import Logins
+from opendmux.core.notices import ConnStatus
 from opendmux.core.tally import Tally
 from opendmux.runtime.metric_table import METRICS
 from opendmux.runtime.metrics import FRESH_S, ROOMS_MAX, AuditState, KeyRoom, Metrics, Sources, rooms_of
@@ -175,7 +175,7 @@ def test_headroom_of_keys_with_limits() -> None:
 
 async def test_an_outage_shows(autojump_clock: MockClock) -> None:
     async with world() as w:
-        w.proxy.hub.router.lanes.main.upstream.logins = Logins(quote=True, trade=True)
+        w.proxy.hub.router.lanes.main.upstream.logins = ConnStatus(quote=True, trade=True)
         w.opend.up = False
         await w.opend.drop()
         await trio.sleep(1)

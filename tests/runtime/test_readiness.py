@@ -6,7 +6,7 @@ import trio
 from trio.testing import MockClock
 
 from opendmux.config import Config
-from opendmux.core.logins import Logins
+from opendmux.core.notices import ConnStatus
 from opendmux.runtime.readiness import Readiness, readiness_of
 from opendmux.runtime.station import Reach, Station
 from opendmux.wire.messages import encode
@@ -32,7 +32,7 @@ async def test_ready_once_the_link_is(autojump_clock: MockClock) -> None:
         assert (state.name, state.state, state.simulated) == ("opend.test:11111", "ready", False)
         assert state.since == "2023-11-14T22:13:00.000000Z"
         assert (state.quote_login, state.trade_login) == (None, None)
-        w.proxy.hub.router.lanes.main.upstream.logins = Logins(quote=True, trade=False)
+        w.proxy.hub.router.lanes.main.upstream.logins = ConnStatus(quote=True, trade=False)
         (state,) = asked(w).opends
         assert (state.quote_login, state.trade_login) == (True, False)
         assert (state.program_status, state.last_push_age_s) == (None, None)

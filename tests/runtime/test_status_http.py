@@ -16,6 +16,7 @@ import trio
 import trio.testing
 from trio.testing import MockClock
 
+from opendmux.core.access import Access
 from opendmux.core.keys import Key, Keyring, Scopes, digest_of
 from opendmux.runtime.house import House
 from opendmux.runtime.metrics import Metrics, Sources
@@ -23,6 +24,7 @@ from opendmux.runtime.notary import Notary
 from opendmux.runtime.site import ProxySite
 from opendmux.runtime.status import Status
 from opendmux.runtime.transports._http_about import document
+from opendmux.runtime.transports.control import client_routes
 from opendmux.runtime.transports.http import ROUTES, HttpSession, serve_http
 from opendmux.runtime.transports.status import page, policy_of, status_routes
 from tests.core.key_kit import key, plaintext, ring
@@ -69,7 +71,7 @@ class Desk:
                 self.site,
                 peer="192.0.2.1:5",
                 local=local,
-                routes={**ROUTES, **status_routes(self.status)},
+                routes={**ROUTES, **status_routes(self.status), **client_routes(self.status)},
                 sessions=self.sessions,
             )
 
@@ -239,17 +241,29 @@ async def test_who_may(autojump_clock: MockClock, path: str, method: str) -> Non
         assert answer.status == (200 if method == "GET" else 404)
 
 
-@pytest.mark.parametrize(("path", "method"), [("/v1/status", "GET"), ("/v1/clients/1/close", "POST")])
-async def test_without_keys_only_this_machine_may(autojump_clock: MockClock, path: str, method: str) -> None:
+async def test_without_keys_only_this_machine_may_look(autojump_clock: MockClock) -> None:
+    path = "/v1/status"
     async with desk() as d:
-        assert (await d.browser().get(path, method=method)).status == (200 if method == "GET" else 404)
-        assert (await d.browser(local=False).get(path, method=method)).status == 403
-        passed_on = await d.browser().get(path, method=method, headers={"x-forwarded-for": "192.0.2.9"})
+        assert (await d.browser().get(path)).status == 200
+        assert (await d.browser(local=False).get(path)).status == 403
+        passed_on = await d.browser().get(path, headers={"x-forwarded-for": "192.0.2.9"})
         assert passed_on.status == 403
-        foreign = await d.browser().get(path, method=method, headers={"origin": "https://evil.example"})
+        foreign = await d.browser().get(path, headers={"origin": "https://evil.example"})
         assert (foreign.status, foreign.reason) == (403, "origin")
-        rebound = await d.browser().get(path, method=method, host="evil.example")
+        rebound = await d.browser().get(path, host="evil.example")
         assert (rebound.status, rebound.reason) == (403, "host")
+
+
+@pytest.mark.parametrize("allow_trading", [False, True])
+async def test_without_keys_nobody_may_give_orders_over_the_port(
+    autojump_clock: MockClock, allow_trading: bool
+) -> None:
+    async with desk() as d:
+        d.site.access = Access(insecure_allow_trading=allow_trading)
+        for local in (True, False):
+            answer = await d.browser(local=local).get("/v1/clients/1/close", method="POST")
+            assert (answer.status, answer.reason) == (403, "scope")
+            assert "admin socket" in json.loads(answer.body)["error"]["text"]
 
 
 # -- ending a client
@@ -284,7 +298,7 @@ async def test_asking_with_get_ends_nobody(autojump_clock: MockClock) -> None:
 
 async def test_the_document_has_these_routes_too(autojump_clock: MockClock) -> None:
     async with desk() as d:
-        routes = status_routes(d.status)
+        routes = {**status_routes(d.status), **client_routes(d.status)}
         paths = document(routes)["paths"]
         assert set(paths) == set(routes) == {"/", "/v1/status", "/v1/clients/{client_id}/close"}
         assert paths["/v1/clients/{client_id}/close"]["post"]["parameters"][0]["name"] == "client_id"

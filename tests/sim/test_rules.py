@@ -289,7 +289,7 @@ async def test_global_state_and_user_info(autojump_clock: MockClock) -> None:
         assert state.s2c.connID == client.conn_id
         assert state.s2c.programStatus.type == 10
         assert state.s2c.time == int(play.sim.config.epoch)
-        request = opend_sim.GetUserInfoRequest(c2s=opend_sim.GetUserInfoC2S(flag=0))
-        info = await client.call(ProtoId.GET_USER_INFO, request, opend_sim.GetUserInfoResponse)
+        request = opend.GetUserInfoRequest(c2s=opend.GetUserInfoC2S(flag=0))
+        info = await client.call(ProtoId.GET_USER_INFO, request, opend.GetUserInfoResponse)
         assert info.s2c.subQuota == 77
         assert info.s2c.hkQotRight == info.s2c.ecQotRight == 3

@@ -100,17 +100,17 @@ async def test_a_lost_right(autojump_clock: MockClock) -> None:
         client = await play.client(recvNotify=True)
         await client.subscribe([TENCENT], [BASIC])
         play.sim.set_lost_rights([HK])
-        rights = (await client.push(ProtoId.NOTIFY, opend_sim.NotifyRightResponse)).s2c
+        rights = (await client.push(ProtoId.NOTIFY, opend.NotifyResponse)).s2c
         assert (rights.type, rights.qotRight.hkQotRight, rights.qotRight.usQotRight) == (4, 1, 3)
         assert rights.qotRight.hkFutureQotRight == 3
         answer = await client.subscribe([TENCENT, APPLE], [TICKER])
         assert (answer.retType, answer.retMsg) == (-1, "no quote right for market 1")
         assert (await client.subscribe([APPLE], [TICKER])).retType == 0
-        request = opend_sim.GetUserInfoRequest(c2s=opend_sim.GetUserInfoC2S(flag=0))
-        info = (await client.call(ProtoId.GET_USER_INFO, request, opend_sim.GetUserInfoResponse)).s2c
+        request = opend.GetUserInfoRequest(c2s=opend.GetUserInfoC2S(flag=0))
+        info = (await client.call(ProtoId.GET_USER_INFO, request, opend.GetUserInfoResponse)).s2c
         assert (info.hkQotRight, info.usQotRight, info.hasUSOptionQotRight) == (1, 3, True)
         play.sim.set_lost_rights([])
-        assert (await client.push(ProtoId.NOTIFY, opend_sim.NotifyRightResponse)).s2c.qotRight.hkQotRight == 3
+        assert (await client.push(ProtoId.NOTIFY, opend.NotifyResponse)).s2c.qotRight.hkQotRight == 3
         assert (await client.subscribe([TENCENT], [TICKER])).retType == 0
 
 
@@ -120,7 +120,7 @@ async def test_a_kick_freezes_the_feed_for_a_while(autojump_clock: MockClock) ->
         await client.subscribe([TENCENT], [BASIC])
         await client.drain(2)
         play.sim.kick(20)
-        rights = (await client.push(ProtoId.NOTIFY, opend_sim.NotifyRightResponse)).s2c.qotRight
+        rights = (await client.push(ProtoId.NOTIFY, opend.NotifyResponse)).s2c.qotRight
         assert {rights.hkQotRight, rights.usQotRight, rights.ecQotRight} == {1}
         assert not rights.hasUSOptionQotRight
         assert (await client.subscribe([APPLE], [BASIC])).retType == -1

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opendmux.errors import ConfigError
+from opendmux.errors import CommandError, ConfigError
+
+from ._admin import find_socket, local_connection
 
 if TYPE_CHECKING:
     import argparse
@@ -21,16 +23,33 @@ if TYPE_CHECKING:
 
     from opendmux.config import Address
 
-__all__ = ["Column", "CommandError", "add_options", "age", "ask", "clean", "draw", "print_json", "status"]
+__all__ = [
+    "Column",
+    "CommandError",
+    "NotRunningError",
+    "add_options",
+    "age",
+    "ask",
+    "clean",
+    "draw",
+    "find_socket",
+    "local_connection",
+    "may_carry_secrets",
+    "print_json",
+    "status",
+]
 
 KEY_VARIABLE: Final = "OPENDMUX_KEY"
+SOCKET_VARIABLE: Final = "OPENDMUX_ADMIN_SOCKET"
 TIMEOUT_S: Final = 10.0
+JSON: Final = "application/json"
+OFF: Final = "off"
 WIDE: Final = 110
 """Columns of a terminal on which every column of a table has room."""
 
 
-class CommandError(Exception):
-    """The command could not be carried out; the text is one sentence for the user. Exit code 1."""
+class NotRunningError(CommandError):
+    """Nobody listens there."""
 
 
 class Column(NamedTuple):
@@ -51,6 +70,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="where the running opendmux listens (default: %(default)s)",
     )
     parser.add_argument(
+        "--admin-socket",
+        metavar="PATH",
+        help="the running proxy's admin socket, where its own user needs no key; `off` to ask the port instead "
+        f"(default: the variable {SOCKET_VARIABLE}, or where a proxy on that port makes it)",
+    )
+    parser.add_argument(
         "--key-file",
         type=Path,
         metavar="FILE",
@@ -63,41 +88,68 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def ask(args: argparse.Namespace, method: str, path: str) -> Any:
-    """The decoded answer of the running opendmux. Raises CommandError, ConfigError for bad options."""
+def ask(args: argparse.Namespace, method: str, path: str, body: object = None, *, timeout_s: float = TIMEOUT_S) -> Any:
+    """The decoded answer of the running opendmux. ``body``: of an order, to be sent as JSON.
+
+    By its admin socket where there is one for us, else by its port. Raises CommandError, ConfigError for bad options.
+    """
     import http.client
     import ssl
 
     from opendmux.config import parse_address
 
     address = parse_address(args.connect, what="--connect")
-    key = _key(args.key_file)
-    connection = _connection(args, address)
+    place = _socket_of(args, address)
+    key = None if place is not None else _key(args.key_file)
+    connection = _connection(args, address, timeout_s) if place is None else local_connection(place, timeout_s)
+    where = str(address if place is None else place)
     if key is not None and not isinstance(connection, http.client.HTTPSConnection) and not _is_here(address.host):
         print(f"opendmux: the key goes to {address} without encryption; --tls encrypts", file=sys.stderr)
     headers = {"Accept": "application/json"} | ({} if key is None else {"Authorization": f"Bearer {key}"})
     try:
-        connection.request(method, path, headers=headers)
+        content = None if body is None else json.dumps(body).encode()
+        connection.request(method, path, content, headers | ({} if body is None else {"Content-Type": JSON}))
         response = connection.getresponse()
-        status, body = response.status, response.read()
-    except ConnectionRefusedError:
-        raise CommandError(
-            f"nothing listens on {address}: opendmux is not running there, or it still waits for OpenD"
+        status, answer = response.status, response.read()
+    except (ConnectionRefusedError, FileNotFoundError):
+        raise NotRunningError(
+            f"nothing listens on {where}: opendmux is not running there, or it still waits for OpenD"
         ) from None
     except TimeoutError:
-        raise CommandError(f"{address} does not answer within {TIMEOUT_S:g} s") from None
+        raise CommandError(f"{where} does not answer within {timeout_s:g} s") from None
     except ssl.SSLError as error:
-        raise CommandError(f"{address}: no TLS connection: {error.reason or error}") from None
+        raise CommandError(f"{where}: no TLS connection: {error.reason or error}") from None
     except (http.client.HTTPException, ConnectionResetError, BrokenPipeError):
-        raise CommandError(f"{address} is not an opendmux, or it wants TLS: it does not speak HTTP") from None
+        raise CommandError(f"{where} is not an opendmux, or it wants TLS: it does not speak HTTP") from None
     except OSError as error:
-        raise CommandError(f"{address} can't be reached: {error.strerror or error}") from None
+        raise CommandError(f"{where} can't be reached: {error.strerror or error}") from None
     finally:
         connection.close()
-    return _judged(address, status, body, key is not None)
+    return _judged(where, status, answer, key is not None or place is not None)
 
 
-def _judged(address: Address, status: int, body: bytes, with_key: bool) -> Any:
+def may_carry_secrets(args: argparse.Namespace) -> bool:
+    """What `ask` sends stays on this machine, or is encrypted."""
+    from opendmux.config import parse_address
+
+    if args.tls or args.cacert is not None or getattr(args, "telnet", None) is not None:
+        return True
+    address = parse_address(args.connect, what="--connect")
+    return _is_here(address.host) or _socket_of(args, address) is not None
+
+
+def _socket_of(args: argparse.Namespace, address: Address) -> Path | None:
+    """The admin socket to go by; None: the port. Who names a key or asks for TLS means the port."""
+    given = args.admin_socket
+    if given is None and (args.key_file is not None or args.tls or args.cacert is not None):
+        return None
+    given = given or os.environ.get(SOCKET_VARIABLE, "")
+    if given:
+        return None if given == OFF else Path(given)
+    return find_socket(address.port) if _is_here(address.host) else None
+
+
+def _judged(address: str, status: int, body: bytes, with_key: bool) -> Any:
     try:
         answer = json.loads(body)
     except ValueError:
@@ -129,17 +181,17 @@ def _is_here(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _connection(args: argparse.Namespace, address: Address) -> http.client.HTTPConnection:
+def _connection(args: argparse.Namespace, address: Address, timeout_s: float) -> http.client.HTTPConnection:
     import http.client
     import ssl
 
     if not args.tls and args.cacert is None:
-        return http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+        return http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
     try:
         trust = ssl.create_default_context(cafile=args.cacert)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigError(f"--cacert {args.cacert}: {error.strerror or 'no certificates in it'}") from error
-    return http.client.HTTPSConnection(address.host, address.port, timeout=TIMEOUT_S, context=trust)
+    return http.client.HTTPSConnection(address.host, address.port, timeout=timeout_s, context=trust)
 
 
 def status(args: argparse.Namespace) -> dict[str, Any]:

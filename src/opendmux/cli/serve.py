@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .settings import add_options, settings_from
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opendmux.config import Config
+    from opendmux.runtime.notify import Manager
     from opendmux.runtime.server import Face, Proxy
 
     from .reload import Reloader
@@ -26,10 +28,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describe the command."""
     parser = subparsers.add_parser(
         "serve",
-        help="run the proxy (the default)",
         description="Run the proxy: clients connect here instead of to OpenD, and share one connection to it.",
     )
     add_options(parser)
+    parser.add_argument("--json", action="store_true", help="the banner as one JSON object")
     parser.set_defaults(run=run)
 
 
@@ -46,11 +48,14 @@ def run(args: argparse.Namespace) -> int:
     _allow_open_files()
     import trio
 
+    from opendmux.runtime.notify import Manager
+
     from .reload import Reloader
 
+    manager = Manager.of(os.environ)
     reloader = Reloader(settings.config, logs, lambda: settings_from(args, os.environ))
     try:
-        return trio.run(_serve, settings.config, reloader, strict_exception_groups=True)
+        return trio.run(_serve, settings.config, reloader, manager, args.json, strict_exception_groups=True)
     finally:
         logs.end()
 
@@ -67,13 +72,14 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(config: Config, reloader: Reloader) -> int:
+async def _serve(config: Config, reloader: Reloader, manager: Manager, as_json: bool) -> int:
     import trio
 
     from opendmux.errors import ConfigError
+    from opendmux.runtime.notify import report
     from opendmux.runtime.server import run_proxy
 
-    from .house import house_of
+    from .house import admin_socket_of, house_of
     from .upstreams import faces_of
 
     house = house_of(config)
@@ -83,17 +89,24 @@ async def _serve(config: Config, reloader: Reloader) -> int:
 
             async def until_signal(proxy: Proxy) -> None:
                 nonlocal code
-                code = await _signals(proxy, reloader)
+                code = await _signals(proxy, reloader, manager)
                 nursery.cancel_scope.cancel(reason="second signal")
 
             async def serve(task_status: trio.TaskStatus[Proxy]) -> None:
-                await run_proxy(faces, drain_s=config.timeouts.drain_s, house=house, task_status=task_status)
+                drain_s = config.timeouts.drain_s
+                with admin_socket_of(config, faces, os.environ) as admin:
+                    await run_proxy(faces, drain_s=drain_s, house=house, admin=admin, task_status=task_status)
                 nursery.cancel_scope.cancel(reason="stopped")
 
             proxy = await nursery.start(serve)
             nursery.start_soon(until_signal, proxy)
+            nursery.start_soon(partial(report, manager, proxy, drain_s=config.timeouts.drain_s))
             await proxy.listening.wait()
-            _print_banner(proxy, faces, config)
+            with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
+                if as_json:
+                    _print_ready(faces)
+                else:
+                    _print_banner(proxy, faces, config)
     except* ConfigError as group:
         raise _first(group) from None
     return code
@@ -107,7 +120,7 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
     return error
 
 
-async def _signals(proxy: Proxy, reloader: Reloader) -> int:
+async def _signals(proxy: Proxy, reloader: Reloader, manager: Manager) -> int:
     """SIGHUP reads settings, keys and certificates again; the first signal to stop drains; returns on the second,
     which ends the process at once."""
     import signal
@@ -120,7 +133,8 @@ async def _signals(proxy: Proxy, reloader: Reloader) -> int:
     with trio.open_signal_receiver(*numbers) as received:
         async for number in received:
             if number == hang_up:
-                await reloader.reload(proxy)
+                async with manager.reloading():
+                    await reloader.reload(proxy)
             elif stopping:
                 return 128 + number
             else:
@@ -155,8 +169,25 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
         f'  try        python3 -c "import futu; {call}"',
         f"  stop       Ctrl-C; kill -HUP {os.getpid()} reads settings and keys again",
     ]
-    with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
-        print("\n".join(lines), flush=True)
+    print("\n".join(lines), flush=True)
+
+
+def _print_ready(faces: Sequence[Face]) -> None:
+    """What a program needs that started this one: where to connect, and whom to send signals."""
+    import json
+
+    from opendmux._version import __version__
+    from opendmux.runtime.binding import address_of
+
+    listeners = [
+        {
+            "addresses": [str(address_of(sock)) for sock in face.bound],
+            "upstream": face.reach.name,
+            "trade_upstream": face.reach.trade_name or face.reach.name,
+        }
+        for face in faces
+    ]
+    print(json.dumps({"opendmux": __version__, "pid": os.getpid(), "listeners": listeners}), flush=True)
 
 
 def _access_lines(config: Config) -> list[str]:

@@ -22,6 +22,7 @@ __all__ = [
     "Listener",
     "OnOutage",
     "ProtocolName",
+    "QuoteRightPolicy",
     "Timeouts",
     "TlsConfig",
     "UpstreamConfig",
@@ -37,6 +38,7 @@ SIMULATED: Final = "SIMULATED"
 
 
 OnOutage = Literal["hold", "close"]
+QuoteRightPolicy = Literal["never", "when-lost", "always"]
 ProtocolName = Literal["opend", "grpc", "http", "websocket", "tls"]
 PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("opend", "grpc", "http", "websocket", "tls")
 """What a port can be spoken to in; all of them, unless the configuration says otherwise."""
@@ -144,6 +146,10 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """HOST:PORT, or ``sim``."""
     rsa_private_key: str = ""
     """OpenD's RSA key file (its option of the same name), when its API is encrypted."""
+    telnet: str = ""
+    """As in the main section, for this OpenD."""
+    quote_right: QuoteRightPolicy = "never"
+    """As in the main section, for this OpenD."""
 
 
 class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +187,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     can read answers of 1024-bit keys only."""
     upstream_rsa_private_key: str = ""
     """OpenD's RSA key file, when ``upstream`` is encrypted."""
+    telnet: str = ""
+    """HOST:PORT of OpenD's operation console, its options ``telnet_ip`` and ``telnet_port``: where `opendmux opend` and
+    ``quote_right`` send commands. Empty: none; the embedded simulator's is always there."""
+    quote_right: QuoteRightPolicy = "never"
+    """What is done when another terminal of the account takes the best quote right. ``never``: it is told and nothing
+    else. ``when-lost``: it is asked back by the console, a few times with growing waits; who takes it twice within 10
+    seconds is let alone for 15 minutes, and keeps it after that. ``always``: it is asked back until it is there."""
     sim_seed: int = 1
     """Seed of the embedded simulator."""
     protocols: tuple[ProtocolName, ...] = PROTOCOLS
@@ -207,6 +220,11 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passed on by the native code, and each is kept in memory until it is answered."""
     allow_unknown: bool = False
     """Forward proto ids that opendmux does not know. Off: they are refused, since nobody can say what they do."""
+    admin_socket: str = ""
+    """Where an administrator of this machine gives orders to the running proxy, without a key: a Unix domain socket
+    that only the user who runs opendmux (and root) may open. Empty: ``admin-PORT.sock``, with the first port, in
+    ``$RUNTIME_DIRECTORY``, ``$XDG_RUNTIME_DIR/opendmux`` or a folder of this user for temporary files. ``off``:
+    none."""
     keys: str = ""
     """The keys file (``opendmux keys add`` makes one): every client needs a key of it then. Empty: no keys. Who
     reaches the port over OpenD's own protocol may do what OpenD allows; over gRPC and HTTP, read and simulate."""
@@ -215,6 +233,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usage_db: str = ""
     """Where the daily values of keys are kept over a restart, a SQLite file. Empty: beside the keys file, with
     ``.usage.db`` after its name."""
+    state_dir: str = ""
+    """The folder for what has to survive a restart, such as a freeze; it is made when there is something to keep, and
+    belongs to one opendmux at a time. Empty: ``$STATE_DIRECTORY``, which systemd sets, or else
+    ``$XDG_STATE_HOME/opendmux``, or else ``~/.local/state/opendmux``."""
     audit_log: str = ""
     """The audit log: a file, or a folder for daily files. Empty: none. Trade writes wait for it, and are refused while
     it can't be written."""

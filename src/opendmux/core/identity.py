@@ -12,7 +12,8 @@ from opendmux.wire.handshake import Identity, State
 from opendmux.wire.secure import ServerSide
 
 from .keys import Key
-from .logins import Logins, in_notify, in_state, program_in_notify, program_in_state
+from .notices import ConnStatus, Notice, ProgramStatus
+from .opendstate import GlobalState, read_state_untrusted
 
 __all__ = ["Session", "Upstream"]
 
@@ -97,24 +98,31 @@ class Upstream:
     ready_since: float = 0.0
     reconnects: int = 0
     """How often it became ready again after it was lost."""
-    logins: Logins | None = None
+    logins: ConnStatus | None = None
     """OpenD's own; None: it has not said so on this connection."""
     program: int | None = None
     """ProgramStatusType of OpenD; None likewise."""
+    state: GlobalState | None = None
+    """The latest answer to GetGlobalState of this connection."""
     pushed_at: float | None = None
     """When the latest push came, whatever its kind; None: none has come since the start."""
 
     def told(self, body: bytes, proto_fmt: int) -> None:
         """An answer to GetGlobalState came by this connection."""
-        self.logins = in_state(body, proto_fmt) or self.logins
-        program = program_in_state(body, proto_fmt)
-        self.program = self.program if program is None else program
+        state = read_state_untrusted(body, proto_fmt)
+        if state is None:
+            return
+        self.state = state
+        self.logins = state.logins
+        if state.program is not None:
+            self.program = state.program.status
 
-    def notified(self, frame: bytes, proto_fmt: int) -> None:
-        """A Notify came by it."""
-        self.logins = in_notify(frame, proto_fmt) or self.logins
-        program = program_in_notify(frame, proto_fmt)
-        self.program = self.program if program is None else program
+    def notified(self, notice: Notice | None) -> None:
+        """A Notify came by it; None: one that could not be read."""
+        if isinstance(notice, ConnStatus):
+            self.logins = notice
+        elif isinstance(notice, ProgramStatus):
+            self.program = notice.status
 
     def absence(self, now: float) -> str:
         """Why a request can't be served now, in one sentence for the user."""

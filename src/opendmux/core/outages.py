@@ -11,10 +11,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import ProtoFmt, RetType, build_frame
 from opendmux.wire.handshake import State
-from opendmux.wire.messages import decode_untrusted, encode, ret_body
+from opendmux.wire.messages import ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 from opendmux.wire.websocket import UPSTREAM_LOST
@@ -22,13 +21,12 @@ from opendmux.wire.websocket import UPSTREAM_LOST
 from .commands import Ask, Close, Command, Outcome, Push
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes
+from .notices import NotifyType
+from .opendstate import STATE_REQUEST, read_state_untrusted
 
 __all__ = ["Outages"]
 
 log = logging.getLogger("opendmux.outages")
-
-CONN_STATUS = 3
-"""Notify.NotifyType ConnStatus."""
 
 
 class Outages:
@@ -62,23 +60,18 @@ class Outages:
         def then(outcome: Outcome, later: float) -> list[Command]:
             if outcome.failure is not None or not lane.upstream.ready:
                 return []
-            try:
-                response = decode_untrusted(opend.GetGlobalStateResponse, outcome.body, outcome.proto_fmt)
-            except RemoteProtocolError as error:
-                log.warning("how OpenD's own logins are can't be read: %s", error)
-                return []
-            if response.retType != RetType.SUCCEED:
+            state = read_state_untrusted(outcome.body, outcome.proto_fmt)
+            if state is None:
+                log.warning("how OpenD's own logins are can't be read in its answer to GetGlobalState")
                 return []
             lane.upstream.told(outcome.body, outcome.proto_fmt)
-            state = response.s2c
-            return self._status(lane, qot_logined=state.qotLogined, trd_logined=state.trdLogined, now=later)
+            return self._status(lane, qot_logined=state.logins.quote, trd_logined=state.logins.trade, now=later)
 
-        ask = opend.GetGlobalStateRequest(c2s=opend.GetGlobalStateC2S(userID=0))
-        return [Ask(lane.index, ProtoId.GET_GLOBAL_STATE, encode(ask), then)]
+        return [Ask(lane.index, ProtoId.GET_GLOBAL_STATE, STATE_REQUEST, then)]
 
     def _status(self, lane: Lane, *, qot_logined: bool, trd_logined: bool, now: float) -> list[Command]:
         status = opend.NotifyConnectStatus(qotLogined=qot_logined, trdLogined=trd_logined)
-        s2c = opend.NotifyS2C(type=CONN_STATUS, connectStatus=status)
+        s2c = opend.NotifyS2C(type=NotifyType.CONN_STATUS, connectStatus=status)
         return list(lane.pushes.notify(self._listeners(lane), s2c, now))
 
     def _listeners(self, lane: Lane) -> list[int]:

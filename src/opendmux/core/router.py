@@ -25,15 +25,16 @@ from .access import Access
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits
-from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, in_time
+from .commands import Command, Failure, Forward, Outcome, Push, Reply, Request, Then, in_time
 from .denial import Denial, DenialKind
 from .entry import Entry, end
-from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
+from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade, missing_scope
 from .identity import Session
 from .keys import Key
 from .lanes import Lane, Lanes
 from .limits import Limits
 from .metering import Metering
+from .notices import ConnStatus, Notice, read_notice_untrusted
 from .orderbook import OrderBook
 from .orders import is_calming_untrusted
 from .outages import Outages
@@ -120,7 +121,7 @@ class Router:
             reply_s=policy.reply_s,
             waits=policy.waits,
             again=self.parking.again if policy.retry_reads else None,
-            refusal=lambda request: self.accounts.refusal(request) or self.gate.refusal(request),
+            refusal=lambda r: self._frozen(r) or self.accounts.refusal(r) or self.gate.refusal(r),
             unsent=self.gate.unsent,
         )
         self.subscriptions = Subscriptions(
@@ -128,7 +129,12 @@ class Router:
         )
         self._outages = Outages(self.sessions, self.lanes)
         self.withdrawals = Withdrawals()
+        self._writes: dict[int, Request] = {}
+        """Trade writes without an answer, by id of the request object, which the entry keeps alive."""
         self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
+        self.on_notice: list[Callable[[Notice, float], None]] = []
+        """Told of every Notify of the MAIN lane and, in a group, of every ConnStatus of the TRADE lane. What a callback
+        wants sent it sends later, from a tick."""
         self._inspectors: dict[int, Callable[[Lane, Request, float], list[Command]]] = {
             ProtoId.TRD_UNLOCK_TRADE: lambda lane, request, _now: lane.trading.unlock(request),
             ProtoId.TRD_SUB_ACC_PUSH: lambda lane, request, _now: lane.trading.sub_acc_push(request),
@@ -226,8 +232,9 @@ class Router:
         on."""
         if until is not None:
             request = replace(request, until=until)
-        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
-            return self._deny(request)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return [refusal]
         try:
             lane = self._lane_for(request)
             if not lane.upstream.ready:
@@ -243,8 +250,9 @@ class Router:
         """The account gate let it pass, maybe after a wait: what has changed since it came is looked at again."""
         if not request.session.ready:
             return []
-        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
-            return self._deny(request)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return [refusal]
         if not lane.upstream.ready:
             return [unavailable(request, lane.upstream.absence(now))]
         if now >= until:
@@ -280,6 +288,9 @@ class Router:
                 return [unavailable(request, lane.upstream.absence(later))]
             if not self._may_be_written(request):
                 return [_unaudited(request)]
+            frozen = self._frozen(request)
+            if frozen is not None:
+                return [frozen]
             self.withdrawals.passes(request)
             return self._metered(lane.trading.write(request, self._settled), later, answer_by)
 
@@ -296,6 +307,7 @@ class Router:
             return False
 
     def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float) -> None:
+        self._writes.pop(id(request), None)
         wall = now + self.wall_offset
         self.gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
 
@@ -303,8 +315,32 @@ class Router:
         """A request that was let through was not sent: its session has gone."""
         self.gate.unsent(request)
 
-    def _deny(self, request: Request) -> list[Command]:
-        return [denied(request, denial_of(request.session.key, request.proto_id))]
+    def sent(self, request: Request) -> None:
+        """A trade write is on its way to OpenD."""
+        self._writes[id(request)] = request
+
+    def writes_open(self, key_id: str | None) -> int:
+        """Trade writes of this key, None: of everybody, that were sent and have no answer yet."""
+        keys = [request.session.key for request in self._writes.values()]
+        return sum(key_id is None or (key is not None and key.id == key_id) for key in keys)
+
+    def _refusal(self, request: Request) -> Command | None:
+        """What its session's row and the freezes say to a request."""
+        denies = action_of(request.session.row, request.proto_id) is RequestAction.DENY
+        key = request.session.key
+        if denies and key is not None and missing_scope(key, request.proto_id):
+            return denied(request, denial_of(key, request.proto_id))
+        frozen = self._frozen(request)
+        if frozen is not None or not denies:
+            return frozen
+        return denied(request, denial_of(key, request.proto_id))
+
+    def _frozen(self, request: Request) -> Reply | None:
+        key = request.session.key
+        denial = self.access.freezes.denial(
+            None if key is None else key.id, request.proto_id, request.proto_fmt, request.body
+        )
+        return None if denial is None else denied(request, denial)
 
     def _metered(self, commands: list[Command], now: float, until: float | None) -> list[Command]:
         commands = in_time(commands, until)
@@ -357,8 +393,17 @@ class Router:
         if self.access.learning and push.proto_id in LEARNT_IDS:
             self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
         if push.proto_id == ProtoId.NOTIFY:
-            self.lanes[index].upstream.notified(push.frame, push.proto_fmt)
+            self._notified(self.lanes[index], read_notice_untrusted(push.frame[HEADER_LEN:], push.proto_fmt), now)
         return self.lanes[index].pushes.route_untrusted(push, now)
+
+    def _notified(self, lane: Lane, notice: Notice | None, now: float) -> None:
+        lane.upstream.notified(notice)
+        if notice is None:
+            return
+        of_trade = lane is self.lanes.trade and isinstance(notice, ConnStatus)
+        if lane is self.lanes.main or of_trade:
+            for told in self.on_notice:
+                told(notice, now)
 
     # -- links
 
@@ -391,7 +436,7 @@ class Router:
         if was_ready:
             lane.upstream.ready = False
             lane.upstream.down_since = now
-        lane.upstream.logins = lane.upstream.program = None
+        lane.upstream.logins = lane.upstream.program = lane.upstream.state = None
         lane.trading.link_lost()
         lane.roster.link_lost()
         commands = self.metering.link_lost(index, now)

@@ -6,13 +6,14 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
 from opendmux.config import DEFAULT_PORT, Address, parse_address
 from opendmux.errors import ConfigError
 
+from .holders import command_for, holder_of
 from .upstream import Dial
 
 __all__ = ["address_of", "bind", "dial_group", "dial_tcp", "listen", "meets"]
@@ -64,7 +65,9 @@ def _bind_one(address: Address) -> socket.socket:
 
 def _why_not(address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"cannot listen on {address}: another program uses that port"
+        holder = holder_of(address)
+        named = f", {holder}: end it" if holder else f" (`{command_for(address.port)}` shows which): end it"
+        return f"cannot listen on {address}: another program uses that port{named}, or give another port by --listen"
     return f"cannot listen on {address}: {error.strerror or error}"
 
 
@@ -114,11 +117,11 @@ def dial_tcp(address: Address) -> Dial:
     return dial
 
 
-def dial_group(members: Sequence[tuple[str, Dial]]) -> Dial:
+def dial_group(members: Sequence[tuple[str, Dial]], connected: Callable[[str], None] | None = None) -> Dial:
     """How to reach a group: the first member that answers, beginning behind the one that was used last.
 
     So a connection that ends, a member that accepts TCP and refuses InitConnect, or one that does not answer until
-    the caller's deadline, brings the next one. Each lane needs one of its own.
+    the caller's deadline, brings the next one. Each lane needs one of its own. ``connected`` is told which it was.
     """
     following = 0
 
@@ -135,6 +138,8 @@ def dial_group(members: Sequence[tuple[str, Dial]]) -> Dial:
                 problem = error
                 continue
             log.info("quotes come from %s", name)
+            if connected is not None:
+                connected(name)
             return stream
         raise problem
 

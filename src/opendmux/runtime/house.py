@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 import trio
 
 from opendmux.core.access import Access
+from opendmux.core.conditions import Conditions
 from opendmux.core.keys import Keyring
 from opendmux.core.limits import Limits
 from opendmux.core.rejects import Rejects
+from opendmux.core.tally import Series
 
 from .audit import AuditLog
+from .operation_ledger import OperationLedger
+from .state import StateDir
 from .store import Store
 from .tls import Tls
 
@@ -31,6 +35,8 @@ class House:
     """Put down every request that the gate sees, not only refusals and trade writes."""
     store: Store | None = None
     """Where the daily values are kept; None: in memory alone."""
+    state: StateDir = field(default_factory=lambda: StateDir(None))
+    """For what has to survive a restart; of tests and of who embeds the proxy: nowhere."""
     names: tuple[str, ...] = ()
     """Host names besides this machine's own under which HTTP may be asked."""
     origins: tuple[str, ...] = ()
@@ -41,10 +47,17 @@ class House:
     """None: TLS is not configured."""
     rejects: Rejects = field(default_factory=Rejects)
     """What was turned away lately."""
+    conditions: Conditions = field(default_factory=Conditions)
+    """What is wrong now, and what to do about it."""
+    operations: OperationLedger = field(init=False)
+    """How often operation commands were sent to OpenD, by this and by other processes."""
+    operated: Series = field(default_factory=lambda: Series(1))
+    """(opend, command, outcome): operation commands of this process, as the audit calls their outcome."""
     read_keys: Callable[[], Keyring] | None = None
     """Read the keys again; raises ConfigError. None: no keys file is configured."""
 
     def __post_init__(self) -> None:
+        self.operations = OperationLedger(self.state)
         if self.audit is not None:
             self.use_audit(self.audit)
         if self.store is not None:
@@ -72,6 +85,7 @@ class House:
                 nursery.start_soon(self.store.run, self.limits.changes)
             yield
             nursery.cancel_scope.cancel(reason="stopped")
+        self.state.close()
 
     def close(self) -> None:
         """Let go of the files when `records` is not entered after all."""
@@ -79,6 +93,7 @@ class House:
             self.audit.close()
         if self.store is not None:
             self.store.close()
+        self.state.close()
 
     def trouble(self) -> list[str]:
         """Why the proxy is not ready as far as this goes, one sentence each."""

@@ -11,7 +11,6 @@ import contextlib
 import os
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,14 +21,14 @@ from opendmux.core.keyfile import KeyFile, dump, parse
 from opendmux.core.keyrecord import Record
 from opendmux.errors import ConfigError
 
+from .wholefile import write_whole
+
 __all__ = ["MAX_FILE_BYTES", "Loaded", "load", "update"]
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 """Some 100,000 keys with limits. It protects from a path that leads to something else."""
 LOCK_WAIT_S: Final = 5.0
 LOCK_RETRY_S: Final = 0.05
-
-_MODE: Final = 0o600
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def update(path: Path, change: Callable[[tuple[Record, ...]], Iterable[Record]],
         data = dump(change(records))
         after = parse(data, str(path))
         try:
-            _replace(target, data)
+            write_whole(target, data)
         except OSError as error:
             raise ConfigError(f"can't write {path}: {error.strerror or error}") from error
     return after
@@ -97,31 +96,6 @@ def _warning(path: Path, status: os.stat_result) -> str:
         return ""
     mode = stat.S_IMODE(status.st_mode)
     return f"{path} is open to other users of this machine (mode {mode:04o}); `chmod 600 {path}` closes it"
-
-
-def _replace(target: Path, data: bytes) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # 0600 from the start
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            if sys.platform != "win32":
-                os.fchmod(descriptor, _MODE)
-                with contextlib.suppress(OSError):  # nothing to keep, or not ours to give away
-                    owner = target.stat()
-                    os.fchown(descriptor, owner.st_uid, owner.st_gid)
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    if sys.platform != "win32":
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # without it a power cut could bring the old name back
-        finally:
-            os.close(folder)
 
 
 @contextlib.contextmanager

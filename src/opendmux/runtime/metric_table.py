@@ -1,4 +1,4 @@
-"""Every metric: the only place of names, labels and help texts. docs/metrics.md lists the same."""
+"""Every metric: the only place of names, labels and help texts. docs/metrics.md is made from it."""
 
 from __future__ import annotations
 
@@ -103,6 +103,18 @@ METRICS: Final = _table(
         "gauge",
         ("key_id", "limit"),
         "What is left of a key's limit: rate (orders), daily (money), hours (1 within, 0 outside).",
+    ),
+    Metric(
+        "opendmux_operations_total",
+        "counter",
+        ("opend", "command", "outcome"),
+        "Operation commands for OpenD by how they ended: success, failure, unknown, reject (not sent).",
+    ),
+    Metric(
+        "opendmux_quote_right_tries",
+        "gauge",
+        ("opend",),
+        "How often a lost quote right was asked back so far; not there while none is lost.",
     ),
     Metric("opendmux_audit_healthy", "gauge", (), "0 while the audit log can't be written."),
     Metric("opendmux_audit_events_total", "counter", (), "Events written to the audit log."),

@@ -12,7 +12,7 @@ from typing import Literal
 
 from opendmux.core.audit import timestamp_of
 from opendmux.core.lanes import Lane, Lanes
-from opendmux.core.logins import program_name
+from opendmux.core.notices import program_name
 
 from .station import Station
 

@@ -9,40 +9,41 @@ last.
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 import trio
 
 from opendmux._version import __version__
-from opendmux.config import PROTOCOLS, Address, Config, OnOutage, ProtocolName
+from opendmux.config import Address, Config
 from opendmux.errors import ConfigError
-from opendmux.wire.cipher import RsaKey
-from opendmux.wire.sniff import Kind
 
+from .admin import serve_admin
 from .binding import address_of, listen
 from .callers import Callers
-from .door import Door, Plain, Room, Rules
+from .door import Door
+from .freezer import Freezer
 from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .notary import Notary
-from .ports import Guest
+from .operator import Operator
 from .pump import AVAILABLE, Pump
-from .session import TcpSession, serve_tcp
+from .quote_rights import RightWatcher
+from .readiness import Readiness, readiness_of
+from .rooms import Clients, Face, Wing, face_rooms, face_rules
 from .site import ProxySite
-from .station import Reach, Station
+from .station import Station
 from .status import Status
-from .transports.grpc import serve_grpc
-from .transports.http import BodyPool, HttpSession, serve_http
-from .transports.http_table import TABLE
+from .transports.control import client_routes
+from .transports.http import ROUTES as PROBES
+from .transports.http import Route
+from .transports.operations import operation_routes
+from .transports.safety import freeze_routes
 from .transports.status import status_routes
-from .transports.websocket import Line, WebSocketRoom
 from .upstream import UpstreamLink
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
@@ -51,29 +52,6 @@ log = logging.getLogger("opendmux.server")
 
 LAST_WORDS_S: Final = 0.25
 """Of a drain, to tell callers that nobody knows how their requests ended."""
-
-
-@dataclass(slots=True)
-class Face:
-    """Where clients connect, and which upstream they get.
-
-    ``bound``: bound sockets that do not listen yet; they are closed at the end. ``listeners``: others, such as memory
-    listeners of tests.
-    """
-
-    reach: Reach
-    config: Config
-    on_outage: OnOutage = "hold"
-    rsa_key: RsaKey | None = None
-    """For clients that encrypt; faces with the same `Reach` share the first one's."""
-    bound_to: str | None = None
-    """The key id that stands for clients which show no key."""
-    bound: Sequence[socket.socket] = ()
-    listeners: Sequence[trio.abc.Listener[trio.abc.Stream]] = field(default=())
-    protocols: Sequence[ProtocolName] = PROTOCOLS
-    """What is served here; ``tls`` only where the house has certificates."""
-    plain: Plain = Plain.ANYBODY
-    """Who may come without TLS."""
 
 
 class Proxy:
@@ -86,6 +64,7 @@ class Proxy:
         self.listening = trio.Event()
         """Set once every upstream was ready and every port accepts clients."""
         self.house = house
+        self.freezer = Freezer(house, lambda: self.stations)
         self.draining = trio.Event()
         """Set when nobody is accepted any more and what is open comes to its end."""
         self._stop = trio.Event()
@@ -141,28 +120,13 @@ class Proxy:
         """Wait until `stop` is called."""
         await self._stop.wait()
 
+    def trouble(self) -> list[str]:
+        """Reasons not to be ready that stations do not know of."""
+        return [*self.house.trouble(), *(["opendmux is stopping"] if self.draining.is_set() else [])]
 
-@dataclass(slots=True)
-class _Wing:
-    """A station, and who serves its clients."""
-
-    station: Station
-    pump: Pump | None
-    callers: Callers
-
-
-@dataclass(slots=True)
-class _Clients:
-    """The accepting side of one run."""
-
-    sessions: trio.Nursery
-    site: ProxySite
-    status: Status
-    everybody: set[TcpSession] = field(default_factory=set)
-    browsers: set[HttpSession] = field(default_factory=set)
-    bodies: BodyPool = field(default_factory=BodyPool)
-    websockets: set[Line] = field(default_factory=set)
-    doors: list[Door] = field(default_factory=list)
+    def readiness(self) -> Readiness:
+        """Can it serve now, and if not, why."""
+        return readiness_of(self.stations, now=trio.current_time(), wall=time.time(), further=self.trouble())
 
 
 async def run_proxy(
@@ -170,34 +134,43 @@ async def run_proxy(
     *,
     drain_s: float,
     house: House | None = None,
+    admin: Sequence[trio.abc.Listener[trio.abc.Stream]] = (),
     task_status: trio.TaskStatus[Proxy] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `Proxy.stop` is called; ``task_status.started`` gives the `Proxy` before any link is up.
 
-    Faces with the same `Reach` object share its station. Raises ConfigError when a bound address can't be listened on.
-    Cancellation stops at once, without a drain.
+    ``admin``: where its administrator comes in, see `admin`. Faces with the same `Reach` object share its station.
+    Raises ConfigError when a bound address can't be listened on. Cancellation stops at once, without a drain.
     """
     house = house or House()
-    wings: dict[int, _Wing] = {}
+    wings: dict[int, Wing] = {}
     for face in faces:
         if id(face.reach) not in wings:
             station = Station(face.config, face.reach, house, face.rsa_key)
             pump = Pump(station.hub) if AVAILABLE else None
             callers = Callers(station.hub, house.access)
             station.hub.on_tick.append(callers.tidy)
-            wings[id(face.reach)] = _Wing(station, pump, callers)
+            wings[id(face.reach)] = Wing(station, pump, callers)
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
+    proxy.freezer.apply()
     site, status = _site(proxy)
+    operator = Operator(lambda: proxy.stations, house)
+    watchers = [RightWatcher(station, operator) for station in proxy.stations]
+    routes = {**status_routes(status), **_control_routes(proxy, status, operator)}
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            for watcher in watchers:
+                services.start_soon(watcher.run)
+            if admin:
+                services.start_soon(serve_admin, admin, site, {**PROBES, **routes})
             for wing in wings.values():
                 services.start_soon(wing.station.run)
                 if wing.pump is not None:
                     services.start_soon(wing.pump.run)
             task_status.started(proxy)
             async with trio.open_nursery() as sessions:
-                clients = _Clients(sessions, site, status)
+                clients = Clients(sessions, site, routes, proxy.draining, house.origins)
                 async with trio.open_nursery() as accepting:
                     accepting.start_soon(_accept_all, proxy, faces, wings, clients)
                     await proxy.stopped()
@@ -233,14 +206,14 @@ async def _last_words(callers: Sequence[Callers], drain_s: float) -> None:
         each.close()
 
 
-async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _Wing], clients: _Clients) -> None:
+async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, Wing], clients: Clients) -> None:
     """Listen on every face as soon as its upstream has been reached."""
     async with trio.open_nursery() as nursery:
 
         async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
             wing = wings[id(face.reach)]
             await wing.station.link.first_ready.wait()
-            door = Door(_rooms(face, wing, clients, proxy), _rules(face, proxy.house))
+            door = Door(face_rooms(face, wing, clients), face_rules(face, proxy.house))
             clients.doors.append(door)
             listeners = [*listen(face.bound), *face.listeners]
             await trio.serve_listeners(door.serve, listeners, handler_nursery=clients.sessions, task_status=task_status)
@@ -251,64 +224,6 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, _
         proxy.listening.set()
 
 
-def _rooms(face: Face, wing: _Wing, clients: _Clients, proxy: Proxy) -> dict[Kind, Room]:
-    hub = wing.station.hub
-    routes = {**TABLE, **status_routes(clients.status)} if "http" in face.protocols else {}
-
-    async def opend(stream: trio.abc.Stream, guest: Guest) -> None:
-        await serve_tcp(hub, wing.pump, stream, clients.everybody, guest, on_outage=face.on_outage)
-
-    async def http2(stream: trio.abc.Stream, guest: Guest) -> None:
-        await serve_grpc(
-            stream,
-            guest.first,
-            wing.callers,
-            peer=guest.peer,
-            local=guest.local,
-            certified=guest.certified,
-            serving=lambda: hub.router.lanes.main.upstream.ready,
-            draining=proxy.draining,
-        )
-
-    async def http1(stream: trio.abc.Stream, guest: Guest) -> None:
-        await serve_http(
-            stream,
-            guest.first,
-            clients.site,
-            peer=guest.peer,
-            local=guest.local,
-            own_host=guest.own_host,
-            routes=routes,
-            certified=guest.certified,
-            sessions=clients.browsers,
-            upgrades=WebSocketRoom(hub, wing.callers, guest, face.on_outage, clients.websockets, proxy.house.origins)
-            if "websocket" in face.protocols
-            else None,
-            backend=wing.callers,
-            bodies=clients.bodies,
-        )
-
-    rooms: list[tuple[ProtocolName, Kind, Room]] = [
-        ("opend", Kind.OPEND, opend),
-        ("grpc", Kind.HTTP2, http2),
-        ("http", Kind.HTTP1, http1),
-        ("websocket", Kind.HTTP1, http1),
-    ]
-    return {kind: room for name, kind, room in rooms if name in face.protocols}
-
-
-def _rules(face: Face, house: House) -> Rules:
-    limits, timeouts = face.config.limits, face.config.timeouts
-    return Rules(
-        limits.silent_per_address,
-        face.bound_to,
-        timeouts.handshake_s,
-        timeouts.silent_s,
-        house.tls if "tls" in face.protocols else None,
-        face.plain,
-    )
-
-
 def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     house = proxy.house
 
@@ -317,21 +232,25 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         keys = () if keyring is None else keyring.keys.values()
         return rooms_of(keys, house.limits, trio.current_time(), time.time())
 
-    def trouble() -> list[str]:
-        return [*house.trouble(), *(["opendmux is stopping"] if proxy.draining.is_set() else [])]
-
     def audit_state() -> AuditState:
         audit = house.audit
         assert audit is not None, "asked for only where there is one"
         return AuditState(audit.healthy, audit.written, audit.queued, audit.lost)
 
-    sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
+    sources = Sources(
+        house.access.tally, __version__, rooms, None if house.audit is None else audit_state, house.operated
+    )
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
-        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, trouble
+        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, proxy.trouble
     )
     status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
     return site, status
+
+
+def _control_routes(proxy: Proxy, status: Status, operator: Operator) -> dict[str, Route]:
+    """All that an administrator may do."""
+    return {**client_routes(status), **freeze_routes(proxy.freezer), **operation_routes(operator)}
 
 
 @asynccontextmanager

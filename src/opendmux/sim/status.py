@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opendmux.wire.pb import opend, opend_sim
+from opendmux.wire.pb import opend
 
 from .numbers import QotMarket
 
 if TYPE_CHECKING:
     from .faults import Faults
 
-__all__ = ["READY", "Status", "event_notice", "fill_rights", "rights_notice"]
+__all__ = ["READY", "Status", "event_notice", "fill_rights", "quota_notice", "rights_notice", "used_notice"]
 
 READY = 10
 """ProgramStatusType"""
 
-_EVENT, _PROGRAM_STATUS, _CONN_STATUS, _QOT_RIGHT = 1, 2, 3, 4
+_EVENT, _PROGRAM_STATUS, _CONN_STATUS, _QOT_RIGHT, _API_QUOTA, _USED_QUOTA = 1, 2, 3, 4, 6, 7
 """NotifyType"""
 _BMP, _LEVEL2 = 1, 3
 """QotRight. Nothing can be subscribed with BMP."""
@@ -67,10 +67,22 @@ def event_notice(event_type: int, description: str) -> opend.NotifyResponse:
     return opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=_EVENT, event=event))
 
 
-def rights_notice(faults: Faults) -> opend_sim.NotifyRightResponse:
-    rights = opend_sim.NotifyQotRight()
+def rights_notice(faults: Faults) -> opend.NotifyResponse:
+    rights = opend.NotifyQotRight()
     fill_rights(rights, faults)
-    return opend_sim.NotifyRightResponse(retType=0, s2c=opend_sim.NotifyRightS2C(type=_QOT_RIGHT, qotRight=rights))
+    return opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=_QOT_RIGHT, qotRight=rights))
+
+
+def quota_notice(subscriptions: int, history: int) -> opend.NotifyResponse:
+    """What the account may use in all."""
+    quota = opend.NotifyAPIQuota(subQuota=subscriptions, historyKLQuota=history)
+    return opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=_API_QUOTA, apiQuota=quota))
+
+
+def used_notice(subscriptions: int, history: int) -> opend.NotifyResponse:
+    """What it uses."""
+    used = opend.NotifyUsedQuota(usedSubQuota=subscriptions, usedKLineQuota=history)
+    return opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=_USED_QUOTA, usedQuota=used))
 
 
 def fill_rights(message: Any, faults: Faults) -> None:

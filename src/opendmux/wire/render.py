@@ -24,7 +24,7 @@ __all__ = ["RESPONSES", "from_json_untrusted", "to_json_untrusted"]
 
 RESPONSES: Final[Mapping[int, type[Message]]] = {
     ProtoId.GET_GLOBAL_STATE: opend.GetGlobalStateResponse,
-    ProtoId.GET_USER_INFO: opend_sim.GetUserInfoResponse,
+    ProtoId.GET_USER_INFO: opend.GetUserInfoResponse,
     ProtoId.NOTIFY: opend.NotifyResponse,
     ProtoId.QOT_GET_BASIC_QOT: opend_sim.BasicQotResponse,
     ProtoId.QOT_GET_BROKER: opend_sim.BrokerResponse,

@@ -10,7 +10,7 @@ import msgspec
 import trio
 
 from opendmux.core.denial import Denial, DenialKind
-from opendmux.core.keys import Key
+from opendmux.core.keys import Key, Scopes
 from opendmux.runtime.backend import Caller
 from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import RequestHead
@@ -224,12 +224,20 @@ class Route:
     """Needs no key from this machine while none are configured."""
     public: bool = False
     """Never needs a key."""
+    control: bool = False
+    """An order to the proxy: for administrators alone, whether keys are configured or not."""
     calls: bool = False
     """Its handler asks OpenD: the key is that of a caller (`Exchange.caller`), counted as such."""
     body_bytes: int = 0
     """How long the body of a request may be; 0: it takes none."""
     about: Mapping[str, object] = field(default_factory=dict)
-    """What the OpenAPI document says about it beside what it knows: an operation, or a part of one."""
+    """What the OpenAPI document says about it beside what it knows: an operation, or a part of one; of a route with
+    several methods such an operation for each, by method in lower case."""
+
+    @property
+    def needed(self) -> str:
+        """The scope that a key must have; empty: none."""
+        return Scopes.ADMIN if self.control else self.scope
 
     def handler(self, method: str) -> Handler | None:
         return self.methods.get("GET" if method == "HEAD" else method)

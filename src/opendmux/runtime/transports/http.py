@@ -409,9 +409,13 @@ def _shown_key(head: RequestHead) -> str | None:
 
 
 def _scoped(key: Key | Denial, route: Route) -> Key | Denial:
-    if isinstance(key, Key) and route.scope and route.scope not in key.scopes:
-        return Denial(DenialKind.PERMISSION, "scope", f"the key lacks the scope {route.scope}", route.scope)
-    return key
+    if not isinstance(key, Key) or not route.needed or route.needed in key.scopes:
+        return key
+    if route.control:
+        text = f"orders to the proxy come by its admin socket, or with a key that has the scope {route.needed}"
+    else:
+        text = f"the key lacks the scope {route.needed}"
+    return Denial(DenialKind.PERMISSION, "scope", text, route.needed)
 
 
 def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What people see of the proxy over HTTP: the status page and the figures behind it; and the way to end a client.
+"""What people see of the proxy over HTTP: the status page and the figures behind it.
 
 The page is one file without any address of another; its policy lets the browser run the one script and the one style
 that are in it, and nothing else, whatever a client calls itself.
@@ -16,16 +16,15 @@ from typing import Final, Protocol
 
 import trio
 
-from opendmux.core.keys import Key, Scopes
+from opendmux.core.keys import Scopes
 from opendmux.wire.sse import CONTENT_TYPE as EVENT_STREAM
 from opendmux.wire.sse import encode_event
 
 from .http import Exchange, Route
 
-__all__ = ["CLOSE_PATH", "STATUS_PATH", "StatusFace", "page", "policy_of", "status_routes"]
+__all__ = ["STATUS_PATH", "StatusFace", "page", "policy_of", "status_routes"]
 
 STATUS_PATH: Final = "/v1/status"
-CLOSE_PATH: Final = "/v1/clients/{client_id}/close"
 
 _PAGE: Final = {
     "operationId": "page",
@@ -53,36 +52,6 @@ _STATUS: Final = {
         }
     },
 }
-_CLOSE: Final = {
-    "operationId": "close",
-    "summary": "End the session of one client",
-    "description": "A key needs the scope admin.",
-    "parameters": [
-        {
-            "name": "client_id",
-            "in": "path",
-            "required": True,
-            "description": "As /v1/status calls it.",
-            "schema": {"type": "string"},
-        }
-    ],
-    "responses": {
-        "200": {
-            "description": "It is ended.",
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["closed"],
-                        "properties": {"closed": {"type": "string", "description": "Which one."}},
-                    }
-                }
-            },
-        },
-        "404": {"$ref": "#/components/responses/404"},
-    },
-}
-
 _INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
@@ -94,9 +63,6 @@ class StatusFace(Protocol):
 
     async def sampled(self) -> None:
         """Wait until its figures are new."""
-
-    def end_client(self, client_id: str, *, peer: str, key: Key | None) -> bool:
-        """End this client's session; False when there is none."""
 
 
 @lru_cache(maxsize=1)
@@ -147,16 +113,9 @@ def status_routes(face: StatusFace) -> Mapping[str, Route]:
                 return
             await _first_of(face.sampled, exchange.draining.wait)
 
-    async def close(exchange: Exchange) -> None:
-        if face.end_client(exchange.argument, peer=exchange.peer, key=exchange.key):
-            await exchange.respond_json(200, {"closed": exchange.argument})
-        else:
-            await exchange.refuse(404, "client", "there is no such client; it may have gone already")
-
     return {
         "/": Route({"GET": show_page}, public=True, about=_PAGE),
         STATUS_PATH: Route({"GET": status}, Scopes.ADMIN, open_unkeyed=True, about=_STATUS),
-        CLOSE_PATH: Route({"POST": close}, Scopes.ADMIN, open_unkeyed=True, about=_CLOSE),
     }
 
 

@@ -246,17 +246,99 @@ class NotifyConnectStatus(_message.Message):
     trdLogined: bool
     def __init__(self, qotLogined: _Optional[bool] = ..., trdLogined: _Optional[bool] = ...) -> None: ...
 
+class NotifyQotRight(_message.Message):
+    __slots__ = ("hkQotRight", "usQotRight", "cnQotRight", "hkOptionQotRight", "hasUSOptionQotRight", "hkFutureQotRight", "usFutureQotRight", "usOptionQotRight", "usIndexQotRight", "usOtcQotRight", "sgFutureQotRight", "jpFutureQotRight", "usCMEFutureQotRight", "usCBOTFutureQotRight", "usNYMEXFutureQotRight", "usCOMEXFutureQotRight", "usCBOEFutureQotRight", "shQotRight", "szQotRight", "ccQotRight", "sgStockQotRight", "myStockQotRight", "jpStockQotRight", "ecQotRight")
+    HKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    CNQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    HKOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    HASUSOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    HKFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USINDEXQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USOTCQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SGFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    JPFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCMEFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCBOTFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USNYMEXFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCOMEXFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCBOEFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SHQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SZQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    CCQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SGSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    MYSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    JPSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    ECQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    hkQotRight: int
+    usQotRight: int
+    cnQotRight: int
+    hkOptionQotRight: int
+    hasUSOptionQotRight: bool
+    hkFutureQotRight: int
+    usFutureQotRight: int
+    usOptionQotRight: int
+    usIndexQotRight: int
+    usOtcQotRight: int
+    sgFutureQotRight: int
+    jpFutureQotRight: int
+    usCMEFutureQotRight: int
+    usCBOTFutureQotRight: int
+    usNYMEXFutureQotRight: int
+    usCOMEXFutureQotRight: int
+    usCBOEFutureQotRight: int
+    shQotRight: int
+    szQotRight: int
+    ccQotRight: int
+    sgStockQotRight: int
+    myStockQotRight: int
+    jpStockQotRight: int
+    ecQotRight: int
+    def __init__(self, hkQotRight: _Optional[int] = ..., usQotRight: _Optional[int] = ..., cnQotRight: _Optional[int] = ..., hkOptionQotRight: _Optional[int] = ..., hasUSOptionQotRight: _Optional[bool] = ..., hkFutureQotRight: _Optional[int] = ..., usFutureQotRight: _Optional[int] = ..., usOptionQotRight: _Optional[int] = ..., usIndexQotRight: _Optional[int] = ..., usOtcQotRight: _Optional[int] = ..., sgFutureQotRight: _Optional[int] = ..., jpFutureQotRight: _Optional[int] = ..., usCMEFutureQotRight: _Optional[int] = ..., usCBOTFutureQotRight: _Optional[int] = ..., usNYMEXFutureQotRight: _Optional[int] = ..., usCOMEXFutureQotRight: _Optional[int] = ..., usCBOEFutureQotRight: _Optional[int] = ..., shQotRight: _Optional[int] = ..., szQotRight: _Optional[int] = ..., ccQotRight: _Optional[int] = ..., sgStockQotRight: _Optional[int] = ..., myStockQotRight: _Optional[int] = ..., jpStockQotRight: _Optional[int] = ..., ecQotRight: _Optional[int] = ...) -> None: ...
+
+class NotifyAPILevel(_message.Message):
+    __slots__ = ("apiLevel",)
+    APILEVEL_FIELD_NUMBER: _ClassVar[int]
+    apiLevel: str
+    def __init__(self, apiLevel: _Optional[str] = ...) -> None: ...
+
+class NotifyAPIQuota(_message.Message):
+    __slots__ = ("subQuota", "historyKLQuota")
+    SUBQUOTA_FIELD_NUMBER: _ClassVar[int]
+    HISTORYKLQUOTA_FIELD_NUMBER: _ClassVar[int]
+    subQuota: int
+    historyKLQuota: int
+    def __init__(self, subQuota: _Optional[int] = ..., historyKLQuota: _Optional[int] = ...) -> None: ...
+
+class NotifyUsedQuota(_message.Message):
+    __slots__ = ("usedSubQuota", "usedKLineQuota")
+    USEDSUBQUOTA_FIELD_NUMBER: _ClassVar[int]
+    USEDKLINEQUOTA_FIELD_NUMBER: _ClassVar[int]
+    usedSubQuota: int
+    usedKLineQuota: int
+    def __init__(self, usedSubQuota: _Optional[int] = ..., usedKLineQuota: _Optional[int] = ...) -> None: ...
+
 class NotifyS2C(_message.Message):
-    __slots__ = ("type", "event", "programStatus", "connectStatus")
+    __slots__ = ("type", "event", "programStatus", "connectStatus", "qotRight", "apiLevel", "apiQuota", "usedQuota")
     TYPE_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
     PROGRAMSTATUS_FIELD_NUMBER: _ClassVar[int]
     CONNECTSTATUS_FIELD_NUMBER: _ClassVar[int]
+    QOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    APILEVEL_FIELD_NUMBER: _ClassVar[int]
+    APIQUOTA_FIELD_NUMBER: _ClassVar[int]
+    USEDQUOTA_FIELD_NUMBER: _ClassVar[int]
     type: int
     event: NotifyGtwEvent
     programStatus: NotifyProgramStatus
     connectStatus: NotifyConnectStatus
-    def __init__(self, type: _Optional[int] = ..., event: _Optional[_Union[NotifyGtwEvent, _Mapping]] = ..., programStatus: _Optional[_Union[NotifyProgramStatus, _Mapping]] = ..., connectStatus: _Optional[_Union[NotifyConnectStatus, _Mapping]] = ...) -> None: ...
+    qotRight: NotifyQotRight
+    apiLevel: NotifyAPILevel
+    apiQuota: NotifyAPIQuota
+    usedQuota: NotifyUsedQuota
+    def __init__(self, type: _Optional[int] = ..., event: _Optional[_Union[NotifyGtwEvent, _Mapping]] = ..., programStatus: _Optional[_Union[NotifyProgramStatus, _Mapping]] = ..., connectStatus: _Optional[_Union[NotifyConnectStatus, _Mapping]] = ..., qotRight: _Optional[_Union[NotifyQotRight, _Mapping]] = ..., apiLevel: _Optional[_Union[NotifyAPILevel, _Mapping]] = ..., apiQuota: _Optional[_Union[NotifyAPIQuota, _Mapping]] = ..., usedQuota: _Optional[_Union[NotifyUsedQuota, _Mapping]] = ...) -> None: ...
 
 class NotifyResponse(_message.Message):
     __slots__ = ("retType", "retMsg", "errCode", "s2c")
@@ -299,6 +381,142 @@ class KeepAliveResponse(_message.Message):
     errCode: int
     s2c: KeepAliveS2C
     def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[KeepAliveS2C, _Mapping]] = ...) -> None: ...
+
+class GetUserInfoC2S(_message.Message):
+    __slots__ = ("flag",)
+    FLAG_FIELD_NUMBER: _ClassVar[int]
+    flag: int
+    def __init__(self, flag: _Optional[int] = ...) -> None: ...
+
+class GetUserInfoRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: GetUserInfoC2S
+    def __init__(self, c2s: _Optional[_Union[GetUserInfoC2S, _Mapping]] = ...) -> None: ...
+
+class GetUserInfoS2C(_message.Message):
+    __slots__ = ("nickName", "avatarUrl", "apiLevel", "hkQotRight", "usQotRight", "cnQotRight", "isNeedAgreeDisclaimer", "userID", "updateType", "webKey", "hkOptionQotRight", "hasUSOptionQotRight", "hkFutureQotRight", "subQuota", "historyKLQuota", "usFutureQotRight", "usOptionQotRight", "webJumpUrlHead", "userAttribution", "updateWhatsNew", "usIndexQotRight", "usOtcQotRight", "usCMEFutureQotRight", "usCBOTFutureQotRight", "usNYMEXFutureQotRight", "usCOMEXFutureQotRight", "usCBOEFutureQotRight", "sgFutureQotRight", "jpFutureQotRight", "isAppNNOrMM", "shQotRight", "szQotRight", "extra", "ccQotRight", "sgStockQotRight", "myStockQotRight", "jpStockQotRight", "ecQotRight")
+    NICKNAME_FIELD_NUMBER: _ClassVar[int]
+    AVATARURL_FIELD_NUMBER: _ClassVar[int]
+    APILEVEL_FIELD_NUMBER: _ClassVar[int]
+    HKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    CNQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    ISNEEDAGREEDISCLAIMER_FIELD_NUMBER: _ClassVar[int]
+    USERID_FIELD_NUMBER: _ClassVar[int]
+    UPDATETYPE_FIELD_NUMBER: _ClassVar[int]
+    WEBKEY_FIELD_NUMBER: _ClassVar[int]
+    HKOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    HASUSOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    HKFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SUBQUOTA_FIELD_NUMBER: _ClassVar[int]
+    HISTORYKLQUOTA_FIELD_NUMBER: _ClassVar[int]
+    USFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USOPTIONQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    WEBJUMPURLHEAD_FIELD_NUMBER: _ClassVar[int]
+    USERATTRIBUTION_FIELD_NUMBER: _ClassVar[int]
+    UPDATEWHATSNEW_FIELD_NUMBER: _ClassVar[int]
+    USINDEXQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USOTCQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCMEFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCBOTFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USNYMEXFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCOMEXFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    USCBOEFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SGFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    JPFUTUREQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    ISAPPNNORMM_FIELD_NUMBER: _ClassVar[int]
+    SHQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SZQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    EXTRA_FIELD_NUMBER: _ClassVar[int]
+    CCQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    SGSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    MYSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    JPSTOCKQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    ECQOTRIGHT_FIELD_NUMBER: _ClassVar[int]
+    nickName: str
+    avatarUrl: str
+    apiLevel: str
+    hkQotRight: int
+    usQotRight: int
+    cnQotRight: int
+    isNeedAgreeDisclaimer: bool
+    userID: int
+    updateType: int
+    webKey: str
+    hkOptionQotRight: int
+    hasUSOptionQotRight: bool
+    hkFutureQotRight: int
+    subQuota: int
+    historyKLQuota: int
+    usFutureQotRight: int
+    usOptionQotRight: int
+    webJumpUrlHead: str
+    userAttribution: int
+    updateWhatsNew: str
+    usIndexQotRight: int
+    usOtcQotRight: int
+    usCMEFutureQotRight: int
+    usCBOTFutureQotRight: int
+    usNYMEXFutureQotRight: int
+    usCOMEXFutureQotRight: int
+    usCBOEFutureQotRight: int
+    sgFutureQotRight: int
+    jpFutureQotRight: int
+    isAppNNOrMM: bool
+    shQotRight: int
+    szQotRight: int
+    extra: int
+    ccQotRight: int
+    sgStockQotRight: int
+    myStockQotRight: int
+    jpStockQotRight: int
+    ecQotRight: int
+    def __init__(self, nickName: _Optional[str] = ..., avatarUrl: _Optional[str] = ..., apiLevel: _Optional[str] = ..., hkQotRight: _Optional[int] = ..., usQotRight: _Optional[int] = ..., cnQotRight: _Optional[int] = ..., isNeedAgreeDisclaimer: _Optional[bool] = ..., userID: _Optional[int] = ..., updateType: _Optional[int] = ..., webKey: _Optional[str] = ..., hkOptionQotRight: _Optional[int] = ..., hasUSOptionQotRight: _Optional[bool] = ..., hkFutureQotRight: _Optional[int] = ..., subQuota: _Optional[int] = ..., historyKLQuota: _Optional[int] = ..., usFutureQotRight: _Optional[int] = ..., usOptionQotRight: _Optional[int] = ..., webJumpUrlHead: _Optional[str] = ..., userAttribution: _Optional[int] = ..., updateWhatsNew: _Optional[str] = ..., usIndexQotRight: _Optional[int] = ..., usOtcQotRight: _Optional[int] = ..., usCMEFutureQotRight: _Optional[int] = ..., usCBOTFutureQotRight: _Optional[int] = ..., usNYMEXFutureQotRight: _Optional[int] = ..., usCOMEXFutureQotRight: _Optional[int] = ..., usCBOEFutureQotRight: _Optional[int] = ..., sgFutureQotRight: _Optional[int] = ..., jpFutureQotRight: _Optional[int] = ..., isAppNNOrMM: _Optional[bool] = ..., shQotRight: _Optional[int] = ..., szQotRight: _Optional[int] = ..., extra: _Optional[int] = ..., ccQotRight: _Optional[int] = ..., sgStockQotRight: _Optional[int] = ..., myStockQotRight: _Optional[int] = ..., jpStockQotRight: _Optional[int] = ..., ecQotRight: _Optional[int] = ...) -> None: ...
+
+class GetUserInfoResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: GetUserInfoS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[GetUserInfoS2C, _Mapping]] = ...) -> None: ...
+
+class VerificationC2S(_message.Message):
+    __slots__ = ("type", "op", "code")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    OP_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    type: int
+    op: int
+    code: str
+    def __init__(self, type: _Optional[int] = ..., op: _Optional[int] = ..., code: _Optional[str] = ...) -> None: ...
+
+class VerificationS2C(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VerificationRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: VerificationC2S
+    def __init__(self, c2s: _Optional[_Union[VerificationC2S, _Mapping]] = ...) -> None: ...
+
+class VerificationResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: VerificationS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[VerificationS2C, _Mapping]] = ...) -> None: ...
 
 class TrdAcc(_message.Message):
     __slots__ = ("trdEnv", "accID", "trdMarketAuthList", "accType", "cardNum", "securityFirm", "simAccType", "uniCardNum", "accStatus", "accRole", "jpAccType", "competitionAccName")

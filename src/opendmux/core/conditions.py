@@ -1,0 +1,160 @@
+"""What is wrong now, for how long, and what to do about it: one book for the whole process.
+
+Whoever notices something says `begin`, `over`, or `happened` for what has no duration; saying the same again is no
+news. Those who tell people (log, alerts) hear of changes by `on_change`; those who are asked (status, metrics,
+`/readyz`) read `active` and `recent`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+
+from .condition_texts import TEXTS, Kind, Text
+
+__all__ = ["BLOCKING", "Change", "Condition", "Conditions", "Kind", "Listener"]
+
+RECENT_MAX: Final = 50
+"""Single events that are remembered."""
+
+RECENT_S: Final = 3600.0
+"""And for how long: who comes back from lunch sees them still."""
+
+SAME_S: Final = 60.0
+"""The same single event again within so long counts on, and is not told again: a connection lost over twenty orders is
+one piece of news."""
+
+BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM, Kind.UPSTREAM_DOWN, Kind.AUDIT, Kind.PAUSED})
+"""While one of these lasts, the proxy can't serve what it is there for: `/readyz` says 503."""
+
+Change: TypeAlias = Literal["begin", "over", "happened"]
+
+
+@dataclass(slots=True)
+class Condition:
+    """Something that is wrong, or that happened. All texts are whole sentences for a person."""
+
+    kind: Kind
+    opend: str
+    """The name of the OpenD it is about; empty for what concerns the proxy itself."""
+    subject: str
+    """What of it: a market, a key id, a login; an OpenD's name where the whole of it is meant."""
+    cause: str
+    """Which of the kind's texts applies; often empty."""
+    since: float
+    """Trio seconds."""
+    figures: str
+    """The numbers and OpenD's own words, as they were told last; may be empty."""
+    single: bool = False
+    """It happened, and has no end."""
+    times: int = 1
+    """How often, of a single event."""
+    last: float = field(default=0.0)
+    """Of a single event: when the latest came."""
+
+    def __post_init__(self) -> None:
+        assert self._text, "a kind with causes needs one of them"
+
+    @property
+    def conclusion(self) -> str:
+        """What is the matter."""
+        return self._filled(self._text.conclusion)
+
+    @property
+    def next_step(self) -> str:
+        """What to do."""
+        return self._filled(self._text.next_step)
+
+    @property
+    def sentence(self) -> str:
+        """The conclusion with the figures: one line for a log and for `/readyz`."""
+        return f"{self.conclusion} {self.figures}".rstrip()
+
+    @property
+    def blocks(self) -> bool:
+        """The proxy can't serve while it lasts."""
+        return not self.single and self.kind in BLOCKING
+
+    @property
+    def _text(self) -> Text:
+        return TEXTS.get((self.kind, self.cause)) or TEXTS[self.kind, ""]
+
+    def _filled(self, text: str) -> str:
+        called = f"OpenD at {self.opend}" if self.opend else "OpenD"
+        filled = text.replace("{opend}", called).replace("{subject}", self.subject)
+        return filled[:1].upper() + filled[1:] if text.startswith("{opend}") else filled
+
+
+Listener: TypeAlias = Callable[[Change, Condition, float], None]
+"""Told of a change and of the time. Must not raise, and must not wait."""
+
+_Key: TypeAlias = tuple[Kind, str, str]
+
+
+class Conditions:
+    """All of them. ``now``: Trio seconds."""
+
+    def __init__(self) -> None:
+        self.on_change: list[Listener] = []
+        self.begun: dict[Kind, int] = {}
+        """How many have begun or happened since the start, by kind."""
+        self._active: dict[_Key, Condition] = {}
+        self._recent: deque[Condition] = deque(maxlen=RECENT_MAX)
+
+    def begin(
+        self, kind: Kind, subject: str, now: float, figures: str = "", *, opend: str = "", cause: str = ""
+    ) -> None:
+        """It is so from now on. While it lasts, only new figures are taken; another cause is the end of the former."""
+        key = (kind, opend, subject)
+        known = self._active.get(key)
+        if known is not None and known.cause == cause:
+            known.figures = figures
+            return
+        if known is not None:
+            self.over(kind, subject, now, opend=opend)
+        condition = Condition(kind, opend, subject, cause, now, figures)
+        self._active[key] = condition
+        self._tell("begin", condition, now)
+
+    def over(self, kind: Kind, subject: str, now: float, *, opend: str = "") -> None:
+        """It is not so any more; harmless when it was not."""
+        condition = self._active.pop((kind, opend, subject), None)
+        if condition is not None:
+            self._tell("over", condition, now)
+
+    def happened(
+        self, kind: Kind, subject: str, now: float, figures: str = "", *, opend: str = "", cause: str = ""
+    ) -> None:
+        """Something without a duration."""
+        for known in self._recent:
+            same = (known.kind, known.opend, known.subject, known.cause) == (kind, opend, subject, cause)
+            if same and now - known.last <= SAME_S:
+                known.times, known.last, known.figures = known.times + 1, now, figures
+                return
+        condition = Condition(kind, opend, subject, cause, now, figures, single=True, last=now)
+        self._recent.append(condition)
+        self._tell("happened", condition, now)
+
+    def active(self) -> list[Condition]:
+        """What is wrong now, the oldest first."""
+        return list(self._active.values())
+
+    def find(self, kind: Kind, subject: str, *, opend: str = "") -> Condition | None:
+        """None when it is not so."""
+        return self._active.get((kind, opend, subject))
+
+    def recent(self, now: float) -> list[Condition]:
+        """Single events of the last hour, the oldest first."""
+        return [event for event in self._recent if now - event.last <= RECENT_S]
+
+    def of(self, opend: str, *kinds: Kind) -> list[Condition]:
+        """What is wrong with this OpenD; without ``kinds`` all of it."""
+        return [one for one in self._active.values() if one.opend == opend and (not kinds or one.kind in kinds)]
+
+    def _tell(self, change: Change, condition: Condition, now: float) -> None:
+        if change != "over":
+            self.begun[condition.kind] = self.begun.get(condition.kind, 0) + 1
+        for listener in self.on_change:
+            listener(change, condition, now)

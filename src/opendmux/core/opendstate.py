@@ -1,0 +1,91 @@
+"""What OpenD says of itself when it is asked: GetGlobalState (1002) and GetUserInfo (1005), as far as we need it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from opendmux.errors import RemoteProtocolError
+from opendmux.wire.frame import RetType
+from opendmux.wire.messages import decode_answer_untrusted, encode
+from opendmux.wire.pb import opend
+
+from .notices import ApiQuota, ConnStatus, ProgramStatus, rights_in
+
+__all__ = ["STATE_REQUEST", "USER_REQUEST", "GlobalState", "UserInfo", "read_state_untrusted", "read_user_untrusted"]
+
+_API, _QOT_RIGHT, _DISCLAIMER, _UPDATE = 2, 4, 8, 16
+"""GetUserInfo.UserInfoField. Neither the user's name (1) nor the web login ticket (2048) is any business of ours."""
+
+UPDATE_FORCED: Final = 2
+"""GetUserInfo.UpdateType."""
+
+STATE_REQUEST: Final = encode(opend.GetGlobalStateRequest(c2s=opend.GetGlobalStateC2S(userID=0)))
+USER_REQUEST: Final = encode(
+    opend.GetUserInfoRequest(c2s=opend.GetUserInfoC2S(flag=_API | _QOT_RIGHT | _DISCLAIMER | _UPDATE))
+)
+
+MARKET_FIELDS: Final[Mapping[int, str]] = {
+    1: "marketHK",
+    11: "marketUS",
+    21: "marketSH",
+    22: "marketSZ",
+    31: "marketSG",
+    41: "marketJP",
+    61: "marketMY",
+}
+"""QotMarket -> the field with the state of its stock market. Of the other markets OpenD does not tell it here."""
+
+
+class GlobalState(NamedTuple):
+    """An answer to GetGlobalState."""
+
+    logins: ConnStatus
+    program: ProgramStatus | None
+    """None where OpenD leaves it out."""
+    markets: Mapping[int, int]
+    """QotMarket -> QotMarketState, of those that OpenD has named."""
+
+
+class UserInfo(NamedTuple):
+    """An answer to GetUserInfo."""
+
+    rights: Mapping[str, int]
+    """See `notices.QotRight`."""
+    quota: ApiQuota
+    must_agree: bool
+    """The disclaimer is still to be accepted."""
+    must_update: bool
+
+
+def read_state_untrusted(body: bytes, proto_fmt: int) -> GlobalState | None:
+    """None for a refusal, or when it can't be read."""
+    try:
+        response = decode_answer_untrusted(opend.GetGlobalStateResponse, body, proto_fmt)
+    except RemoteProtocolError:
+        return None
+    if response.retType != RetType.SUCCEED:
+        return None
+    s2c = response.s2c
+    status = s2c.programStatus
+    return GlobalState(
+        ConnStatus(s2c.qotLogined, s2c.trdLogined),
+        ProgramStatus(status.type, status.strExtDesc) if s2c.HasField("programStatus") else None,
+        {market: getattr(s2c, field) for market, field in MARKET_FIELDS.items() if s2c.HasField(field)},
+    )
+
+
+def read_user_untrusted(body: bytes, proto_fmt: int) -> UserInfo | None:
+    """None for a refusal, or when it can't be read."""
+    try:
+        response = decode_answer_untrusted(opend.GetUserInfoResponse, body, proto_fmt)
+    except RemoteProtocolError:
+        return None
+    if response.retType != RetType.SUCCEED:
+        return None
+    s2c = response.s2c
+    quota = ApiQuota(
+        s2c.subQuota if s2c.HasField("subQuota") else None,
+        s2c.historyKLQuota if s2c.HasField("historyKLQuota") else None,
+    )
+    return UserInfo(rights_in(s2c), quota, s2c.isNeedAgreeDisclaimer, s2c.updateType == UPDATE_FORCED)

@@ -1,0 +1,119 @@
+"""The book of what is wrong, and the sentences about it."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from opendmux.core.condition_texts import TEXTS
+from opendmux.core.conditions import RECENT_MAX, RECENT_S, SAME_S, Condition, Conditions, Kind
+
+NAME = "127.0.0.1:11111"
+
+
+class Book(Conditions):
+    """Puts down what it tells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, Kind, str, str, float]] = []
+        self.on_change.append(
+            lambda change, one, now: self.told.append((change, one.kind, one.subject, one.cause, now))
+        )
+
+
+def test_begin_and_over_are_told_once() -> None:
+    book = Book()
+    for now in (1.0, 2.0):
+        book.begin(Kind.MUTE, "HK", now, f"for {now:g} s", opend=NAME)
+    (one,) = book.active()
+    assert (one.since, one.figures, one.opend, one.single) == (1.0, "for 2 s", NAME, False)
+    book.over(Kind.MUTE, "HK", 5.0)
+    assert len(book.active()) == 1, "that was no OpenD's"
+    for now in (6.0, 7.0):
+        book.over(Kind.MUTE, "HK", now, opend=NAME)
+    assert book.told == [("begin", Kind.MUTE, "HK", "", 1.0), ("over", Kind.MUTE, "HK", "", 6.0)]
+    assert book.active() == []
+    assert book.begun == {Kind.MUTE: 1}
+
+
+def test_another_cause_is_another_condition() -> None:
+    book = Book()
+    book.begin(Kind.CODE_NEEDED, NAME, 1.0, cause="phone")
+    book.begin(Kind.CODE_NEEDED, NAME, 2.0, cause="picture")
+    assert [(change, cause) for change, _, _, cause, _ in book.told] == [
+        ("begin", "phone"),
+        ("over", "phone"),
+        ("begin", "picture"),
+    ]
+    assert [one.since for one in book.active()] == [2.0]
+
+
+def test_single_events_count_on_and_fade() -> None:
+    book = Book()
+    for now in (0.0, SAME_S, 2 * SAME_S + 1 + SAME_S):
+        book.happened(Kind.OUTCOME_UNKNOWN, "desk", now, f"at {now:g}")
+    assert [(one.times, one.single) for one in book.recent(200.0)] == [(2, True), (1, True)]
+    assert [change for change, *_ in book.told] == ["happened", "happened"]
+    assert len(book.recent(SAME_S + RECENT_S + 1)) == 1
+    assert book.recent(10 * RECENT_S) == []
+    assert book.active() == []
+    for number in range(2 * RECENT_MAX):
+        book.happened(Kind.OUTCOME_UNKNOWN, f"#{number}", 1.0)
+    assert len(book.recent(1.0)) == RECENT_MAX
+
+
+def test_what_is_found() -> None:
+    book = Conditions()
+    book.begin(Kind.LOGIN_LOST, "trade", 1.0, opend=NAME, cause="trade")
+    book.begin(Kind.AUDIT, "/a", 1.0)
+    assert [one.kind for one in book.of(NAME)] == [Kind.LOGIN_LOST]
+    assert book.of(NAME, Kind.MUTE) == []
+    assert book.find(Kind.AUDIT, "/a") is not None
+    assert book.find(Kind.AUDIT, "/b") is None
+    assert [one.blocks for one in book.active()] == [False, True]
+
+
+@pytest.mark.parametrize(("kind", "cause"), sorted(TEXTS))
+def test_every_text_is_whole(kind: Kind, cause: str) -> None:
+    one = Condition(kind, NAME, "HK", cause, 0.0, "LV2 before, BMP now.")
+    for text in (one.conclusion, one.next_step):
+        assert not re.search(r"[{}]", text)
+        assert text[:1].isupper() or text.startswith("opendmux ")
+        assert "  " not in text
+    assert one.conclusion.endswith(".")
+    assert one.sentence == f"{one.conclusion} LV2 before, BMP now."
+    assert NAME in one.conclusion or "HK" in one.conclusion
+
+
+def test_every_kind_has_a_text() -> None:
+    assert {kind for kind, _cause in TEXTS} == set(Kind)
+    assert Condition(Kind.KICKED, NAME, "", "new cause", 0.0, "").conclusion
+    # A kind with causes has no text of its own; whoever begins it names one of them.
+    assert {kind for kind in Kind if (kind, "") not in TEXTS} == {
+        Kind.CODE_NEEDED,
+        Kind.LOGIN_LOST,
+        Kind.QUOTA,
+        Kind.PROGRAM,
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "words"),
+    [
+        (Kind.CODE_NEEDED, "phone", ["opendmux opend input_phone_verify_code -code=123456", "10 tries in 60 s"]),  # Q4
+        (Kind.CODE_NEEDED, "picture", ["opendmux opend input_pic_verify_code -code=1234", "10 tries in 60 s"]),  # Q4
+        (Kind.PROGRAM, "agreement", ["questionnaire", "agree"]),  # Q1
+        (Kind.PROGRAM, "data_missing", ["Appdata.dat", "~/.com.futunn.FutuOpenD/F3CNN", "%appdata%"]),  # Q2
+        (Kind.PROGRAM, "device_lock", ["Device.dat"]),  # Q6
+        (Kind.KICKED, "", ["10 OpenDs", "opendmux opend relogin"]),  # Q8
+        (Kind.RIGHT_LOST, "", ["auto_hold_quote_right=1", "auto_hold_quote_right=0", "10 s"]),  # Q9 to Q11
+        (Kind.RIGHT_LOST, "", ["opendmux opend request_highest_quote_right"]),
+        (Kind.LOGIN_LOST, "quote", ["token has expired", "typing the password"]),  # Q12
+        (Kind.PROGRAM, "update_forced", ["opendmux opend update", "in use", "website"]),  # Q19
+    ],
+)
+def test_they_answer_the_official_questions(kind: Kind, cause: str, words: list[str]) -> None:
+    said = Condition(kind, NAME, "HK", cause, 0.0, "").next_step
+    assert [word for word in words if word not in said] == []
