@@ -20,7 +20,7 @@ from opendmux.cli import _control
 
 EVIL = "\x1b]0;mine\x07<script>\u202e"
 
-OPEND = {
+OPEND: dict[str, Any] = {
     "number": 1,
     "name": "127.0.0.1:11111",
     "simulated": False,

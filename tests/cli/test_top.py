@@ -22,11 +22,12 @@ def client(number: int, **changed: Any) -> dict[str, Any]:
     return {**CLIENT, "id": str(number), "client_id": f"program-{number}", **changed}
 
 
+(PROTOCOL,) = OPEND["protocols"]
 CROWD: dict[str, Any] = {
     **SNAPSHOT,
     "clients": [client(n, requests_per_s=float(n % 7), outbox_bytes=(n * 37) % 101) for n in range(200)],
     "subscriptions": [{**SUBSCRIPTION, "security": f"HK.{n:05}", "holders": n} for n in range(300)],
-    "opends": [{**OPEND, "protocols": OPEND["protocols"] * 40}],
+    "opends": [{**OPEND, "protocols": [PROTOCOL] * 40}],
     "rejects": SNAPSHOT["rejects"] * 50,
     "limits": SNAPSHOT["limits"] * 60,
 }
@@ -102,7 +103,7 @@ def test_names_of_peers_move_no_cursor() -> None:
 
 
 def test_nobody_there_and_nothing_subscribed() -> None:
-    empty = {"clients": [], "subscriptions": [], "rejects": [], "limits": [], "opends": []}
+    empty: dict[str, Any] = {"clients": [], "subscriptions": [], "rejects": [], "limits": [], "opends": []}
     shown = texts({**SNAPSHOT, **empty})
     assert not any(shown[2:-1])
 
