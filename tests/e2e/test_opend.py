@@ -36,9 +36,9 @@ class Sim(Opendmux):
         self.port, self.telnet = int(found[1]), int(found[3])
         self.control = Control(int(found[2]))
 
-    def __exit__(self, *error: object) -> None:
+    def stop(self) -> int:
         self.control.close()
-        super().__exit__(*error)
+        return super().stop()
 
 
 @pytest.fixture(autouse=True)
