@@ -24,6 +24,7 @@ from .structs import (
     Timeouts,
     TlsConfig,
     UpstreamConfig,
+    WatchConfig,
 )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Timeouts",
     "TlsConfig",
     "UpstreamConfig",
+    "WatchConfig",
     "check",
     "load",
     "parse_address",
