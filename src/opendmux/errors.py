@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "CommandError",
     "ConfigError",
     "LocalProtocolError",
     "OpendmuxError",
@@ -18,6 +19,13 @@ class ConfigError(OpendmuxError):
     """The command line, a file or the environment asks for something impossible.
 
     The text is one sentence for the user; the process ends with exit code 2.
+    """
+
+
+class CommandError(OpendmuxError):
+    """A command of the command line could not be carried out.
+
+    The text is one sentence for the user; the process ends with exit code 1.
     """
 
 

@@ -169,3 +169,13 @@ def test_page_and_file_are_up_to_date() -> None:
     words = [sys.executable, "docs/gen_config.py", "--check"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_check_and_init_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "init", "a.toml", "--json")
+    assert (code, json.loads(out)) == (0, {"file": "a.toml"})
+    code, out, _ = run(capsys, "check", "a.toml", "--json")
+    assert (code, json.loads(out)) == (0, {"file": "a.toml", "notes": []})
+    code, out, err = run(capsys, "check", "none.toml", "--json")
+    assert (code, out) == (2, "")
+    assert "none.toml" in json.loads(err)["error"]["text"]

@@ -46,6 +46,8 @@ class Shell:
         assert cli.main(["keys", action, "--keys", str(self.file), *others]) == 2
         captured = self._capsys.readouterr()
         assert captured.out == ""
+        if "--json" in words:
+            return str(json.loads(captured.err)["error"]["text"])
         assert captured.err.startswith("opendmux: ")
         assert captured.err.count("\n") == 1
         assert (self.file.read_bytes() if self.file.exists() else None) == before
@@ -393,3 +395,15 @@ def test_no_action_pays_for_trio(keys: Shell) -> None:
     words = [sys.executable, "-c", script, "keys", "check", "--keys", str(keys.file)]
     done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
     assert done.stderr.strip() == "0 []"
+
+
+def test_json_of_what_changes_the_file(keys: Shell) -> None:
+    made = json.loads(keys("add", "--id", "bot", "--scopes", "qot:read", "--json"))
+    assert made["id"] == "bot"
+    assert made["file"] == str(keys.file)
+    assert PLAINTEXT.fullmatch(made["key"])
+    assert keys.raw()["hash"].endswith(hashlib.sha256(made["key"].encode()).hexdigest())
+    rotated = json.loads(keys("rotate", "bot", "--overlap", "1h", "--json"))
+    assert rotated["key"] != made["key"]
+    assert rotated["previous_until"]
+    assert json.loads(keys("revoke", "bot", "--json")) == {"id": "bot", "file": str(keys.file)}

@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def settings(*words: str, **environ: str) -> Settings:
-    return settings_from(cli._parser().parse_args(["serve", *words]), environ)
+    return settings_from(cli.parser_of(["serve"]).parse_args(["serve", *words]), environ)
 
 
 def test_without_anything_the_defaults_count() -> None:
@@ -88,7 +88,7 @@ def test_a_flag_wins_and_changes_nothing_else(path: Path, words: list[str], name
 
 
 def test_every_option_stands_in_the_table() -> None:
-    args = vars(cli._parser().parse_args(["serve"]))
+    args = vars(cli.parser_of(["serve"]).parse_args(["serve"]))
     assert set(args) - {"config", "run"} == set(FLAGS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import ssl
@@ -94,3 +95,10 @@ def test_a_folder_that_can_not_be_made(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "file").write_text("")
     assert main(["tls", "self-signed", "--out", str(tmp_path / "file" / "new")]) == 2
     assert "cannot write into" in capsys.readouterr().err
+
+
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = made(tmp_path, "--json")
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {"cert": config.cert, "key": config.key}
+    assert said.err == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -179,3 +180,19 @@ def test_open_proxy_runs_inside_a_trio_program(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("served on 127.0.0.1:")
+
+
+def test_ready_as_json() -> None:
+    """For a program that starts the proxy on a free port."""
+    with Opendmux("sim", "--listen", "127.0.0.1:0", "--json") as sim:
+        where = json.loads(sim.next_line())
+        assert where["seed"] == 1
+        with Opendmux("--listen", "127.0.0.1:0", "--upstream", where["listening"], "--json") as proxy:
+            ready = json.loads(proxy.next_line())
+            assert (ready["opendmux"], ready["pid"]) == (__version__, proxy.popen.pid)
+            (listener,) = ready["listeners"]
+            assert listener["upstream"] == listener["trade_upstream"] == where["listening"]
+            (address,) = listener["addresses"]
+            done = opendmux("status", "--json", "--connect", address)
+            assert json.loads(done.stdout)["ready"]
+            assert proxy.stop() == 0

@@ -14,7 +14,7 @@ from opendmux.cli._bench_frames import (
     build_frame,
     init_connect_body,
 )
-from opendmux.errors import OpendmuxError
+from opendmux.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,8 +35,8 @@ HANDSHAKE_SECONDS = 20.0
 """As long as the SDK waits for the reply to InitConnect."""
 
 
-class BenchError(OpendmuxError):
-    """The measurement can't take place; the text is one sentence for the user."""
+class BenchError(CommandError):
+    """The measurement can't take place."""
 
 
 class Address(NamedTuple):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from opendmux.errors import ConfigError
+from opendmux.errors import CommandError, ConfigError
 
 from ._admin import find_socket, local_connection
 
@@ -44,10 +44,6 @@ JSON: Final = "application/json"
 OFF: Final = "off"
 WIDE: Final = 110
 """Columns of a terminal on which every column of a table has room."""
-
-
-class CommandError(Exception):
-    """The command could not be carried out; the text is one sentence for the user. Exit code 1."""
 
 
 class Column(NamedTuple):

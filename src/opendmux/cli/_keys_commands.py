@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import hashlib
-import json
 import re
 import secrets
 import sys
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from opendmux.errors import ConfigError
 from opendmux.wording import printable
+
+from ._control import print_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +79,9 @@ def add(args: argparse.Namespace) -> int:
         return (*records, record)
 
     update(args.keys, change, create=True)
+    if args.json:
+        print_json({"id": record.id, "key": plaintext, "file": str(args.keys)})
+        return 0
     _remark(f"key {record.id!r} is in {args.keys} ({RELOAD}); its plaintext is shown this once:")
     print(plaintext)
     return 0
@@ -109,6 +113,9 @@ def rotate(args: argparse.Namespace) -> int:
         return [new if record is old else record for record in records]
 
     update(args.keys, change)
+    if args.json:
+        print_json({"id": args.id, "key": plaintext, "file": str(args.keys), "previous_until": until})
+        return 0
     old_one = f"the old one works until {until}" if until else "the old one does not work any more"
     _remark(f"key {args.id!r} has a new plaintext, shown this once; {old_one} ({RELOAD}):")
     print(plaintext)
@@ -124,6 +131,9 @@ def revoke(args: argparse.Namespace) -> int:
         return [record for record in records if record is not gone]
 
     update(args.keys, change)
+    if args.json:
+        print_json({"id": args.id, "file": str(args.keys)})
+        return 0
     _remark(f"key {args.id!r} is removed from {args.keys} ({RELOAD})")
     return 0
 
@@ -133,7 +143,7 @@ def show_all(args: argparse.Namespace) -> int:
     loaded = _load(args.keys)
     now = time.time()
     if args.json:
-        _print_json([_shown(record, now) for record in loaded.file.records])
+        print_json([_shown(record, now) for record in loaded.file.records])
         return 0
     rows = [("ID", "STATE", "EXPIRES", "SCOPES", "NOTE")]
     for record in loaded.file.records:
@@ -158,7 +168,7 @@ def show(args: argparse.Namespace) -> int:
     record = _record(_load(args.keys).file.records, args.id, args.keys)
     shown = _shown(record, time.time())
     if args.json:
-        _print_json(shown)
+        print_json(shown)
         return 0
     limits = shown.pop("limits", {})
     assert isinstance(limits, dict)
@@ -179,7 +189,7 @@ def check(args: argparse.Namespace) -> int:
     found = differences(records) if args.import_file else []
     expired = [record.id for record in records if _shown(record, time.time())["state"] == "expired"]
     if args.json:
-        _print_json(
+        print_json(
             {
                 "file": str(path),
                 "keys": len(records),
@@ -297,10 +307,6 @@ def _moment(text: str, now: float, what: str) -> float:
     if moment <= now:
         raise ConfigError(f"{what} {text} has passed")
     return moment
-
-
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2))
 
 
 def _remark(text: str) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from opendmux.errors import ConfigError
 
+from ._control import print_json
+
 if TYPE_CHECKING:
     from opendmux.core.audit_verify import Anchor, Verdict
 
@@ -25,7 +27,7 @@ and give it back next time as --anchor SEQ:HASH.
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("audit", help="check an audit log", description="Check an audit log.")
+    parser = subparsers.add_parser("audit", description="Check an audit log.")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     verify = actions.add_parser(
         "verify",
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         import msgspec
 
-        print(msgspec.json.encode(verdict).decode())
+        print_json(msgspec.to_builtins(verdict))
     else:
         _say(args.path, verdict)
     return 0 if verdict.broken is None else 1

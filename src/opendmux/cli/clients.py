@@ -16,9 +16,7 @@ __all__ = ["add_parser", "kill", "show"]
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
-    parser = subparsers.add_parser(
-        "clients", help="list or end the clients of a running proxy", description="The clients of a running opendmux."
-    )
+    parser = subparsers.add_parser("clients", description="The clients of a running opendmux.")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="list them", description="List the clients of a running opendmux.")
     add_options(listing)

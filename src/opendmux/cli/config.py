@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from opendmux.errors import ConfigError
 
+from ._control import print_json
 from .settings import add_options, settings_from
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describe the command."""
     parser = subparsers.add_parser(
         "config",
-        help="check, show or begin the settings",
         description="The settings: from a file, OPENDMUX_* variables and the options of `serve`.",
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
@@ -42,6 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     show.add_argument("--json", action="store_true", help="JSON instead of columns")
     show.add_argument("--changed", action="store_true", help="only those that are no defaults")
+    check.add_argument("--json", action="store_true", help="JSON instead of a sentence")
     for command, run in ((check, _check), (show, _show)):
         command.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the same as --config FILE")
         add_options(command)
@@ -52,6 +53,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         description="Write a file with every key, its meaning, unit and default; never over one that is there.",
     )
     init.add_argument("file", nargs="?", type=Path, default=Path(TEMPLATE), metavar="FILE", help=f"default: {TEMPLATE}")
+    init.add_argument("--json", action="store_true", help="JSON instead of a sentence")
     init.set_defaults(run=_init)
 
 
@@ -66,6 +68,9 @@ def _settings(args: argparse.Namespace) -> Settings:
 def _check(args: argparse.Namespace) -> int:
     settings = _settings(args)
     _read_named_files(settings.config)
+    if args.json:
+        print_json({"file": None if settings.file is None else str(settings.file), "notes": settings.notes})
+        return 0
     for note in settings.notes:
         print(f"opendmux: {note}", file=sys.stderr)
     print(f"{settings.file or 'the settings'}: in order")
@@ -102,7 +107,7 @@ def _show(args: argparse.Namespace) -> int:
             ],
             "notes": settings.notes,
         }
-        print(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+        print_json(msgspec.to_builtins(shown))
         return 0
     columns = [(key, msgspec.json.encode(value).decode(), _said(source)) for key, value, source in rows]
     widths = [max((len(row[column]) for row in columns), default=0) for column in (0, 1)]
@@ -128,5 +133,8 @@ def _init(args: argparse.Namespace) -> int:
         raise ConfigError(f"{args.file} is there already; it is left as it is") from None
     except OSError as error:
         raise ConfigError(f"cannot write {args.file}: {error.strerror}") from error
+    if args.json:
+        print_json({"file": str(args.file)})
+        return 0
     print(f"{args.file}: every key with its default; `opendmux --config {args.file}` reads it")
     return 0

@@ -13,6 +13,8 @@ from . import _keys_commands as commands
 __all__ = ["add_parser"]
 
 DEFAULT_FILE = "keys.json"
+PLAINTEXT = "print JSON: the plaintext is `key` in it"
+ALL_FIELDS = "print JSON: all fields but the hashes"
 
 EPILOG = """\
 examples:
@@ -30,7 +32,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describe the command."""
     parser = subparsers.add_parser(
         "keys",
-        help="make and manage API keys",
         description="Make, list, rotate and revoke API keys, and check a file of them.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -45,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _action(
-    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, json_help: str = "print JSON"
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.add_argument(
@@ -55,11 +56,14 @@ def _action(
         metavar="FILE",
         help="the file of keys (default: keys.json in the current folder)",
     )
+    parser.add_argument("--json", action="store_true", help=json_help)
     return parser
 
 
 def _add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _action(actions, "add", "make a key, and the file when there is none; print the plaintext, once")
+    parser = _action(
+        actions, "add", "make a key, and the file when there is none; print the plaintext, once", PLAINTEXT
+    )
     parser.add_argument("--id", required=True, metavar="ID", help="its name in logs and metrics: A-Z a-z 0-9 . _ -")
     parser.add_argument("--scopes", required=True, metavar="A,B", help="what it may do at all; see `opendmux keys -h`")
     limits = parser.add_argument_group(
@@ -85,20 +89,18 @@ def _add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _list(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _action(actions, "list", "list the keys")
-    parser.add_argument("--json", action="store_true", help="as JSON, all fields but the hashes")
+    parser = _action(actions, "list", "list the keys", ALL_FIELDS)
     parser.set_defaults(run=commands.show_all)
 
 
 def _show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _action(actions, "show", "show one key with all its limits")
+    parser = _action(actions, "show", "show one key with all its limits", ALL_FIELDS)
     parser.add_argument("id", metavar="ID")
-    parser.add_argument("--json", action="store_true", help="as JSON, all fields but the hashes")
     parser.set_defaults(run=commands.show)
 
 
 def _rotate(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _action(actions, "rotate", "give a key a new plaintext, and print it, once")
+    parser = _action(actions, "rotate", "give a key a new plaintext, and print it, once", PLAINTEXT)
     parser.add_argument("id", metavar="ID")
     parser.add_argument(
         "--overlap", metavar="1h", help="how long the old plaintext works on (default: it ends at once)"
@@ -122,5 +124,4 @@ def _check(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="FILE",
         help="check this file of the gateway in Rust instead, and list what means something else here",
     )
-    parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=commands.check)

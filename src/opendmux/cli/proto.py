@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from opendmux.errors import ConfigError
 
+from ._control import print_json
+
 if TYPE_CHECKING:
     import argparse
 
@@ -20,11 +22,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "proto",
-        help="write out the gRPC service definition",
         description=f"Write {NAME}, the definition of the gRPC service, to generate stubs from. "
         "Tools that use server reflection, such as grpcurl, don't need it.",
     )
     parser.add_argument("--out", default=".", metavar="DIR", help="the folder; must exist (default: this one)")
+    parser.add_argument("--json", action="store_true", help="print JSON: the path")
     parser.set_defaults(run=run)
 
 
@@ -36,5 +38,8 @@ def run(args: argparse.Namespace) -> int:
         target.write_bytes(text)
     except OSError as error:
         raise ConfigError(f"can't write {target}: {error.strerror or error}") from error
-    print(target)
+    if args.json:
+        print_json({"file": str(target)})
+    else:
+        print(target)
     return 0

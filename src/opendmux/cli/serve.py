@@ -28,10 +28,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describe the command."""
     parser = subparsers.add_parser(
         "serve",
-        help="run the proxy (the default)",
         description="Run the proxy: clients connect here instead of to OpenD, and share one connection to it.",
     )
     add_options(parser)
+    parser.add_argument("--json", action="store_true", help="the banner as one JSON object")
     parser.set_defaults(run=run)
 
 
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     manager = Manager.of(os.environ)
     reloader = Reloader(settings.config, logs, lambda: settings_from(args, os.environ))
     try:
-        return trio.run(_serve, settings.config, reloader, manager, strict_exception_groups=True)
+        return trio.run(_serve, settings.config, reloader, manager, args.json, strict_exception_groups=True)
     finally:
         logs.end()
 
@@ -72,7 +72,7 @@ def _allow_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(config: Config, reloader: Reloader, manager: Manager) -> int:
+async def _serve(config: Config, reloader: Reloader, manager: Manager, as_json: bool) -> int:
     import trio
 
     from opendmux.errors import ConfigError
@@ -102,7 +102,11 @@ async def _serve(config: Config, reloader: Reloader, manager: Manager) -> int:
             nursery.start_soon(until_signal, proxy)
             nursery.start_soon(partial(report, manager, proxy, drain_s=config.timeouts.drain_s))
             await proxy.listening.wait()
-            _print_banner(proxy, faces, config)
+            with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
+                if as_json:
+                    _print_ready(faces)
+                else:
+                    _print_banner(proxy, faces, config)
     except* ConfigError as group:
         raise _first(group) from None
     return code
@@ -165,8 +169,25 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
         f'  try        python3 -c "import futu; {call}"',
         f"  stop       Ctrl-C; kill -HUP {os.getpid()} reads settings and keys again",
     ]
-    with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
-        print("\n".join(lines), flush=True)
+    print("\n".join(lines), flush=True)
+
+
+def _print_ready(faces: Sequence[Face]) -> None:
+    """What a program needs that started this one: where to connect, and whom to send signals."""
+    import json
+
+    from opendmux._version import __version__
+    from opendmux.runtime.binding import address_of
+
+    listeners = [
+        {
+            "addresses": [str(address_of(sock)) for sock in face.bound],
+            "upstream": face.reach.name,
+            "trade_upstream": face.reach.trade_name or face.reach.name,
+        }
+        for face in faces
+    ]
+    print(json.dumps({"opendmux": __version__, "pid": os.getpid(), "listeners": listeners}), flush=True)
 
 
 def _access_lines(config: Config) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from opendmux.errors import ConfigError
@@ -22,7 +24,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add the command to the command line."""
     parser = subparsers.add_parser(
         "sim",
-        help="run a simulated OpenD",
         description="Run a simulated OpenD: prices, orders and accounts are made up, and the same for the same seed. "
         "The trade password is 123456.",
     )
@@ -41,6 +42,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="address for JSON commands of tests, without any login; off by default",
     )
     parser.add_argument(
+        "--telnet",
+        metavar="HOST:PORT",
+        help="address of the operation console, which knows no login either (as OpenD's telnet_port); off by default",
+    )
+    parser.add_argument(
         "--strict-serials",
         action="store_true",
         help="ignore requests whose serial number does not grow (the official Python SDK sends some)",
@@ -52,6 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         metavar="FILE",
         help="encrypt with this RSA key (PEM); clients without it are turned away",
     )
+    parser.add_argument("--json", action="store_true", help="say where it listens as one JSON object")
     parser.set_defaults(run=run)
 
 
@@ -68,28 +75,42 @@ def run(args: argparse.Namespace) -> int:
         rate_limits=args.rate_limits,
         rsa_private_key=args.rsa_private_key,
     )
-    trio.run(_serve, config, args.listen, args.control)
+    trio.run(_serve, config, args.listen, args.control, args.telnet, args.json)
     return 0
 
 
-async def _serve(config: SimConfig, listen: str, control: str | None) -> None:
+async def _serve(config: SimConfig, listen: str, control: str | None, telnet: str | None, as_json: bool) -> None:
     import trio
 
-    from opendmux.sim import open_simulator, serve_control
+    from opendmux.sim import open_simulator, serve_console, serve_control
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         listeners = await _listen(listen)
         control_listeners = await _listen(control) if control else []
+        telnet_listeners = await _listen(telnet) if telnet else []
         async with open_simulator(config) as simulator, trio.open_nursery() as nursery:
             await nursery.start(simulator.serve, listeners)
-            text = f"opendmux sim: SIMULATED OpenD on {_address(listeners)}, seed {config.seed}"
+            where = {"listening": _address(listeners)}
             if control_listeners:
                 await nursery.start(serve_control, simulator, control_listeners)
-                text += f", control on {_address(control_listeners)}"
+                where["control"] = _address(control_listeners)
+            if telnet_listeners:
+                await nursery.start(serve_console, simulator, telnet_listeners)
+                where["telnet"] = _address(telnet_listeners)
+            text = json.dumps({**where, "seed": config.seed}) if as_json else _said(where, config.seed)
             print(text, flush=True)
             async for _ in signals:
                 break
             nursery.cancel_scope.cancel()
+
+
+def _said(where: Mapping[str, str], seed: int) -> str:
+    text = f"opendmux sim: SIMULATED OpenD on {where['listening']}, seed {seed}"
+    if "control" in where:
+        text += f", control on {where['control']}"
+    if "telnet" in where:
+        text += f", Telnet console on {where['telnet']}"
+    return text
 
 
 async def _listen(address: str) -> list[trio.SocketListener]:

@@ -26,7 +26,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     parser = subparsers.add_parser(
         "status",
-        help="show the state of a running proxy",
         description="Ask a running opendmux how it is.",
         epilog=EPILOG,
         formatter_class=RawDescriptionHelpFormatter,

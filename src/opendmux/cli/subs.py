@@ -16,7 +16,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Describe the command."""
     parser = subparsers.add_parser(
         "subs",
-        help="list the subscriptions of a running proxy",
         description="What a running opendmux has subscribed at OpenD: each counts once there, however many hold it.",
     )
     add_options(parser)

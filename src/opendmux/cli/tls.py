@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from opendmux.errors import ConfigError
 
+from ._control import print_json
+
 if TYPE_CHECKING:
     from cryptography import x509
 
@@ -24,7 +26,7 @@ CERT, KEY = "cert.pem", "key.pem"
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
-    parser = subparsers.add_parser("tls", help="make a certificate", description="Certificates for TLS on the port.")
+    parser = subparsers.add_parser("tls", description="Certificates for TLS on the port.")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     signed = commands.add_parser(
         "self-signed",
@@ -41,6 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     signed.add_argument("--days", type=int, default=365, metavar="N", help="how long it is valid (default: 365)")
     signed.add_argument("--force", action="store_true", help="replace the files that are there")
+    signed.add_argument("--json", action="store_true", help="print JSON: the two paths")
     signed.set_defaults(run=run)
 
 
@@ -59,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
         _write(cert, cert_pem, 0o644)
     except OSError as error:
         raise ConfigError(f"cannot write into {args.out}: {error.strerror}") from error
+    if args.json:
+        print_json({"cert": str(cert), "key": str(key)})
+        return 0
     print(f"{cert}\n{key}")
     print(_how_to_use(cert, key), file=sys.stderr)
     return 0

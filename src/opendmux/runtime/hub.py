@@ -25,6 +25,7 @@ from opendmux.core.commands import (
     Request,
     Then,
 )
+from opendmux.core.farewell import CRASHED
 from opendmux.core.gate import HANDSHAKE_ROW
 from opendmux.core.identity import Session
 from opendmux.native import (
@@ -273,7 +274,7 @@ class Hub(Carrier):
             log.exception("a crash over the end of %s; the others go on", name_of(entry.proto_id))
             client = self.clients.get(entry.slot)
             if client is not None and client.session.generation == entry.generation:
-                client.end("crashed", flush_all=False)
+                client.end(CRASHED, flush_all=False)
             elif entry.slot < 0 and entry.link in self.links:
                 self.links[entry.link].drop("a bug, see above")
 

@@ -114,3 +114,23 @@ class Outlet:
             self._busy = False
         if self.broken:
             raise trio.BrokenResourceError("the peer is gone")
+
+    async def send_last(self, data: bytes, stall_s: float) -> None:
+        """Write something of one's own at a frame boundary, and nothing behind it; raises as `drain` does."""
+        self._busy = self.torn = True
+        with trio.fail_after(stall_s):
+            if self._stream is not None:
+                await self._stream.send_all(data)
+            else:
+                await self._send_raw(data)
+        self.torn = False
+
+    async def _send_raw(self, data: bytes) -> None:
+        assert self._sock is not None
+        while data:
+            try:
+                data = data[self._sock.send(data) :]
+            except BlockingIOError:
+                await trio.lowlevel.wait_writable(self._sock)
+            except OSError as error:
+                raise trio.BrokenResourceError("the peer is gone") from error

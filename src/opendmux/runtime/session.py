@@ -7,7 +7,7 @@ poison the SDK's next session.
 
 How it may end: the peer closes or breaks (nothing can be sent); a protocol error or an outage (all queued replies are
 sent first); an overflow (only the frame that is half sent is finished); a drain (requests in flight get their replies
-first).
+first). But for the first, a client that takes notifications is told why, by a last Notify.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import trio
 from opendmux.config import OnOutage
 from opendmux.core.answers import NO_ROOM_TEXT
 from opendmux.core.commands import Reply
+from opendmux.core.farewell import CRASHED, DRAINED, farewell
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.secure import ServerSide
 
@@ -38,6 +39,8 @@ TAKE_BYTES = 64 * 1024
 LINGER_S = 1.0
 """After our last byte the peer's own bytes are read and dropped for so long: closing with unread bytes would send a
 reset, which can destroy the answer before the peer has read it."""
+MOMENT_S = 0.25
+"""Between the last Notify and the end: the Python SDK hands nothing to the program once it has seen the end."""
 
 
 class TcpSession:
@@ -78,7 +81,9 @@ class TcpSession:
         """Around the writer; gets a deadline when the session has to end, so that a stalled peer can't hold it."""
 
     def _take(self) -> bytes:
-        frames = b"".join(self._hub.switch.take_frames(self.session.slot, TAKE_BYTES))
+        return self._seal(b"".join(self._hub.switch.take_frames(self.session.slot, TAKE_BYTES)))
+
+    def _seal(self, frames: bytes) -> bytes:
         return self._secure.seal(frames) if self._secure is not None and frames else frames
 
     # -- the hub's side
@@ -122,7 +127,7 @@ class TcpSession:
             return self._hub.go_on(self)
         except Exception:
             log.exception("%s: a session crashed; the others go on", self.session)
-            self.end("crashed", flush_all=False)
+            self.end(CRASHED, flush_all=False)
             return False
 
     def end(self, reason: str, *, flush_all: bool) -> None:
@@ -151,7 +156,7 @@ class TcpSession:
             self._hub.feed(self, data, at_ns)
         except Exception:
             log.exception("%s: a session crashed; the others go on", self.session)
-            self.end("crashed", flush_all=False)
+            self.end(CRASHED, flush_all=False)
 
     def received_eof(self, reason: str) -> None:
         """See `Pumped`."""
@@ -249,7 +254,7 @@ class TcpSession:
                 except trio.BrokenResourceError:
                     self.received_eof("connection reset")
                 if self._draining and self._hub.idle(self.session):
-                    self.end("drained", flush_all=True)
+                    self.end(DRAINED, flush_all=True)
 
     async def _goodbye(self) -> None:
         """Bring the stream to a frame boundary, then let the peer read it.
@@ -264,7 +269,18 @@ class TcpSession:
             self._hub.switch.out_truncate(self.session.slot)
             if not await self._drained():
                 return
+        await self._tell_why()
         await self._linger()
+
+    async def _tell_why(self) -> None:
+        frame = farewell(self.session, self._hub.router.lanes, self._reason, trio.current_time())
+        if frame is None:
+            return
+        try:
+            await self._outlet.send_last(self._seal(frame), self._hub.config.timeouts.goodbye_s)
+        except (trio.TooSlowError, trio.BrokenResourceError):
+            return
+        await trio.sleep(MOMENT_S)
 
     async def _drained(self) -> bool:
         goodbye_s = self._hub.config.timeouts.goodbye_s

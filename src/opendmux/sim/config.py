@@ -55,6 +55,12 @@ class SimConfig:
     unlock_pwd_md5: str = "e10adc3949ba59abbe56e057f20f883e"  # noqa: S105
     """MD5 of the trade password, lower-case hex. Default: 123456."""
 
+    verify_code: str = "123456"
+    """The code from the phone, and of the picture: the same each time."""
+
+    login_pwd_md5: str = "e10adc3949ba59abbe56e057f20f883e"  # noqa: S105
+    """MD5 of the login password, for the console's relogin, lower-case hex. Default: 123456."""
+
     step_min_s: float = 0.5
     step_max_s: float = 1.0
     """Every watched security moves once in a period of its own between these two, in seconds."""

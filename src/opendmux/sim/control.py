@@ -82,6 +82,7 @@ def _report(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
         "orders": len(world.broker.orders),
         "unlocked": world.unlocked,
         "stalled": simulator.stalled,
+        "operations": list(simulator.operations),
         "faults": asdict(world.faults),
     }
 

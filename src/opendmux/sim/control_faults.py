@@ -136,6 +136,11 @@ def _kick(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _keep_right(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
+    simulator.faults.right_is_kept = bool(command.get("on", True))
+    return {}
+
+
 def _notify(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
     simulator.notify_connect_status(
         qot_logined=bool(command.get("qot_logined", True)), trd_logined=bool(command.get("trd_logined", True))
@@ -173,6 +178,7 @@ FAULT_COMMANDS: dict[str, Callable[[Simulator, dict[str, Any]], dict[str, Any]]]
     "rates": _rates,
     "lost_rights": _lost_rights,
     "kick": _kick,
+    "keep_right": _keep_right,
     "program_status": _program_status,
     "event": _event,
 }

@@ -80,6 +80,8 @@ class Faults:
     """QotMarkets that can't be subscribed. `Simulator.set_lost_rights` tells the clients, too."""
     kicked: bool = False
     """Another terminal has the quote right: no market can be subscribed, nothing is pushed. See `Simulator.kick`."""
+    right_is_kept: bool = False
+    """The other terminal keeps the quote right, whatever the console is told."""
     black_hole: bool = False
     """Connections are accepted and read, and nothing else. Those that sent something stay dead when it ends."""
     tricks: list[Trick] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""1001-1005: connection, state, keep-alive, user."""
+"""1001-1006: connection, state, keep-alive, user, verification codes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .refusal import Refused
 from .routes import Route, Routes
 from .status import fill_rights
 from .venues import VENUES
+from .verification import VerificationType
 
 if TYPE_CHECKING:
     from .world import Session, World
@@ -20,6 +21,8 @@ __all__ = ["ROUTES"]
 
 _HONG_KONG = 6
 """UserAttribution"""
+_REQUEST, _INPUT_AND_LOGIN = 1, 2
+"""VerificationOp"""
 
 
 def init_connect(world: World, session: Session, c2s: opend.InitConnectC2S) -> opend.InitConnectS2C:
@@ -95,9 +98,21 @@ def get_user_info(world: World, session: Session, c2s: opend.GetUserInfoC2S) -> 
     return info
 
 
+def verification(world: World, session: Session, c2s: opend.VerificationC2S) -> None:
+    del session
+    if c2s.type not in set(VerificationType) or c2s.op not in {_REQUEST, _INPUT_AND_LOGIN}:
+        raise Refused(f"unknown type {c2s.type} or op {c2s.op}")
+    kind = VerificationType(c2s.type)
+    if c2s.op == _REQUEST:
+        world.verification.request(world, kind)
+    else:
+        world.verification.enter(world, kind, c2s.code)
+
+
 ROUTES: Routes = {
     ProtoId.INIT_CONNECT: Route(opend.InitConnectRequest, opend.InitConnectResponse, init_connect),
     ProtoId.GET_GLOBAL_STATE: Route(opend.GetGlobalStateRequest, opend.GetGlobalStateResponse, get_global_state),
+    ProtoId.VERIFICATION: Route(opend.VerificationRequest, opend.VerificationResponse, verification),
     ProtoId.KEEP_ALIVE: Route(opend.KeepAliveRequest, opend.KeepAliveResponse, keep_alive),
     ProtoId.GET_USER_INFO: Route(opend.GetUserInfoRequest, opend.GetUserInfoResponse, get_user_info),
 }

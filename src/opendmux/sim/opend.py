@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from opendmux.wire.protocols import ProtoId
 
 from .config import SimConfig
 from .connection import GOODBYE_S, Connection, Gate, reset_stream
+from .console import serve_console_stream
 from .encryption import Encryption
 from .feed import Feed
 from .record import ConnectionRecord, Record, RequestRecord, Violation
@@ -22,7 +24,7 @@ from .status import event_notice, rights_notice
 from .world import World
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from google.protobuf.message import Message
 
@@ -53,7 +55,9 @@ class Simulator:
         self._crashed = trio.Event()
         self._down_until = -math.inf
         self._kicks = 0
-        self._feed = Feed(self.world, self._gate, self._flush)
+        self._feed = Feed(self.world, self._gate, self.flush)
+        self.operations: deque[str] = deque(maxlen=1000)
+        """Names of the commands that came to the console, the latest last."""
 
     # -- ways in
 
@@ -62,11 +66,27 @@ class Simulator:
         listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
         task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Accept connections until cancelled. The connections live on in the simulator's own nursery.
+        """Accept connections until cancelled. The connections live on in the simulator's own nursery."""
+        await self.serve_as(self.serve_stream, listeners, task_status=task_status)
+
+    async def serve_as(
+        self,
+        handler: Callable[[trio.abc.Stream], Awaitable[None]],
+        listeners: Sequence[trio.abc.Listener[trio.abc.Stream]],
+        task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Accept connections of any kind until cancelled; they live on in the simulator's own nursery.
 
         During a `crash` sockets are closed, so that nobody can connect, and opened again on the same address; other
         listeners go on accepting, and what they accept is reset.
         """
+
+        async def standing(stream: trio.abc.Stream) -> None:
+            if trio.current_time() < self._down_until:
+                await reset_stream(stream)
+            else:
+                await handler(stream)
+
         while True:
             sockets = [listener for listener in listeners if isinstance(listener, trio.SocketListener)]
             addresses = [listener.socket.getsockname()[:2] for listener in sockets]
@@ -75,7 +95,7 @@ class Simulator:
                     self._accepting.add(accepting)
                 try:
                     await trio.serve_listeners(
-                        self.serve_stream, list(listeners), handler_nursery=self._nursery, task_status=task_status
+                        standing, list(listeners), handler_nursery=self._nursery, task_status=task_status
                     )
                 finally:
                     self._accepting.discard(accepting)
@@ -91,6 +111,13 @@ class Simulator:
         """A new connection without a port: one end of a socket pair whose other end is served here."""
         ours, theirs = socket.socketpair()
         self._nursery.start_soon(self.serve_stream, trio.SocketStream(theirs))
+        await trio.lowlevel.checkpoint()
+        return trio.SocketStream(ours)
+
+    async def connect_console(self) -> trio.SocketStream:
+        """The same to the operation console."""
+        ours, theirs = socket.socketpair()
+        self._nursery.start_soon(serve_console_stream, self, trio.SocketStream(theirs))
         await trio.lowlevel.checkpoint()
         return trio.SocketStream(ours)
 
@@ -264,7 +291,7 @@ class Simulator:
 
     def _notify(self, message: Message) -> None:
         self.world.notify(message)
-        self._flush()
+        self.flush()
 
     async def _give_back(self, kick: int, seconds: float) -> None:
         await trio.sleep(seconds)
@@ -272,11 +299,12 @@ class Simulator:
             self.kick(0)
 
     def _after_frame(self, frame: Frame) -> None:
-        self._flush()
+        self.flush()
         if frame.proto_id in _MOVES_THE_WATCH:
             self._feed.look()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what the world wants to be sent."""
         batches: dict[int, list[bytes]] = {}
         for number, frame in self.world.outgoing:
             batches.setdefault(number, []).append(frame)

@@ -5,6 +5,7 @@ What must be sent is put into ``outgoing`` and taken from there by the part that
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from .record import ConnectionRecord, Record
 from .status import Status
 from .subscriptions import Subscriptions
 from .trade_messages import fill_message, header_of, order_message
+from .verification import Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,6 +81,9 @@ class World:
         self.rates = Rates()
         self.rates_enforced = config.rate_limits
         self.status = Status()
+        self.verification = Verification()
+        self.operation_times: dict[str, deque[float]] = {}
+        """When which command of the console was taken."""
         self.unlocked = False
         self.outgoing: list[tuple[int, bytes]] = []
         """(connection number, whole frames) in the order in which they must be sent."""

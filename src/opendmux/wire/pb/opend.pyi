@@ -486,6 +486,38 @@ class GetUserInfoResponse(_message.Message):
     s2c: GetUserInfoS2C
     def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[GetUserInfoS2C, _Mapping]] = ...) -> None: ...
 
+class VerificationC2S(_message.Message):
+    __slots__ = ("type", "op", "code")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    OP_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    type: int
+    op: int
+    code: str
+    def __init__(self, type: _Optional[int] = ..., op: _Optional[int] = ..., code: _Optional[str] = ...) -> None: ...
+
+class VerificationS2C(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VerificationRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: VerificationC2S
+    def __init__(self, c2s: _Optional[_Union[VerificationC2S, _Mapping]] = ...) -> None: ...
+
+class VerificationResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: VerificationS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[VerificationS2C, _Mapping]] = ...) -> None: ...
+
 class TrdAcc(_message.Message):
     __slots__ = ("trdEnv", "accID", "trdMarketAuthList", "accType", "cardNum", "securityFirm", "simAccType", "uniCardNum", "accStatus", "accRole", "jpAccType", "competitionAccName")
     TRDENV_FIELD_NUMBER: _ClassVar[int]

@@ -1,0 +1,80 @@
+"""The counts of operation commands on disk, shared by all processes of this machine that send them.
+
+The proxy and ``opendmux opend`` without one may both talk to an OpenD, so the counts are read before each command that
+is limited and written before it is sent, under a lock of their own: the state folder as a whole belongs to the proxy.
+Where nothing can be kept (a read-only disk) the counts live in memory, and the log says once what that means.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from opendmux.core.operation_rates import OperationRates
+from opendmux.core.operations import Operation
+
+from .state import StateDir, StateError
+from .wholefile import write_whole
+
+__all__ = ["FILE", "OperationLedger"]
+
+log = logging.getLogger("opendmux.opend")
+
+FILE: Final = "operations.json"
+LOCK: Final = "operations.lock"
+
+
+class OperationLedger:
+    """Blocks for as long as the disk does, which is milliseconds: a command is sent a few times an hour."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._state = state
+        self._rates = OperationRates()
+        self._warned = False
+
+    def book(self, counters: Sequence[str], operation: Operation, now: float) -> None:
+        """See `OperationRates.book`. ``now``: UTC seconds. Raises OperationError."""
+        if operation.rate is None:
+            return
+        folder = self._state.path
+        try:
+            if folder is None:
+                raise StateError("there is no folder for what has to be kept; name one with state_dir")
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _alone(folder):
+                self._rates.load(self._state.read(FILE))
+                self._rates.book(counters, operation, now)
+                write_whole(folder / FILE, self._rates.dump())
+        except (OSError, StateError) as error:
+            self._warn(error)
+            self._rates.book(counters, operation, now)
+
+    def wait_s(self, counters: Sequence[str], operation: Operation, now: float) -> float:
+        """Seconds until it may be sent, as far as the last `book` has seen; 0 = now."""
+        return self._rates.wait_s(counters, operation, now)
+
+    def _warn(self, error: Exception) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "OpenD's limits on operation commands are kept in memory alone, so a restart forgets what was sent: %s",
+                error,
+            )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process is between reading and writing. Windows has no such lock, and takes the risk of one command
+    too many."""
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl  # not on Windows
+
+    with (folder / LOCK).open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
