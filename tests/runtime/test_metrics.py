@@ -92,6 +92,10 @@ async def busy(w: World) -> None:
     await client.call(ProtoId.QOT_GET_SECURITY_SNAPSHOT, b"\n\x00")
     await w.opend.push(ProtoId.NOTIFY, encode(opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=1))))
     assert (await client.receive()).proto_id == ProtoId.NOTIFY
+    quota = opend.NotifyUsedQuota(usedKLineQuota=95)
+    await w.opend.push(ProtoId.NOTIFY, encode(opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=7, usedQuota=quota))))
+    total = opend.NotifyAPIQuota(subQuota=100, historyKLQuota=100)
+    await w.opend.push(ProtoId.NOTIFY, encode(opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=6, apiQuota=total))))
     await w.opend.push(ProtoId.TRD_UPDATE_ORDER, b"")
     other = await w.client()
     await other.stream.aclose()

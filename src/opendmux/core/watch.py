@@ -34,7 +34,7 @@ from .rights import Rights
 from .router import Router
 from .streams import Space, StreamKey
 
-__all__ = ["Quota", "Stale", "Watch", "WatchRules"]
+__all__ = ["STALE_REASONS", "Quota", "Stale", "Watch", "WatchRules"]
 
 LOOK_S: Final = 1.0
 """How often feed and quotas are looked at."""
@@ -62,11 +62,14 @@ class WatchRules:
     quota_share: float = 0.9
 
 
+STALE_REASONS: Final = ("link", "login", "right", "mute")
+
+
 class Stale(NamedTuple):
     """Why what is known of a subscription may be old."""
 
     reason: str
-    """``link``, ``login``, ``right`` or ``mute``: a label."""
+    """One of `STALE_REASONS`."""
     text: str
     """The same in a sentence."""
 
@@ -322,6 +325,16 @@ class Watch:
             figures = f"None for {now - since:.0f} s, of {self._lively[market]} subscriptions."
             self._conditions.begin(Kind.MUTE, _market(market), now, figures, opend=self._name)
         self._mute = mute
+
+    def count_stale(self, now: float) -> Counter[str]:
+        """How many subscriptions may be old, by reason."""
+        found: Counter[str] = Counter()
+        for lane in self._router.lanes.wanted():
+            for key in lane.ledger.upstream_streams():
+                stale = self.stale(lane, key, now)
+                if stale is not None:
+                    found[stale.reason] += 1
+        return found
 
     def stale(self, lane: Lane, key: StreamKey, now: float) -> Stale | None:
         """Why the prices of this subscription may be old; None: no reason is known."""

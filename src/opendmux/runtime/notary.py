@@ -11,6 +11,8 @@ import logging
 import time
 from collections.abc import Callable
 
+import trio
+
 from opendmux.core.answers import name_of
 from opendmux.core.audit import (
     INVALID_KEY,
@@ -22,6 +24,7 @@ from opendmux.core.audit import (
     order_summary_untrusted,
 )
 from opendmux.core.commands import Forward, Reply, Request, Witness
+from opendmux.core.conditions import Kind
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.identity import Session
 from opendmux.core.keys import Scopes
@@ -40,10 +43,11 @@ AUDITED_IDS = WRITE_IDS | PACKET_ID_IDS | {ProtoId.TRD_UNLOCK_TRADE}
 
 
 class Notary:
-    """Of one hub."""
+    """Of one hub. ``opend``: the name of its OpenD; empty for what is no hub's."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, opend: str = "") -> None:
         self._house = house
+        self._opend = opend
 
     def denied(self, reply: Reply) -> None:
         """A request was turned away."""
@@ -104,6 +108,8 @@ class Notary:
         log.log(level, "%s: %s %s %s", request.session, name_of(request.proto_id), witness.outcome, witness.note)
         if request.proto_id == ProtoId.INIT_CONNECT and witness.outcome == "allow":
             self._house.access.tally.auth(request.session.transport, "allow", _key_id(request.session, None))
+        if witness.outcome == "unknown" and request.proto_id in PACKET_ID_IDS:
+            self._tell_unknown(witness)
         audit = self._house.audit
         if audit is None:
             if reply is not None:
@@ -129,6 +135,12 @@ class Notary:
             leave()
 
         audit.write(event, then=noted)
+
+    def _tell_unknown(self, witness: Witness) -> None:
+        request = witness.request
+        who = str(request.session) if request.session.key is None else f"key {request.session.key.id}"
+        figures = f"{name_of(request.proto_id)}, {witness.reason or witness.note or 'no verdict'}."
+        self._house.conditions.happened(Kind.OUTCOME_UNKNOWN, who, trio.current_time(), figures, opend=self._opend)
 
 
 def _key_id(session: Session, denial: Denial | None) -> str:

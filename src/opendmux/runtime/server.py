@@ -40,6 +40,7 @@ from .transports.http import ROUTES as PROBES
 from .transports.http import Route
 from .transports.status import status_routes
 from .upstream import UpstreamLink
+from .vigil import note, vigil
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
 
@@ -120,7 +121,13 @@ class Proxy:
 
     def readiness(self) -> Readiness:
         """Can it serve now, and if not, why."""
-        return readiness_of(self.stations, now=trio.current_time(), wall=time.time(), further=self.trouble())
+        return readiness_of(
+            self.stations,
+            now=trio.current_time(),
+            wall=time.time(),
+            further=self.trouble(),
+            conditions=self.house.conditions.active(),
+        )
 
 
 async def run_proxy(
@@ -137,6 +144,7 @@ async def run_proxy(
     Raises ConfigError when a bound address can't be listened on. Cancellation stops at once, without a drain.
     """
     house = house or House()
+    house.conditions.on_change.append(note)
     wings: dict[int, Wing] = {}
     for face in faces:
         if id(face.reach) not in wings:
@@ -151,6 +159,7 @@ async def run_proxy(
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
             if admin:
                 services.start_soon(serve_admin, admin, site, {**PROBES, **routes})
             for wing in wings.values():
@@ -226,10 +235,19 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         assert audit is not None, "asked for only where there is one"
         return AuditState(audit.healthy, audit.written, audit.queued, audit.lost)
 
-    sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
+    sources = Sources(
+        house.access.tally, __version__, rooms, None if house.audit is None else audit_state, house.conditions
+    )
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
-        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, proxy.trouble
+        lambda: proxy.stations,
+        house.access,
+        Notary(house),
+        figures,
+        house.names,
+        house.open_locally,
+        proxy.trouble,
+        house.conditions.active,
     )
     status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
     return site, status
