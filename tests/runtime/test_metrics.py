@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
 from opendmux.config import Config
+from opendmux.core.conditions import Conditions, Kind
 from opendmux.core.keys import HoursWindow, Key, KeyLimits, Scopes
 from opendmux.core.limits import Limits
 from opendmux.core.notices import ConnStatus
@@ -40,11 +41,14 @@ def tally() -> Tally:
 
 
 def full_sources() -> Sources:
+    conditions = Conditions()
+    conditions.begin(Kind.MUTE, "HK", 1.0, opend=OPEND)
     return Sources(
         tally(),
         "1.2.3",
         headroom=lambda: [KeyRoom("bot", "rate", 4.0)],
         audit=lambda: AuditState(healthy=False, written=7, queued=1, lost=2),
+        conditions=conditions,
     )
 
 
@@ -92,10 +96,6 @@ async def busy(w: World) -> None:
     await client.call(ProtoId.QOT_GET_SECURITY_SNAPSHOT, b"\n\x00")
     await w.opend.push(ProtoId.NOTIFY, encode(opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=1))))
     assert (await client.receive()).proto_id == ProtoId.NOTIFY
-    quota = opend.NotifyUsedQuota(usedKLineQuota=95)
-    await w.opend.push(ProtoId.NOTIFY, encode(opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=7, usedQuota=quota))))
-    total = opend.NotifyAPIQuota(subQuota=100, historyKLQuota=100)
-    await w.opend.push(ProtoId.NOTIFY, encode(opend.NotifyResponse(retType=0, s2c=opend.NotifyS2C(type=6, apiQuota=total))))
     await w.opend.push(ProtoId.TRD_UPDATE_ORDER, b"")
     other = await w.client()
     await other.stream.aclose()
@@ -105,6 +105,7 @@ async def busy(w: World) -> None:
 async def test_every_name_of_the_table_and_no_other(autojump_clock: MockClock) -> None:
     async with world() as w:
         await busy(w)
+        w.proxy.stations[0].watch.quotas["history"] = Quota(95, 100)
         text = Metrics(lambda: w.proxy.stations, full_sources()).text(trio.current_time())
         described = dict(re.findall(rb"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
         assert {name.decode(): kind.decode() for name, kind in described.items()} == {

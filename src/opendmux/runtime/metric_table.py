@@ -104,9 +104,7 @@ METRICS: Final = _table(
         ("key_id", "limit"),
         "What is left of a key's limit: rate (orders), daily (money), hours (1 within, 0 outside).",
     ),
-    Metric(
-        "opendmux_history_quota_used", "gauge", ("opend",), "Securities with historical candles so far."
-    ),
+    Metric("opendmux_history_quota_used", "gauge", ("opend",), "Securities with historical candles so far."),
     Metric("opendmux_history_quota", "gauge", ("opend",), "How many of them there may be."),
     Metric(
         "opendmux_subscriptions_stale",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Final
 
 import trio
 
@@ -23,7 +24,7 @@ from opendmux.core.audit import (
     args_hash_of,
     order_summary_untrusted,
 )
-from opendmux.core.commands import Forward, Reply, Request, Witness
+from opendmux.core.commands import Failure, Forward, Reply, Request, Witness
 from opendmux.core.conditions import Kind
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.identity import Session
@@ -40,6 +41,13 @@ log = logging.getLogger("opendmux.audit")
 
 AUDITED_IDS = WRITE_IDS | PACKET_ID_IDS | {ProtoId.TRD_UNLOCK_TRADE}
 """What is put down whoever asks; refusals of keys are as well."""
+
+UNKNOWN_WHY: Final = {
+    Failure.LOST.value: "the connection was lost before the answer",
+    Failure.TIMEOUT.value: "no answer came in time",
+    Failure.CORRUPT.value: "the answer was damaged",
+}
+"""Why nobody knows how a trade request ended."""
 
 
 class Notary:
@@ -139,7 +147,7 @@ class Notary:
     def _tell_unknown(self, witness: Witness) -> None:
         request = witness.request
         who = str(request.session) if request.session.key is None else f"key {request.session.key.id}"
-        figures = f"{name_of(request.proto_id)}, {witness.reason or witness.note or 'no verdict'}."
+        figures = f"{name_of(request.proto_id)}: {UNKNOWN_WHY.get(witness.reason, witness.reason) or 'OpenD gave no verdict'}."
         self._house.conditions.happened(Kind.OUTCOME_UNKNOWN, who, trio.current_time(), figures, opend=self._opend)
 
 
