@@ -19,6 +19,7 @@ from opendmux.core.keys import HoursWindow, Key, KeyLimits, Scopes
 from opendmux.core.limits import Limits
 from opendmux.core.notices import ConnStatus
 from opendmux.core.tally import Tally
+from opendmux.core.watch import Quota
 from opendmux.runtime.metric_table import METRICS
 from opendmux.runtime.metrics import FRESH_S, ROOMS_MAX, AuditState, KeyRoom, Metrics, Sources, rooms_of
 from opendmux.runtime.station import Reach, Station

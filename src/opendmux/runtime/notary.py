@@ -147,7 +147,8 @@ class Notary:
     def _tell_unknown(self, witness: Witness) -> None:
         request = witness.request
         who = str(request.session) if request.session.key is None else f"key {request.session.key.id}"
-        figures = f"{name_of(request.proto_id)}: {UNKNOWN_WHY.get(witness.reason, witness.reason) or 'OpenD gave no verdict'}."
+        why = UNKNOWN_WHY.get(witness.note) or UNKNOWN_WHY.get(witness.reason) or "OpenD gave no verdict"
+        figures = f"{name_of(request.proto_id)}: {why}."
         self._house.conditions.happened(Kind.OUTCOME_UNKNOWN, who, trio.current_time(), figures, opend=self._opend)
 
 
