@@ -15,6 +15,7 @@ import trio.testing
 from opendmux.config import PROTOCOLS, Config, ProtocolName, WatchConfig
 from opendmux.runtime.door import Plain
 from opendmux.runtime.house import House
+from opendmux.runtime.operator import Member
 from opendmux.runtime.server import Face, Proxy, run_proxy
 from opendmux.runtime.station import Reach
 from opendmux.wire.frame import Frame, Splitter, build_frame
@@ -238,6 +239,7 @@ async def world(
     plain: Plain = Plain.ANYBODY,
     bound_to: str | None = None,
     asks: bool = False,
+    consoles: Sequence[Member] = (),
 ) -> AsyncIterator[World]:
     """A running proxy on memory streams; ends without a drain. ``asks``: it asks OpenD how it is, as it does for
     users; see `QUIET`."""
@@ -250,7 +252,7 @@ async def world(
             if not asks:
                 settings = msgspec.structs.replace(settings, watch=QUIET)
             face = Face(
-                Reach("opend.test:11111", opend_double.dial),
+                Reach("opend.test:11111", opend_double.dial, consoles=consoles),
                 settings,
                 settings.on_outage,
                 bound_to=bound_to,

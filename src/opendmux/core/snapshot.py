@@ -14,11 +14,13 @@ __all__ = [
     "Audit",
     "Client",
     "Condition",
+    "Freeze",
     "History",
     "Lane",
     "Limit",
     "Opend",
     "Protocol",
+    "QuoteRight",
     "Refusal",
     "Snapshot",
     "Subscription",
@@ -80,6 +82,19 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     pushes_out: list[float]
 
 
+class QuoteRight(msgspec.Struct, frozen=True, kw_only=True):
+    """A quote right that is lost, and what is done about it."""
+
+    policy: Literal["never", "when-lost", "always"]
+    since: str
+    tries: int
+    """How often it was asked back, in this quarrel."""
+    next_try: str | None
+    """None: it will not be asked back."""
+    contested: bool
+    """It was taken twice within ten seconds, so it is let alone for a while."""
+
+
 class Opend(msgspec.Struct, frozen=True, kw_only=True):
     """One OpenD, or one group of them."""
 
@@ -100,6 +115,8 @@ class Opend(msgspec.Struct, frozen=True, kw_only=True):
     """The state of OpenD's program, in words; None likewise."""
     rights: dict[str, str]
     """What it may quote, by market; empty while it has not said so."""
+    quote_right: QuoteRight | None
+    """None: none is lost, as far as is known."""
     reconnects: int
     quota_used: int | None
     """What OpenD said last of its subscription quota; None: it has not."""
@@ -208,6 +225,19 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
 
 
+class Freeze(msgspec.Struct, frozen=True, kw_only=True):
+    """Trading that is stopped on somebody's order, or by a key's dead-man timer."""
+
+    key_id: str | None
+    """None: everybody's."""
+    mode: Literal["read-only", "cancel-only"]
+    since: str
+    by: str
+    dead_man: bool
+    text: str
+    """All of it in one sentence, with how it ends."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything. Of very long lists the rest is left out and counted."""
 
@@ -230,4 +260,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions_left_out: int
     rejects: list[Refusal]
     limits: list[Limit]
+    freezes: list[Freeze]
     audit: Audit | None

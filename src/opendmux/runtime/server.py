@@ -25,11 +25,14 @@ from .admin import serve_admin
 from .binding import address_of, listen
 from .callers import Callers
 from .door import Door
+from .freezer import Freezer
 from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .notary import Notary
+from .operator import Operator
 from .pump import AVAILABLE, Pump
+from .quote_rights import RightWatcher
 from .readiness import Readiness, readiness_of
 from .rooms import Clients, Face, Wing, face_rooms, face_rules
 from .site import ProxySite
@@ -38,6 +41,8 @@ from .status import Status
 from .transports.control import client_routes
 from .transports.http import ROUTES as PROBES
 from .transports.http import Route
+from .transports.operations import operation_routes
+from .transports.safety import freeze_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
 from .vigil import note, vigil
@@ -60,6 +65,7 @@ class Proxy:
         self.listening = trio.Event()
         """Set once every upstream was ready and every port accepts clients."""
         self.house = house
+        self.freezer = Freezer(house, lambda: self.stations)
         self.draining = trio.Event()
         """Set when nobody is accepted any more and what is open comes to its end."""
         self._stop = trio.Event()
@@ -154,12 +160,17 @@ async def run_proxy(
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = Wing(station, pump, callers)
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
+    proxy.freezer.apply()
     site, status = _site(proxy)
-    routes = {**status_routes(status), **_control_routes(status)}
+    operator = Operator(lambda: proxy.stations, house)
+    watchers = [RightWatcher(station, operator) for station in proxy.stations]
+    routes = {**status_routes(status), **_control_routes(proxy, status, operator)}
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
             services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
+            for watcher in watchers:
+                services.start_soon(watcher.run)
             if admin:
                 services.start_soon(serve_admin, admin, site, {**PROBES, **routes})
             for wing in wings.values():
@@ -236,7 +247,12 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         return AuditState(audit.healthy, audit.written, audit.queued, audit.lost)
 
     sources = Sources(
-        house.access.tally, __version__, rooms, None if house.audit is None else audit_state, house.conditions
+        house.access.tally,
+        __version__,
+        rooms,
+        None if house.audit is None else audit_state,
+        house.operated,
+        house.conditions,
     )
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
@@ -253,9 +269,9 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     return site, status
 
 
-def _control_routes(status: Status) -> dict[str, Route]:
+def _control_routes(proxy: Proxy, status: Status, operator: Operator) -> dict[str, Route]:
     """All that an administrator may do."""
-    return {**client_routes(status)}
+    return {**client_routes(status), **freeze_routes(proxy.freezer), **operation_routes(operator)}
 
 
 @asynccontextmanager

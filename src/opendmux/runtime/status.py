@@ -23,6 +23,7 @@ from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
 from opendmux.core.notices import market_name, right_name
+from opendmux.core.quote_right import QuoteRight
 from opendmux.core.streams import Space, StreamView
 from opendmux.core.watch import Watch
 from opendmux.native import LATENCY_BUCKETS_S
@@ -157,6 +158,17 @@ class Status:
                 for reject in self.house.rejects.newest_first()
             ],
             limits=[snapshot.Limit(key_id=room.key_id, limit=room.limit, left=room.left) for room in self.rooms()],
+            freezes=[
+                snapshot.Freeze(
+                    key_id=freeze.key,
+                    mode=freeze.mode.value,
+                    since=timestamp_of(freeze.since),
+                    by=freeze.by,
+                    dead_man=freeze.silent,
+                    text=freeze.text(),
+                )
+                for freeze in self.house.access.freezes.active()
+            ],
             audit=None if audit is None else snapshot.Audit(**audit._asdict()),
         )
 
@@ -189,6 +201,7 @@ def _opend(
         trade_login=state.trade_login,
         program=state.program_status,
         rights={market_name(field): right_name(right) for field, right in watch.rights.now.items()},
+        quote_right=_quote_right(station.quote_right, wall - now),
         reconnects=sum(lane.upstream.reconnects for lane in lanes.all),
         quota_used=None if quota is None else quota[0],
         quota_left=None if quota is None else quota[1],
@@ -206,6 +219,18 @@ def _opend(
         lanes=[_lane(lane, wall - now) for lane in wanted],
         protocols=_protocols(samples, hub.switch.latencies()),
         history=snapshot.History(requests=requests, pushes_in=pushes_in, pushes_out=pushes_out),
+    )
+
+
+def _quote_right(right: QuoteRight, offset: float) -> snapshot.QuoteRight | None:
+    if right.lost_since is None:
+        return None
+    return snapshot.QuoteRight(
+        policy=right.policy,
+        since=timestamp_of(offset + right.lost_since),
+        tries=right.tries,
+        next_try=None if right.next_try is None else timestamp_of(offset + right.next_try),
+        contested=right.contested,
     )
 
 

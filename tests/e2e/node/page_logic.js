@@ -74,6 +74,8 @@ const checks = {
   what_blocks_comes_first() {
     const happened = { n: 1, active: false }, lasts = { n: 2, active: true }, blocks = { n: 3, active: true, blocks: true };
     assert.deepStrictEqual(plain(logic.troubles([happened, lasts, blocks, lasts])).map((one) => one.n), [3, 2, 2, 1]);
+    const frozen = logic.verdict({ ready: true, reasons: [], opends: [up], freezes: [{ text: "by ops" }] });
+    assert.deepStrictEqual(plain(frozen), { kind: "warn", word: "frozen", title: "Trading is frozen", reasons: ["by ops"] });
   },
 };
 
