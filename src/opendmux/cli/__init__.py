@@ -49,6 +49,8 @@ COMMANDS: Final = {
     "keys": Command("access", "make and manage API keys"),
     "tls": Command("access", "make a certificate"),
     "audit": Command("access", "check an audit log"),
+    "pause": Command("operate", "let go of OpenD for maintenance; clients stay connected"),
+    "resume": Command("operate", "end a pause"),
     "config": Command("operate", "check, show or begin the settings"),
     "proto": Command("tools", "write out the gRPC service definition"),
     "bench": Command("tools", "measure throughput and latency against a stub OpenD"),

@@ -18,6 +18,7 @@ __all__ = [
     "Lane",
     "Limit",
     "Opend",
+    "Pause",
     "Protocol",
     "Refusal",
     "Snapshot",
@@ -61,6 +62,15 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     pushes_out: list[float]
 
 
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenD is left alone on somebody's order."""
+
+    since: str
+    until: str | None
+    """None: until somebody ends it."""
+    by: str
+
+
 class Opend(msgspec.Struct, frozen=True, kw_only=True):
     """One OpenD, or one group of them."""
 
@@ -70,6 +80,8 @@ class Opend(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool
     state: Literal["ready", "down"]
     since: str
+    paused: Pause | None
+    """Somebody has ordered opendmux to let go of it."""
     absence: str
     """Why it can't serve, in one sentence; empty when it can."""
     version: int | None

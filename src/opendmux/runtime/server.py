@@ -30,6 +30,7 @@ from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .notary import Notary
+from .pauser import Pauser
 from .pump import AVAILABLE, Pump
 from .readiness import Readiness, readiness_of
 from .rooms import Clients, Face, Wing, face_rooms, face_rules
@@ -39,7 +40,7 @@ from .status import Status
 from .transports.control import client_routes
 from .transports.http import ROUTES as PROBES
 from .transports.http import Route
-from .transports.safety import freeze_routes
+from .transports.safety import freeze_routes, pause_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
 
@@ -62,6 +63,7 @@ class Proxy:
         """Set once every upstream was ready and every port accepts clients."""
         self.house = house
         self.freezer = Freezer(house, lambda: self.stations)
+        self.pauser = Pauser(house, lambda: self.stations)
         self.draining = trio.Event()
         """Set when nobody is accepted any more and what is open comes to its end."""
         self._stop = trio.Event()
@@ -155,6 +157,7 @@ async def run_proxy(
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            services.start_soon(proxy.pauser.run)
             if admin:
                 services.start_soon(serve_admin, admin, site, {**PROBES, **routes})
             for wing in wings.values():
@@ -241,7 +244,7 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
 
 def _control_routes(proxy: Proxy, status: Status) -> dict[str, Route]:
     """All that an administrator may do."""
-    return {**client_routes(status), **freeze_routes(proxy.freezer)}
+    return {**client_routes(status), **freeze_routes(proxy.freezer), **pause_routes(proxy.pauser)}
 
 
 @asynccontextmanager
