@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from opendmux.errors import CommandError, ConfigError
+from opendmux.errors import ConfigError
 
-from ._control import add_options, ask, clean, print_json
+from ._control import add_options, ask
+from ._pauses import add_which, show
 
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_parser", "add_which", "run", "seconds_in", "show"]
+__all__ = ["add_parser", "run", "seconds_in"]
 
 UNITS: Final = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -34,13 +35,6 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.set_defaults(run=run)
 
 
-def add_which(parser: argparse.ArgumentParser) -> None:
-    """Which OpenD is meant."""
-    parser.add_argument(
-        "--opend", type=int, metavar="N", help="its number, as `opendmux status --json` has it (default: all of them)"
-    )
-
-
 def seconds_in(text: str) -> float:
     """``10m``. Raises ConfigError."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", text)
@@ -57,19 +51,3 @@ def run(args: argparse.Namespace) -> int:
         return show(args, ask(args, "GET", "/v1/pause"))
     for_s = None if args.for_s is None else seconds_in(args.for_s)
     return show(args, ask(args, "POST", "/v1/pause", {"opend": args.opend, "for_s": for_s}))
-
-
-def show(args: argparse.Namespace, answer: Any) -> int:
-    """Print the answer of the proxy; returns the exit code."""
-    if not isinstance(answer, dict) or "paused" not in answer:
-        raise CommandError(f"{args.connect} is not an opendmux, or not one that this version knows")
-    if args.json:
-        print_json(answer)
-        return 0
-    for one in answer["paused"]:
-        print(clean(str(one["text"])))
-        if one["unanswered"]:
-            print(f"{one['unanswered']} requests had no answer when the connections were closed")
-    if not answer["paused"]:
-        print("nothing is paused")
-    return 0

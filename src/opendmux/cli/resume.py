@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._control import add_options, ask
-from .pause import add_which, show
+from ._pauses import add_which, show
 
 if TYPE_CHECKING:
     import argparse
