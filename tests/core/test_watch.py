@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from opendmux.core.commands import Failure
 from opendmux.core.conditions import Conditions, Kind
+from opendmux.core.pauses import Pause
 from opendmux.core.streams import Space, StreamKey
 from opendmux.core.watch import USER_EVERY, USER_LEAST_S, Stale, Watch, WatchRules
 from opendmux.wire.messages import encode
@@ -39,9 +40,8 @@ class Watched(Play):
     def __init__(self, rules: WatchRules | None = None, *, trade_address: str | None = None) -> None:
         super().__init__(trade_address=trade_address)
         self.rules = rules or WatchRules()
-        self.resting = False
         self.book = Conditions()
-        self.watch = Watch(self.router, self.book, lambda: self.rules, name=ADDRESS, resting=lambda: self.resting)
+        self.watch = Watch(self.router, self.book, lambda: self.rules, name=ADDRESS)
 
     def looks(self, seconds: float = 0.0) -> list[Line]:
         """So much later."""
@@ -165,16 +165,16 @@ def test_before_the_first_attempt_nothing_is_wrong() -> None:
 
 def test_during_a_rest_nothing_is_asked_and_nothing_is_missed() -> None:
     play = Watched()
-    play.main.upstream.reason = "paused"
+    play.main.upstream.reason = "Connection refused"
     play.lose()
     play.looks()
     assert play.wrong() == [(Kind.UPSTREAM_DOWN, ADDRESS, "")]
-    play.resting = True
+    play.router.pause(Pause(0.0, "ops"), play.now)
     assert play.looks(60.0) == []
     assert play.wrong() == []
+    assert play.stale() is not None
+    play.router.resume()
     play.up()
-    assert play.looks(60.0) == []
-    play.resting = False
     assert play.questions() == [STATE, USER, SUBS]
 
 

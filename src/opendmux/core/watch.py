@@ -3,7 +3,7 @@
 Everything ends as a condition in the one book of the process (`conditions`). The questions are few and small:
 GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo and GetSubInfo when the main connection is
 ready, after a notice of quote rights, and now and then. OpenD is not known to limit any of them; at most one of each
-is on its way, no client waits for them, and there are none while the proxy rests.
+is on its way, no client waits for them, and there are none during a pause.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Quota:
 
 
 class Watch:
-    """Of one router. ``name``: of its OpenD or group, as everywhere. ``resting``: the proxy has let go of OpenD on
-    purpose, so nothing is asked and nothing is missed."""
+    """Of one router. ``name``: of its OpenD or group, as everywhere. During a pause nothing is asked and nothing is
+    missed."""
 
     def __init__(
         self,
@@ -93,12 +93,10 @@ class Watch:
         rules: Callable[[], WatchRules],
         *,
         name: str,
-        resting: Callable[[], bool] = lambda: False,
     ) -> None:
         self.rights = Rights(conditions, name)
         self.quotas = {"subscriptions": Quota(), "history": Quota()}
         """By the cause of `Kind.QUOTA`; ``history`` counts securities with historical candles."""
-        self.resting = resting
         self._router = router
         self._conditions = conditions
         self._rules = rules
@@ -158,7 +156,7 @@ class Watch:
 
     def due(self, now: float) -> list[Command]:
         """Called some times a second; returns the questions that are due."""
-        if self.resting():
+        if self._router.lanes.main.upstream.pause is not None:
             self._rest(now)
             return []
         commands: list[Command] = []
