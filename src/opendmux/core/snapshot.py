@@ -18,6 +18,7 @@ __all__ = [
     "Lane",
     "Limit",
     "Opend",
+    "Pause",
     "Protocol",
     "QuoteRight",
     "Refusal",
@@ -62,6 +63,15 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     pushes_out: list[float]
 
 
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """OpenD is left alone on somebody's order."""
+
+    since: str
+    until: str | None
+    """None: until somebody ends it."""
+    by: str
+
+
 class QuoteRight(msgspec.Struct, frozen=True, kw_only=True):
     """A quote right that is lost, and what is done about it."""
 
@@ -84,6 +94,8 @@ class Opend(msgspec.Struct, frozen=True, kw_only=True):
     simulated: bool
     state: Literal["ready", "down"]
     since: str
+    paused: Pause | None
+    """Somebody has ordered opendmux to let go of it."""
     absence: str
     """Why it can't serve, in one sentence; empty when it can."""
     version: int | None

@@ -31,6 +31,7 @@ from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .notary import Notary
 from .operator import Operator
+from .pauser import Pauser
 from .pump import AVAILABLE, Pump
 from .quote_rights import RightWatcher
 from .readiness import Readiness, readiness_of
@@ -42,7 +43,7 @@ from .transports.control import client_routes
 from .transports.http import ROUTES as PROBES
 from .transports.http import Route
 from .transports.operations import operation_routes
-from .transports.safety import freeze_routes
+from .transports.safety import freeze_routes, pause_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
 
@@ -65,6 +66,7 @@ class Proxy:
         """Set once every upstream was ready and every port accepts clients."""
         self.house = house
         self.freezer = Freezer(house, lambda: self.stations)
+        self.pauser = Pauser(house, lambda: self.stations)
         self.draining = trio.Event()
         """Set when nobody is accepted any more and what is open comes to its end."""
         self._stop = trio.Event()
@@ -160,6 +162,7 @@ async def run_proxy(
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            services.start_soon(proxy.pauser.run)
             for watcher in watchers:
                 services.start_soon(watcher.run)
             if admin:
@@ -250,7 +253,12 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
 
 def _control_routes(proxy: Proxy, status: Status, operator: Operator) -> dict[str, Route]:
     """All that an administrator may do."""
-    return {**client_routes(status), **freeze_routes(proxy.freezer), **operation_routes(operator)}
+    return {
+        **client_routes(status),
+        **freeze_routes(proxy.freezer),
+        **pause_routes(proxy.pauser),
+        **operation_routes(operator),
+    }
 
 
 @asynccontextmanager

@@ -189,6 +189,13 @@ def _opend(
         simulated=state.simulated,
         state=state.state,
         since=state.since,
+        paused=None
+        if main.pause is None
+        else snapshot.Pause(
+            since=timestamp_of(main.pause.since),
+            until=None if main.pause.until is None else timestamp_of(main.pause.until),
+            by=main.pause.by,
+        ),
         absence="" if down is None else down.absence(now),
         version=None if main.identity is None else main.identity.server_ver,
         quote_login=state.quote_login,
