@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "tls": Command("access", "make a certificate"),
     "audit": Command("access", "check an audit log"),
     "config": Command("operate", "check, show or begin the settings"),
+    "doctor": Command("operate", "say what is wrong with OpenD, this machine or opendmux, and what to do"),
     "proto": Command("tools", "write out the gRPC service definition"),
     "bench": Command("tools", "measure throughput and latency against a stub OpenD"),
     "version": Command("tools", "show the versions of opendmux and of what it runs on"),

@@ -29,6 +29,7 @@ __all__ = [
     "add_options",
     "age",
     "ask",
+    "ask_text",
     "clean",
     "draw",
     "find_socket",
@@ -87,6 +88,17 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -
 
     By its admin socket where there is one for us, else by its port. Raises CommandError, ConfigError for bad options.
     """
+    return _judged(*_exchanged(args, method, path, body))
+
+
+def ask_text(args: argparse.Namespace, path: str) -> str:
+    """What is at this path, when it is no JSON. Raises as `ask`."""
+    where, status, answer, with_key = _exchanged(args, "GET", path, None)
+    return answer.decode(errors="replace") if status == 200 else str(_judged(where, status, answer, with_key))
+
+
+def _exchanged(args: argparse.Namespace, method: str, path: str, body: object) -> tuple[str, int, bytes, bool]:
+    """Who was asked, the status, the answer, and whether a key was shown or none is needed."""
     import http.client
     import ssl
 
@@ -119,7 +131,7 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -
         raise CommandError(f"{where} can't be reached: {error.strerror or error}") from None
     finally:
         connection.close()
-    return _judged(where, status, answer, key is not None or place is not None)
+    return where, status, answer, key is not None or place is not None
 
 
 def _socket_of(args: argparse.Namespace, address: Address) -> Path | None:
