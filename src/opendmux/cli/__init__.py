@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "status": Command("look", "show the state of a running proxy"),
     "clients": Command("look", "list or end the clients of a running proxy"),
     "subs": Command("look", "list the subscriptions of a running proxy"),
+    "freeze": Command("access", "stop trading through a running proxy, or let it go on"),
     "keys": Command("access", "make and manage API keys"),
     "tls": Command("access", "make a certificate"),
     "audit": Command("access", "check an audit log"),

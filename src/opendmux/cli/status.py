@@ -51,6 +51,8 @@ def _show(where: str, found: dict[str, Any]) -> None:
         print("SIMULATED: the built-in simulator answers; no real market, no real money")
     for reason in found["reasons"]:
         print(f"not ready: {clean(reason)}")
+    for freeze in found.get("freezes", ()):
+        print(f"FROZEN: {clean(freeze['text'])}")
     now = _moment(found["time"])
     for one in found["opends"]:
         _show_opend(one, now)

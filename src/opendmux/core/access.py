@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .denial import Denial, DenialKind
+from .freezes import Freezes
 from .identity import Session
 from .keys import ALL_SCOPES, KEY_PREFIX, Key, Keyring, Scopes, digest_of
 from .tally import Tally
@@ -55,6 +56,8 @@ class Access:
         self.audit_ok: Callable[[], bool] = lambda: True
         """The audit can be written: without it no trade write may be sent."""
         self.tally = Tally()
+        self.freezes = Freezes()
+        """Whose trading is frozen."""
         self._machine_id = machine_id
         # Orders to the proxy itself are no trading: nobody gives them without a key.
         everything = frozenset(ALL_SCOPES) - {Scopes.ADMIN}

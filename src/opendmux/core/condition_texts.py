@@ -179,7 +179,8 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "When the maintenance is over: opendmux resume",
     ),
     (Kind.FROZEN, ""): Text(
-        "{subject} is frozen: opendmux refuses its orders.", "When it may go on: opendmux freeze --mode off"
+        "Trading is frozen for {subject}.",
+        "When it may go on: `opendmux freeze --mode off`, for a single key with `--key ID`.",
     ),
 }
 """By kind and cause; a kind without causes, and a cause that is not listed, stand under the empty one."""

@@ -172,9 +172,10 @@ class Metering:
         return [self._watched(ticket.forward, now)]
 
     def _gated(self, request: Request) -> Command | None:
-        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
+        refusal = self._refusal(request)
+        if refusal is None and action_of(request.session.row, request.proto_id) is RequestAction.DENY:
             return denied(request, denial_of(request.session.key, request.proto_id))
-        return self._refusal(request)
+        return refusal
 
     # -- reads on their way
 

@@ -10,7 +10,19 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["Audit", "Client", "History", "Lane", "Limit", "Opend", "Protocol", "Refusal", "Snapshot", "Subscription"]
+__all__ = [
+    "Audit",
+    "Client",
+    "Freeze",
+    "History",
+    "Lane",
+    "Limit",
+    "Opend",
+    "Protocol",
+    "Refusal",
+    "Snapshot",
+    "Subscription",
+]
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +175,19 @@ class Audit(msgspec.Struct, frozen=True, kw_only=True):
     lost: int
 
 
+class Freeze(msgspec.Struct, frozen=True, kw_only=True):
+    """Trading that is stopped on somebody's order, or by a key's dead-man timer."""
+
+    key_id: str | None
+    """None: everybody's."""
+    mode: Literal["read-only", "cancel-only"]
+    since: str
+    by: str
+    dead_man: bool
+    text: str
+    """All of it in one sentence, with how it ends."""
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything. Of very long lists the rest is left out and counted."""
 
@@ -183,4 +208,5 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     subscriptions_left_out: int
     rejects: list[Refusal]
     limits: list[Limit]
+    freezes: list[Freeze]
     audit: Audit | None

@@ -178,6 +178,8 @@ class Carrier:
             now_ns=at_ns,
             upstream_serial=serial,
         )
+        if command.with_packet_id:
+            self.router.sent(request)
         self.notary.sent(command, sent_as)
 
     def ask(self, lane: int, proto_id: int, body: bytes, then: Then, until: float | None = None) -> None:

@@ -25,6 +25,7 @@ from .admin import serve_admin
 from .binding import address_of, listen
 from .callers import Callers
 from .door import Door
+from .freezer import Freezer
 from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
@@ -38,6 +39,7 @@ from .status import Status
 from .transports.control import client_routes
 from .transports.http import ROUTES as PROBES
 from .transports.http import Route
+from .transports.safety import freeze_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
 
@@ -59,6 +61,7 @@ class Proxy:
         self.listening = trio.Event()
         """Set once every upstream was ready and every port accepts clients."""
         self.house = house
+        self.freezer = Freezer(house, lambda: self.stations)
         self.draining = trio.Event()
         """Set when nobody is accepted any more and what is open comes to its end."""
         self._stop = trio.Event()
@@ -146,8 +149,9 @@ async def run_proxy(
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = Wing(station, pump, callers)
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
+    proxy.freezer.apply()
     site, status = _site(proxy)
-    routes = {**status_routes(status), **_control_routes(status)}
+    routes = {**status_routes(status), **_control_routes(proxy, status)}
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
@@ -235,9 +239,9 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     return site, status
 
 
-def _control_routes(status: Status) -> dict[str, Route]:
+def _control_routes(proxy: Proxy, status: Status) -> dict[str, Route]:
     """All that an administrator may do."""
-    return {**client_routes(status)}
+    return {**client_routes(status), **freeze_routes(proxy.freezer)}
 
 
 @asynccontextmanager

@@ -151,6 +151,17 @@ class Status:
                 for reject in self.house.rejects.newest_first()
             ],
             limits=[snapshot.Limit(key_id=room.key_id, limit=room.limit, left=room.left) for room in self.rooms()],
+            freezes=[
+                snapshot.Freeze(
+                    key_id=freeze.key,
+                    mode=freeze.mode.value,
+                    since=timestamp_of(freeze.since),
+                    by=freeze.by,
+                    dead_man=freeze.silent,
+                    text=freeze.text(),
+                )
+                for freeze in self.house.access.freezes.active()
+            ],
             audit=None if audit is None else snapshot.Audit(**audit._asdict()),
         )
 

@@ -68,6 +68,8 @@ const checks = {
     assert.deepStrictEqual(plain(alone), { kind: "bad", word: "OpenD down", title: "OpenD is not connected", reasons: ["away"] });
     assert.match(logic.verdict({ ready: false, reasons: [], opends: [up, down] }).title, /^1 of 2/);
     assert.strictEqual(logic.verdict({ ready: false, reasons: ["stopping"], opends: [up] }).word, "not ready");
+    const frozen = logic.verdict({ ready: true, reasons: [], opends: [up], freezes: [{ text: "by ops" }] });
+    assert.deepStrictEqual(plain(frozen), { kind: "warn", word: "frozen", title: "Trading is frozen", reasons: ["by ops"] });
   },
 };
 
