@@ -32,8 +32,11 @@ _USER_INFO: Final = re.compile(r"(?<=://)[^/\s@]+@")
 _URL: Final = re.compile(r"(https?://[^/\s\"'<>]+)[^\s\"'<>]*")
 """Addresses of hooks are secrets: whoever knows one may post."""
 _MAIL: Final = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")
-_NUMBER: Final = re.compile(r"(?<![\w.])\+?\d(?:[ -]?\d){5,}(?![\w])")
-"""Six digits and more: accounts, phones, codes. Moments of time, which logs begin with, have other marks in them."""
+_NUMBERS: Final = (
+    re.compile(r"(?<![\d.])\d{6,}"),
+    re.compile(r"(?<![\w.-])(?!\d{4}-\d\d-\d\d)\+?\d(?:[ -]?\d){5,}(?!\w)"),  # a phone's, in groups; not a date
+)
+"""Six digits and more: accounts, phones, codes."""
 _SECRET_SETTING: Final = re.compile(r"(?i)pwd|password|secret|token|webhook|url|command|headers?|md5")
 
 
@@ -54,7 +57,10 @@ def _without_path(found: re.Match[str]) -> str:
 
 def redacted_log(text: str) -> str:
     """The same for what OpenD wrote: numbers of people and accounts are gone too."""
-    return _NUMBER.sub(REMOVED, _MAIL.sub(REMOVED, redacted(text)))
+    text = _MAIL.sub(REMOVED, redacted(text))
+    for pattern in _NUMBERS:
+        text = pattern.sub(REMOVED, text)
+    return text
 
 
 def redacted_setting(key: str, value: Any) -> Any:
