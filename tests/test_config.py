@@ -384,3 +384,27 @@ def test_units_stand_in_the_names() -> None:
     assert all(name.endswith("_s") for name in Timeouts.__struct_fields__)
     counts = {"in_flight", "silent_per_address", "extra_lanes", "tls_handshakes"}
     assert all(name.endswith("_bytes") for name in set(Limits.__struct_fields__) - counts)
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        (Config(telnet="nowhere"), "telnet 'nowhere' is not HOST:PORT"),
+        (Config(telnet="127.0.0.1:11111"), "give its telnet_port"),
+        (Config(quote_right="always"), "quote_right = 'always' needs telnet"),
+        (
+            Config(upstreams=(UpstreamConfig("a", "127.0.0.1:1", quote_right="when-lost"),)),
+            "upstreams: a: quote_right = 'when-lost' needs telnet",
+        ),
+        (Config(upstreams=(UpstreamConfig("a", "127.0.0.1:1", telnet="x"),)), "upstreams: a: telnet 'x'"),
+    ],
+)
+def test_a_console_that_makes_no_sense(config: Config, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(config)
+    assert text in str(caught.value)
+
+
+def test_a_console_that_makes_sense() -> None:
+    check(Config(telnet="127.0.0.1:22222", quote_right="when-lost"))
+    check(Config(upstream="sim", quote_right="always"))

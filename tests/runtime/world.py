@@ -14,6 +14,7 @@ import trio.testing
 from opendmux.config import PROTOCOLS, Config, ProtocolName
 from opendmux.runtime.door import Plain
 from opendmux.runtime.house import House
+from opendmux.runtime.operator import Member
 from opendmux.runtime.server import Face, Proxy, run_proxy
 from opendmux.runtime.station import Reach
 from opendmux.wire.frame import Frame, Splitter, build_frame
@@ -234,6 +235,7 @@ async def world(
     protocols: Sequence[ProtocolName] = PROTOCOLS,
     plain: Plain = Plain.ANYBODY,
     bound_to: str | None = None,
+    consoles: Sequence[Member] = (),
 ) -> AsyncIterator[World]:
     """A running proxy on memory streams; ends without a drain."""
     async with trio.open_nursery() as nursery:
@@ -243,7 +245,7 @@ async def world(
         async def run(task_status: trio.TaskStatus[Proxy]) -> None:
             settings = config or Config()
             face = Face(
-                Reach("opend.test:11111", opend_double.dial),
+                Reach("opend.test:11111", opend_double.dial, consoles=consoles),
                 settings,
                 settings.on_outage,
                 bound_to=bound_to,

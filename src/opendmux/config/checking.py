@@ -39,6 +39,7 @@ def check(config: Config, named: Named = str) -> None:
         parse_address(text, what=named("listen"))
     if config.upstream != SIM:
         parse_address(config.upstream, what=named("upstream"))
+    _check_console(config.upstream, config.telnet, config.quote_right, named("telnet"), named("quote_right"))
     _check_tables(config, named)
     check_configured(config)
 
@@ -102,6 +103,18 @@ def _check_protocols(config: Config, named: Named) -> None:
             raise ConfigError(f"{name} = {list(protocols)}: without tls nobody could connect, for tls.require is set")
 
 
+def _check_console(address: str, telnet: str, quote_right: str, telnet_named: str, right_named: str) -> None:
+    if telnet:
+        console = parse_address(telnet, what=telnet_named)
+        if address != SIM and console == parse_address(address, what="upstream"):
+            raise ConfigError(f"{telnet_named} = {telnet!r} is OpenD's API port: give its telnet_port")
+    elif quote_right != "never" and address != SIM:
+        raise ConfigError(
+            f"{right_named} = {quote_right!r} needs telnet, the HOST:PORT of OpenD's telnet_port: only its console "
+            "takes the quote right back"
+        )
+
+
 def _check_tables(config: Config, named: Named) -> None:
     """The upstreams, and what the listeners say of them."""
     names = [upstream.name for upstream in config.upstreams]
@@ -110,6 +123,10 @@ def _check_tables(config: Config, named: Named) -> None:
             raise ConfigError(f"{named('upstreams')}: two upstreams have the same name, {upstream.name!r}")
         if upstream.address != SIM:
             parse_address(upstream.address, what=f"{named('upstreams')}: {upstream.name}: address")
+        place = f"{named('upstreams')}: {upstream.name}"
+        _check_console(
+            upstream.address, upstream.telnet, upstream.quote_right, f"{place}: telnet", f"{place}: quote_right"
+        )
     known = names or ["opend"]
     for listener in config.listeners:
         where = f"{named('listeners')}: listener {listener.listen}"

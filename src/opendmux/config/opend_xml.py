@@ -1,4 +1,5 @@
-"""OpenD's own configuration file, read for what opendmux can take from it: where OpenD listens and its RSA key.
+"""OpenD's own configuration file, read for what opendmux can take from it: where OpenD and its console listen,
+and its RSA key.
 
 Only the document's own few elements are read. A document type is refused whole, so there are no entities to expand;
 the size has been bounded by the caller. Values of elements that are not used, passwords among them, are never kept.
@@ -92,6 +93,9 @@ def read_opend_xml(content: bytes, file: str) -> tuple[dict[str, Any], tuple[str
     data: dict[str, Any] = {"upstream": str(upstream)}
     if values.get("rsa_private_key"):
         data["upstream_rsa_private_key"] = values["rsa_private_key"]
+    telnet = _address(values, "telnet_ip", "telnet_port", file)
+    if telnet is not None:
+        data["telnet"] = str(telnet)
     return data, tuple(_notes(elements, values, data, file))
 
 
@@ -122,11 +126,9 @@ def _parsed(content: bytes, file: str, taken: Collection[str]) -> _Elements:
 
 
 def _notes(elements: _Elements, values: dict[str, str], data: dict[str, Any], file: str) -> list[str]:
-    taken = " and ".join(f"{name} = {value}" for name, value in data.items())
+    *most, last = (f"{name} = {value}" for name, value in data.items())
+    taken = " and ".join([*([", ".join(most)] if most else []), last])
     notes = [f"{file} is OpenD's configuration; taken from it: {taken}"]
-    telnet = _address(values, "telnet_ip", "telnet_port", file)
-    if telnet is not None:
-        notes.append(f"{file}: OpenD takes operation commands at {telnet} (Telnet); `serve` does not use them")
     if values.get("websocket_port") == str(DEFAULT_PORT):
         notes.append(
             f"{file}: OpenD's WebSocket service has port {DEFAULT_PORT}, opendmux's own; give another one by --listen"

@@ -22,6 +22,7 @@ __all__ = [
     "Listener",
     "OnOutage",
     "ProtocolName",
+    "QuoteRightPolicy",
     "Timeouts",
     "TlsConfig",
     "UpstreamConfig",
@@ -37,6 +38,7 @@ SIMULATED: Final = "SIMULATED"
 
 
 OnOutage = Literal["hold", "close"]
+QuoteRightPolicy = Literal["never", "when-lost", "always"]
 ProtocolName = Literal["opend", "grpc", "http", "websocket", "tls"]
 PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("opend", "grpc", "http", "websocket", "tls")
 """What a port can be spoken to in; all of them, unless the configuration says otherwise."""
@@ -144,6 +146,10 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """HOST:PORT, or ``sim``."""
     rsa_private_key: str = ""
     """OpenD's RSA key file (its option of the same name), when its API is encrypted."""
+    telnet: str = ""
+    """As in the main section, for this OpenD."""
+    quote_right: QuoteRightPolicy = "never"
+    """As in the main section, for this OpenD."""
 
 
 class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +187,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     can read answers of 1024-bit keys only."""
     upstream_rsa_private_key: str = ""
     """OpenD's RSA key file, when ``upstream`` is encrypted."""
+    telnet: str = ""
+    """HOST:PORT of OpenD's operation console, its options ``telnet_ip`` and ``telnet_port``: where `opendmux opend` and
+    ``quote_right`` send commands. Empty: none; the embedded simulator's is always there."""
+    quote_right: QuoteRightPolicy = "never"
+    """What is done when another terminal of the account takes the best quote right. ``never``: it is told and nothing
+    else. ``when-lost``: it is asked back by the console, a few times with growing waits; who takes it twice within 10
+    seconds is let alone for 15 minutes, and keeps it after that. ``always``: it is asked back until it is there."""
     sim_seed: int = 1
     """Seed of the embedded simulator."""
     protocols: tuple[ProtocolName, ...] = PROTOCOLS

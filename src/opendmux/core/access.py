@@ -21,7 +21,7 @@ from .whitelists import about_orders
 __all__ = ["ANONYMOUS", "Access", "Admitted"]
 
 ANONYMOUS: Final = Key("anonymous", frozenset({Scopes.QOT_READ, Scopes.ACC_READ, Scopes.TRADE_SIMULATE}))
-"""A caller over gRPC or HTTP where no keys are configured."""
+"""A caller where no keys are configured."""
 
 HOW: Final = {
     "tcp": f"give it as client id, SysConfig.set_client_info('{KEY_PREFIX}...', 1)",
@@ -74,12 +74,19 @@ class Access:
         self.learning = keyring is not None and any(about_orders(key.limits) for key in keyring.keys.values())
 
     def admit(
-        self, plaintext: str | None, *, iface: str, local: bool, wall: float, bound_to: str | None = None
+        self,
+        plaintext: str | None,
+        *,
+        iface: str,
+        local: bool,
+        wall: float,
+        bound_to: str | None = None,
+        caller: bool = False,
     ) -> Admitted | Denial:
         """Judge what a client shows.
 
         ``local``: it is on this machine. ``bound_to``: the key id that its certificate names, or that of its listener,
-        for those that show no key.
+        for those that show no key. ``caller``: it shares the session of its key, so it needs one, be it anonymous.
         """
         if self.keyring is None:
             if bound_to is not None:
@@ -87,7 +94,7 @@ class Access:
             if plaintext is not None and iface != "tcp":
                 return _unauthenticated("invalid", "this proxy has no keys file, so no key is valid; send none")
             # OpenD's own WebSocket is as open as its TCP port, but it is meant for this machine.
-            as_opend = iface == "tcp" or (iface == "ws" and local)
+            as_opend = not caller and (iface == "tcp" or (iface == "ws" and local))
             return Admitted(None if as_opend else self._anonymous)
         if plaintext is None and bound_to is not None:
             key = self._alive(self.keyring.keys.get(bound_to), wall)

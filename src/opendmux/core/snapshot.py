@@ -19,6 +19,7 @@ __all__ = [
     "Limit",
     "Opend",
     "Protocol",
+    "QuoteRight",
     "Refusal",
     "Snapshot",
     "Subscription",
@@ -61,6 +62,19 @@ class History(msgspec.Struct, frozen=True, kw_only=True):
     pushes_out: list[float]
 
 
+class QuoteRight(msgspec.Struct, frozen=True, kw_only=True):
+    """A quote right that is lost, and what is done about it."""
+
+    policy: Literal["never", "when-lost", "always"]
+    since: str
+    tries: int
+    """How often it was asked back, in this quarrel."""
+    next_try: str | None
+    """None: it will not be asked back."""
+    contested: bool
+    """It was taken twice within ten seconds, so it is let alone for a while."""
+
+
 class Opend(msgspec.Struct, frozen=True, kw_only=True):
     """One OpenD, or one group of them."""
 
@@ -77,6 +91,8 @@ class Opend(msgspec.Struct, frozen=True, kw_only=True):
     quote_login: bool | None
     """None: OpenD has not said so on this connection."""
     trade_login: bool | None
+    quote_right: QuoteRight | None
+    """None: none is lost, as far as is known."""
     reconnects: int
     quota_used: int | None
     """What OpenD said last of its subscription quota; None: nobody has asked it yet."""

@@ -104,6 +104,18 @@ METRICS: Final = _table(
         ("key_id", "limit"),
         "What is left of a key's limit: rate (orders), daily (money), hours (1 within, 0 outside).",
     ),
+    Metric(
+        "opendmux_operations_total",
+        "counter",
+        ("opend", "command", "outcome"),
+        "Operation commands for OpenD by how they ended: success, failure, unknown, reject (not sent).",
+    ),
+    Metric(
+        "opendmux_quote_right_tries",
+        "gauge",
+        ("opend",),
+        "How often a lost quote right was asked back so far; not there while none is lost.",
+    ),
     Metric("opendmux_audit_healthy", "gauge", (), "0 while the audit log can't be written."),
     Metric("opendmux_audit_events_total", "counter", (), "Events written to the audit log."),
     Metric("opendmux_audit_queued", "gauge", (), "Audit events that are not written yet."),

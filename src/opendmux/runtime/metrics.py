@@ -81,6 +81,8 @@ class Sources:
     version: str
     headroom: Callable[[], Iterable[KeyRoom]] | None = None
     audit: Callable[[], AuditState] | None = None
+    operated: Series | None = None
+    """Operation commands; see `House`."""
 
 
 class Metrics:
@@ -125,6 +127,8 @@ class Metrics:
             _pushes(sheet, name, station)
             _budgets(sheet, name, station, self._now)
             sheet.latencies("opendmux_request_latency_seconds", name, station.hub.switch.latencies())
+        if self._sources.operated is not None:
+            sheet.put_all("opendmux_operations_total", self._sources.operated)
         _audit(sheet, self._sources)
         return sheet.families.values()
 
@@ -225,6 +229,8 @@ def _upstream(sheet: _Sheet, name: str, station: Station) -> None:
             sheet.put("opendmux_upstream_up", upstream.ready, name, str(lane))
         if lane.wanted or upstream.reconnects:
             sheet.put("opendmux_upstream_reconnects_total", upstream.reconnects, name, str(lane))
+    if station.quote_right.lost_since is not None:
+        sheet.put("opendmux_quote_right_tries", station.quote_right.tries, name)
     logins = lanes.main.upstream.logins
     if logins is not None:
         sheet.put("opendmux_upstream_login", logins.quote, name, "quote")

@@ -30,7 +30,9 @@ from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .notary import Notary
+from .operator import Operator
 from .pump import AVAILABLE, Pump
+from .quote_rights import RightWatcher
 from .readiness import Readiness, readiness_of
 from .rooms import Clients, Face, Wing, face_rooms, face_rules
 from .site import ProxySite
@@ -39,6 +41,7 @@ from .status import Status
 from .transports.control import client_routes
 from .transports.http import ROUTES as PROBES
 from .transports.http import Route
+from .transports.operations import operation_routes
 from .transports.safety import freeze_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
@@ -151,10 +154,14 @@ async def run_proxy(
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
     proxy.freezer.apply()
     site, status = _site(proxy)
-    routes = {**status_routes(status), **_control_routes(proxy, status)}
+    operator = Operator(lambda: proxy.stations, house)
+    watchers = [RightWatcher(station, operator) for station in proxy.stations]
+    routes = {**status_routes(status), **_control_routes(proxy, status, operator)}
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            for watcher in watchers:
+                services.start_soon(watcher.run)
             if admin:
                 services.start_soon(serve_admin, admin, site, {**PROBES, **routes})
             for wing in wings.values():
@@ -230,7 +237,9 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         assert audit is not None, "asked for only where there is one"
         return AuditState(audit.healthy, audit.written, audit.queued, audit.lost)
 
-    sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
+    sources = Sources(
+        house.access.tally, __version__, rooms, None if house.audit is None else audit_state, house.operated
+    )
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
         lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, proxy.trouble
@@ -239,9 +248,9 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
     return site, status
 
 
-def _control_routes(proxy: Proxy, status: Status) -> dict[str, Route]:
+def _control_routes(proxy: Proxy, status: Status, operator: Operator) -> dict[str, Route]:
     """All that an administrator may do."""
-    return {**client_routes(status), **freeze_routes(proxy.freezer)}
+    return {**client_routes(status), **freeze_routes(proxy.freezer), **operation_routes(operator)}
 
 
 @asynccontextmanager

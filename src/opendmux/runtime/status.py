@@ -22,6 +22,7 @@ from opendmux.core.audit import NO_KEY, timestamp_of
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
+from opendmux.core.quote_right import QuoteRight
 from opendmux.core.streams import Space, StreamView
 from opendmux.native import LATENCY_BUCKETS_S
 from opendmux.wire.protocols import PROTOCOLS
@@ -192,6 +193,7 @@ def _opend(
         version=None if main.identity is None else main.identity.server_ver,
         quote_login=state.quote_login,
         trade_login=state.trade_login,
+        quote_right=_quote_right(station.quote_right, wall - now),
         reconnects=sum(lane.upstream.reconnects for lane in lanes.all),
         quota_used=None if quota is None else quota[0],
         quota_left=None if quota is None else quota[1],
@@ -206,6 +208,18 @@ def _opend(
         lanes=[_lane(lane, wall - now) for lane in wanted],
         protocols=_protocols(samples, hub.switch.latencies()),
         history=snapshot.History(requests=requests, pushes_in=pushes_in, pushes_out=pushes_out),
+    )
+
+
+def _quote_right(right: QuoteRight, offset: float) -> snapshot.QuoteRight | None:
+    if right.lost_since is None:
+        return None
+    return snapshot.QuoteRight(
+        policy=right.policy,
+        since=timestamp_of(offset + right.lost_since),
+        tries=right.tries,
+        next_try=None if right.next_try is None else timestamp_of(offset + right.next_try),
+        contested=right.contested,
     )
 
 
