@@ -79,12 +79,12 @@ $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(VENV)-binary/.ready:
+$(VENV)-binary/.ready: Makefile
 	$(PYTHON) -m venv $(VENV)-binary
 	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check 'pyinstaller>=6.16,<7' tzdata
 	touch $@
 
-$(VENV)-package/.ready:
+$(VENV)-package/.ready: Makefile
 	$(PYTHON) -m venv $(VENV)-package
 	$(VENV)-package/bin/python -m pip install --quiet --disable-pip-version-check 'build>=1.2' 'twine>=6' 'pipx>=1.7'
 	touch $@

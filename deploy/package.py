@@ -101,12 +101,13 @@ def try_pipx(sdist: Path, work: Path) -> None:
 
 
 def try_wheel(wheel: Path, work: Path) -> None:
-    """In an empty environment."""
+    """In an environment like that of deploy/Containerfile: without pip, filled from outside."""
     place = work / "empty"
-    run([sys.executable, "-m", "venv", str(place)])
-    python = place / ("Scripts" if os.name == "nt" else "bin") / "python"
-    run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)], cwd=work)
-    run([sys.executable, str(SMOKE), str(python), "-m", "opendmux"], cwd=work)
+    run([sys.executable, "-m", "venv", "--without-pip", str(place)])
+    python = str(place / ("Scripts" if os.name == "nt" else "bin") / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    run([*pip, "install", "--quiet", "--disable-pip-version-check", str(wheel)], cwd=work)
+    run([sys.executable, str(SMOKE), python, "-m", "opendmux"], cwd=work)
 
 
 def run(words: Sequence[str], environ: dict[str, str] | None = None, cwd: Path | None = None) -> None:
