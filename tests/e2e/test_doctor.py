@@ -13,6 +13,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
@@ -112,11 +113,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+class SimControl(Control):
+    """Knows where the console is, too."""
+
+    def __init__(self, port: int, telnet: int) -> None:
+        super().__init__(port)
+        self.telnet = telnet
+
+
 @contextmanager
-def simulator(*words: str) -> Iterator[tuple[str, Control]]:
+def simulator(*words: str) -> Iterator[tuple[str, SimControl]]:
     with Opendmux("sim", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0", *words) as sim:
-        found = sim.wait_for(r"OpenD on (\S+), seed.*control on \S+:(\d+)")
-        control = Control(int(found[2]))
+        found = sim.wait_for(r"OpenD on (\S+), seed.*control on [^\s:]+:(\d+)(?:, Telnet console on [^\s:]+:(\d+))?")
+        control = SimControl(int(found[2]), int(found[3] or 0))
         try:
             yield found[1], control
         finally:
@@ -433,6 +442,81 @@ def test_wrong_usage_is_exit_code_2(patient: Patient, words: list[str]) -> None:
     done = patient.run("--upstream", "sim", *words)
     assert done.code == 2
     assert done.stderr.startswith("opendmux: ")
+
+
+# -- files, logs and the console: Q2, Q4, Q6, Q9, Q13
+
+
+def test_opends_files(patient: Patient, tmp_path: Path) -> None:
+    base = patient.home / ".com.futunn.FutuOpenD"
+    for folder in (base, patient.home / ".com.futunn.FutuOpenD.old"):
+        (folder / "F3CNN").mkdir(parents=True)
+        (folder / "F3CNN" / "Device.dat").write_text("one device")
+    (base / "Log").mkdir()
+    (base / "Log" / "GTWLog_1.log").write_text("fine\nError: account 100234567 was refused\n")
+    program = tmp_path / "OpenD"
+    program.mkdir()
+    with simulator("--telnet", "127.0.0.1:0") as (upstream, control):
+        telnet = control.telnet
+        (program / "OpenD.xml").write_text(
+            f"<futu_opend><api_port>{upstream.rpartition(':')[2]}</api_port><telnet_port>{telnet}</telnet_port>"
+            "<login_pwd>hunter2</login_pwd><log_level>error</log_level>"
+            "<auto_hold_quote_right>0</auto_hold_quote_right></futu_opend>"
+        )
+        report = patient.report("--upstream", upstream, "--opend-dir", str(program))
+        patient.settings(f'upstream = "{upstream}"\ntelnet = "127.0.0.1:{telnet}"\n')
+        named = patient.report()
+    assert "Several data folders have the same device id" in report.of("device id")["conclusion"]
+    assert report.of("OpenD's log")["figures"].endswith("last errors: Error: account <removed> was refused")
+    assert "debug for questions about quotes" in report.of("OpenD's log level")["next_step"]
+    assert "leaves the quote right" in report.of("quote right policy")["conclusion"]
+    assert "in clear text" in report.of("login options")["conclusion"]
+    assert "hunter2" not in json.dumps(report.tree)
+    assert f'telnet = "127.0.0.1:{telnet}"' in report.of("Telnet console")["next_step"]
+    assert named.of("Telnet console")["conclusion"] == "OpenD's Telnet console answers, on this machine alone."
+    assert named.of("Telnet console")["next_step"] == ""
+
+
+def test_the_data_is_gone(patient: Patient) -> None:
+    log = patient.home / ".com.futunn.FutuOpenD" / "Log"
+    log.mkdir(parents=True)
+    (log / "GTWLog_1.log").write_text("the program's own data does not exist\n")
+    found = patient.report("--upstream", f"127.0.0.1:{free_port()}").of("OpenD's data")
+    assert found["state"] == PROBLEM
+    assert "`the program's own data does not exist`" in found["conclusion"]
+    assert "Unpack Appdata.dat of the program folder" in found["next_step"]
+
+
+def test_a_console_for_everybody(patient: Patient) -> None:
+    with simulator("--telnet", "0.0.0.0:0") as (upstream, control):
+        patient.settings(f'upstream = "{upstream}"\ntelnet = "127.0.0.1:{control.telnet}"\n')
+        found = patient.report().of("Telnet console")
+    if Path("/proc/net/tcp").exists():
+        assert found["state"] == PROBLEM
+        assert found["figures"] == f"it listens on 0.0.0.0:{control.telnet}"
+
+
+def test_a_bundle(patient: Patient) -> None:
+    log = patient.home / ".com.futunn.FutuOpenD" / "Log"
+    log.mkdir(parents=True)
+    (log / "GTWLog_1.log").write_text("login_pwd_md5=e10adc3949ba59abbe56e057f20f883e account 100234567\n")
+    bundle = patient.home / "report.tar.gz"
+    with (
+        simulator() as (upstream, _control),
+        Opendmux("--config", str(patient.config), "--upstream", upstream) as proxy,
+    ):
+        proxy.wait_ready()
+        done = patient.run("--upstream", upstream, "--bundle", str(bundle), "--with-opend-logs")
+    assert done.code == 0
+    assert "may still hold personal data" in done.stderr
+    with tarfile.open(bundle) as archive:
+        files = {entry.name.partition("/")[2]: archive.extractfile(entry) for entry in archive.getmembers()}
+        texts = {name: file.read().decode() for name, file in files.items() if file is not None}
+    assert texts["opend.log"] == "login_pwd_md5=<removed> account <removed>\n"
+    assert "opendmux_" in texts["metrics.txt"]
+    assert json.loads(texts["status.json"])["ready"] is True
+    assert f"10.11 at {upstream}" in texts["README.md"]
+    assert patient.run("--upstream", upstream, "--bundle", str(bundle)).code == 2, "never over one that is there"
 
 
 # -- Q17: two OpenDs

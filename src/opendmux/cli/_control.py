@@ -94,16 +94,18 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None, *
 
     By its admin socket where there is one for us, else by its port. Raises CommandError, ConfigError for bad options.
     """
-    return _judged(*_exchanged(args, method, path, body))
+    return _judged(*_exchanged(args, method, path, body, timeout_s))
 
 
 def ask_text(args: argparse.Namespace, path: str) -> str:
     """What is at this path, when it is no JSON. Raises as `ask`."""
-    where, status, answer, with_key = _exchanged(args, "GET", path, None)
+    where, status, answer, with_key = _exchanged(args, "GET", path, None, TIMEOUT_S)
     return answer.decode(errors="replace") if status == 200 else str(_judged(where, status, answer, with_key))
 
 
-def _exchanged(args: argparse.Namespace, method: str, path: str, body: object) -> tuple[str, int, bytes, bool]:
+def _exchanged(
+    args: argparse.Namespace, method: str, path: str, body: object, timeout_s: float
+) -> tuple[str, int, bytes, bool]:
     """Who was asked, the status, the answer, and whether a key was shown or none is needed."""
     import http.client
     import ssl

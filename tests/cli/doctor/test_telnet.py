@@ -16,6 +16,8 @@ def test_what_is_said() -> None:
     assert (off.state, "telnet_port" in off.next_step) == (State.SKIPPED, True)
     assert judge(HERE, "", [HERE]).state is State.OK
     assert judge(Address("localhost", 1), "", []).state is State.OK
+    unnamed = judge(HERE, "", [HERE], configured=False)
+    assert (unnamed.state, 'telnet = "127.0.0.1:22222"' in unnamed.next_step) == (State.OK, True)
     silent = judge(HERE, "Connection refused", [])
     assert (silent.state, silent.figures) == (State.WARNING, "Connection refused")
     for address, listening in ((HERE, [Address("0.0.0.0", 22222)]), (Address("192.0.2.7", 22222), [])):

@@ -84,7 +84,9 @@ def _settings(path: Path | None) -> tuple[Settings, ConfigError | None]:
 
 
 def _cases(config: Config, upstream: str | None) -> list[UpstreamConfig]:
-    configured = list(config.upstreams) or [UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key)]
+    configured = list(config.upstreams) or [
+        UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key, config.telnet)
+    ]
     if upstream is None:
         return configured
     if upstream != SIM:
@@ -92,7 +94,7 @@ def _cases(config: Config, upstream: str | None) -> list[UpstreamConfig]:
     for one in configured:
         if one.address == upstream:
             return [one]
-    return [UpstreamConfig("opend", upstream, config.upstream_rsa_private_key)]
+    return [UpstreamConfig("opend", upstream, config.upstream_rsa_private_key)]  # its console is not known
 
 
 def _connect(given: str, config: Config) -> str:
@@ -168,8 +170,7 @@ def _opend(
         _word.judge(word, section, _machine.sdk_versions())
     if options is not None:
         _xml.judge(options, section, upstream=address, answered=word is not None, has_rsa=rsa_key is not None)
-    if port.here:
-        _console(options, sockets, section)
+    _console(case, options, port, sockets, section)
     return word is not None
 
 
@@ -205,11 +206,17 @@ def _called(
         return _port.look(address, error, sockets, places, encrypted=encrypted, in_container=contained), None
 
 
-def _console(options: _xml.Options | None, sockets: Sockets, section: Section) -> None:
-    telnet = None if options is None else _xml.telnet_of(options)
+def _console(
+    case: UpstreamConfig, options: _xml.Options | None, port: _port.Port, sockets: Sockets, section: Section
+) -> None:
+    """The Telnet console that the settings name, or else the one of OpenD.xml."""
+    if case.telnet:
+        telnet: Address | None = parse_address(case.telnet, what="telnet")
+    else:
+        telnet = _xml.telnet_of(options) if options is not None and port.here else None
     failure = "" if telnet is None else _telnet.reach(telnet)
-    listening = [] if telnet is None else [sock.local for sock in sockets.listening(telnet.port)]
-    section.findings.append(_telnet.judge(telnet, failure, listening))
+    listening = [] if telnet is None or not port.here else [one.local for one in sockets.listening(telnet.port)]
+    section.findings.append(_telnet.judge(telnet, failure, listening, configured=bool(case.telnet)))
 
 
 def _here(found: Examination, opends: Sequence[Opend], given: Path | None, *, answered: bool) -> None:

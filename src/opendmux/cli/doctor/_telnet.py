@@ -28,8 +28,9 @@ def reach(address: Address) -> str:
         return error.strerror or str(error)
 
 
-def judge(address: Address | None, failure: str, listening: Sequence[Address]) -> Finding:
-    """``address``: what is configured, None: nothing. ``listening``: where that port number is listened on here."""
+def judge(address: Address | None, failure: str, listening: Sequence[Address], *, configured: bool = True) -> Finding:
+    """``address``: None where nothing names one. ``listening``: where that port number is listened on here.
+    ``configured``: opendmux's own settings name it."""
     if address is None:
         return Finding(
             CHECK,
@@ -59,4 +60,10 @@ def judge(address: Address | None, failure: str, listening: Sequence[Address]) -
             f"it listens on {', '.join(open_to_others) or address}",
             "Set telnet_ip = 127.0.0.1 in OpenD.xml and start OpenD again.",
         )
-    return Finding(CHECK, State.OK, "OpenD's Telnet console answers, on this machine alone.", str(address))
+    return Finding(
+        CHECK,
+        State.OK,
+        "OpenD's Telnet console answers, on this machine alone.",
+        str(address),
+        "" if configured else f'Set telnet = "{address}" in opendmux\'s settings, so that `opendmux opend` finds it.',
+    )
