@@ -50,6 +50,8 @@ COMMANDS: Final = {
     "keys": Command("access", "make and manage API keys"),
     "tls": Command("access", "make a certificate"),
     "audit": Command("access", "check an audit log"),
+    "pause": Command("operate", "let go of OpenD for maintenance; clients stay connected"),
+    "resume": Command("operate", "end a pause"),
     "config": Command("operate", "check, show or begin the settings"),
     "doctor": Command("operate", "say what is wrong with OpenD, this machine or opendmux, and what to do"),
     "opend": Command("operate", "send OpenD an operation command: a login code, the quote right, ..."),
