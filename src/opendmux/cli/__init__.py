@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "pause": Command("operate", "let go of OpenD for maintenance; clients stay connected"),
     "resume": Command("operate", "end a pause"),
     "config": Command("operate", "check, show or begin the settings"),
+    "doctor": Command("operate", "say what is wrong with OpenD, this machine or opendmux, and what to do"),
     "opend": Command("operate", "send OpenD an operation command: a login code, the quote right, ..."),
     "proto": Command("tools", "write out the gRPC service definition"),
     "bench": Command("tools", "measure throughput and latency against a stub OpenD"),
