@@ -1,11 +1,12 @@
-# make run    set up and start the proxy with the simulator on port 33333
-# make test   set up and run every test, file by file on several processors; options by PYTEST="-k ledger"
+# make run      set up and start the proxy with the simulator on port 33333
+# make test     set up and run every test, file by file on several processors; options by PYTEST="-k ledger"
 # make test-languages  the clients of docs/languages.md that fetch and build a lot: Java's SDK, gRPC in Go
-# make test-start  follow docs/start.md to the letter, its installation included
-# make bench  set up and run the benchmark table; options by BENCH="--rounds 9"
-# make binary build dist/opendmux, one executable for machines without Python, and try it
-# make docs   build the documentation's site into build/docs; every warning is an error
-# make lint   ruff, mypy, cython-lint, and whether generated files are up to date
+# make test-start      follow docs/start.md to the letter, its installation included
+# make bench    set up and run the benchmark table; options by BENCH="--rounds 9"
+# make binary   build dist/opendmux, one executable for machines without Python, and try it
+# make package  build and try the source distribution and a wheel, in dist/
+# make docs     build the documentation's site into build/docs; every warning is an error
+# make lint     ruff, mypy, cython-lint, and whether generated files are up to date
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ NODE := tests/e2e/node
 PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
 
-.PHONY: run test test-languages test-start bench binary docs lint generated clean
+.PHONY: run test test-languages test-start bench binary package docs lint generated clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/python -m opendmux --upstream sim
@@ -31,13 +32,24 @@ test-start: $(VENV)/.test-ready
 bench: $(VENV)/.test-ready
 	$(BIN)/python bench/run.py $(BENCH)
 
-# What is imported lazily, or by compiled modules, has to be named; `deploy/entry.py` is the command line.
-binary: $(VENV)-binary/.ready
-	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps .
-	$(VENV)-binary/bin/pyinstaller --log-level WARN --noconfirm --onefile --name opendmux --collect-all opendmux \
-		--collect-submodules prometheus_client --collect-submodules google._upb \
-		--workpath build/binary --specpath build/binary --distpath dist deploy/entry.py
-	$(VENV)-binary/bin/python deploy/smoke.py dist/opendmux
+# What is imported lazily, or by compiled modules, has to be named; `deploy/entry.py` is the command line. Left out are
+# modules that nothing uses and that would bring libraries under the GPL with them.
+PYINSTALLER := --log-level WARN --noconfirm --onefile --name opendmux --collect-all opendmux \
+	--collect-submodules google._upb --collect-submodules rich --collect-data tzdata --hidden-import prometheus_client \
+	--exclude-module readline --exclude-module _gdbm --exclude-module _dbm --exclude-module tkinter \
+	--exclude-module setuptools --exclude-module pkg_resources \
+	--workpath build/binary --specpath build/binary --distpath dist
+
+binary: $(VENV)-binary/.ready $(VENV)/.test-ready
+	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check .
+	$(VENV)-binary/bin/pyinstaller $(PYINSTALLER) deploy/entry.py
+	$(VENV)-binary/bin/python deploy/notices.py dist/opendmux dist/opendmux-notices.txt
+	$(BIN)/python deploy/smoke.py dist/opendmux
+	BINARY_UNDER_TEST=dist/opendmux $(BIN)/python -m pytest -q -p no:cacheprovider tests/deploy/test_binary.py
+
+# The source distribution, and a wheel that is made of it and nothing else; both are installed where nothing else is.
+package: $(VENV)-package/.ready
+	$(VENV)-package/bin/python deploy/package.py dist
 
 docs: $(VENV)/.test-ready
 	$(BIN)/sphinx-build -q -W --keep-going -n -b html -d build/docs-cache docs build/docs
@@ -75,13 +87,22 @@ $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(VENV)-binary/.ready: pyproject.toml
+$(VENV)-binary/.ready: Makefile
 	$(PYTHON) -m venv $(VENV)-binary
-	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check 'pyinstaller>=6.16,<7' .
+	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check 'pyinstaller>=6.16,<7' tzdata
+	touch $@
+
+$(VENV)-package/.ready: Makefile
+	$(PYTHON) -m venv $(VENV)-package
+	$(VENV)-package/bin/python -m pip install --quiet --disable-pip-version-check 'build>=1.2' 'twine>=6' 'pipx>=1.7'
 	touch $@
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# Everything that is ignored by git, but for deploy/secrets.
 clean:
-	rm -rf $(VENV) $(VENV)-json $(VENV)-binary $(NODE)/node_modules build dist src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c
+	find . \( -name __pycache__ -o -name node_modules -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(VENV)-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -f src/opendmux/native/*.so src/opendmux/native/*.pyd _native/*.html
+	rm -f _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c

@@ -34,11 +34,11 @@ def test_a_whole_file(tmp_path: Path) -> None:
     found = settings_of(path, {})
     assert found.config.upstream == "192.0.2.7:11112"
     assert found.config.upstream_rsa_private_key == "/etc/opend/rsa.pem"
-    assert sorted(found.sources) == ["upstream", "upstream_rsa_private_key"]
-    taken = "upstream = 192.0.2.7:11112 and upstream_rsa_private_key = /etc/opend/rsa.pem"
+    assert found.config.telnet == "127.0.0.1:22222"
+    assert sorted(found.sources) == ["telnet", "upstream", "upstream_rsa_private_key"]
+    taken = "upstream = 192.0.2.7:11112, upstream_rsa_private_key = /etc/opend/rsa.pem and telnet = 127.0.0.1:22222"
     assert found.notes == (
         f"{path} is OpenD's configuration; taken from it: {taken}",
-        f"{path}: OpenD takes operation commands at 127.0.0.1:22222 (Telnet); `serve` does not use them",
         f"{path}: OpenD's WebSocket service has port 33333, opendmux's own; give another one by --listen",
         f"{path}: ignored, for they are OpenD's own affair: login_account, login_pwd, login_pwd_md5, websocket_port",
     )

@@ -104,7 +104,8 @@ def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     shown = json.loads(out)
     assert (shown["file"], shown["notes"]) == ("a.toml", [])
     settings = {row["key"]: row for row in shown["settings"]}
-    assert settings["upstreams"]["value"] == [{"name": "a", "address": "sim", "rsa_private_key": ""}]
+    one = {"name": "a", "address": "sim", "rsa_private_key": "", "telnet": "", "quote_right": "never"}
+    assert settings["upstreams"]["value"] == [one]
     assert settings["upstreams"]["from"] == "a.toml"
     assert settings["keys"] == {"key": "keys", "value": "", "source": "default", "from": None}
 

@@ -52,6 +52,15 @@ def test_without_keys_other_callers_may_read_and_simulate(iface: str) -> None:
     assert ANONYMOUS.scopes == {"qot:read", "acc:read", "trade:simulate"}
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_without_keys_callers_over_websocket_are_anonymous(local: bool) -> None:
+    admitted = Access().admit(None, iface="ws", local=local, wall=0.0, caller=True)
+    assert admitted == Admitted(ANONYMOUS)
+    assert Access().admit(None, iface="ws", local=True, wall=0.0) == Admitted(None), (
+        "OpenD's own way is as open as OpenD"
+    )
+
+
 def test_real_trading_without_keys_has_to_be_asked_for() -> None:
     admitted = admit(Access(insecure_allow_trading=True), None)
     assert isinstance(admitted, Admitted)

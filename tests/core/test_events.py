@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from opendmux.core import streams
-from opendmux.core.events import PushEvent, event_of
+from opendmux.core.denial import Denial, DenialKind
+from opendmux.core.events import GAP, PushEvent, event_of, words_of_end, words_of_gap
 from opendmux.wire.frame import build_frame
 from opendmux.wire.protocols import PUSH_IDS, ProtoId
 from tests.core.push_kit import AAPL, ELECTION, ROUTES, TENCENT, book_push
@@ -64,3 +65,10 @@ def test_what_can_t_be_read_goes_out_without_a_name(proto_id: int, body: bytes) 
     said = event(proto_id, body)
     assert (said.sec_key, said.sub_type if proto_id != ProtoId.QOT_UPDATE_BASIC_QOT else 0, said.acc_id) == ("", 0, 0)
     assert said.body == body
+
+
+def test_gaps_and_ends_in_words() -> None:
+    gap = PushEvent(0, "", 0, b"", GAP, 0, 7, 5, 7)
+    assert words_of_gap(gap) == {"event_type": "gap", "gap_from": 5, "gap_to": 7}
+    why = Denial(DenialKind.UNAVAILABLE, "drain", "opendmux is stopping")
+    assert words_of_end(why) == {"event_type": "end", "reason": "drain", "text": "opendmux is stopping"}

@@ -101,3 +101,14 @@ def test_never_over_the_limit(pauses: list[float], restarts: bool) -> None:
         else:
             sent.append(now)
     assert all(sum(moment <= other <= moment + 60 for other in sent) <= 10 for moment in sent)
+
+
+def test_what_was_not_sent_after_all_does_not_count() -> None:
+    rates = OperationRates()
+    rates.book([*HERE, "api"], PHONE, 1000.0)
+    rates.give_back([*HERE, "api"], PHONE)
+    assert rates.dump() == b"{}"
+    rates.book(HERE, PHONE, 1001.0)
+    rates.give_back(["nobody"], PHONE)
+    with pytest.raises(OperationError):
+        rates.book(HERE, PHONE, 1002.0)

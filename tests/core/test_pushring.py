@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opendmux.core.events import GAP, PushEvent
-from opendmux.core.pushring import EVENT_BYTES, FAR_BEHIND, PushRing, first_number
+from opendmux.core.pushring import EVENT_BYTES, FAR_BEHIND, PushRing, first_number, number_untrusted
+from opendmux.errors import RemoteProtocolError
 from opendmux.wire.protocols import ProtoId
 from tests.native.wire_format import field, scalar
 
@@ -39,6 +40,17 @@ def room_for(count: int, size: int = 100) -> int:
 def test_numbers_are_of_the_wall_clock_and_exact_in_a_json_number() -> None:
     assert BASE == 1_700_000_000_250_000
     assert first_number(4_000_000_000.0) < 2**53
+
+
+@pytest.mark.parametrize(("text", "number"), [("0", 0), ("007", 7), (str(2**64 - 1), 2**64 - 1)])
+def test_a_number_as_clients_write_it(text: str, number: int) -> None:
+    assert number_untrusted(text) == number
+
+
+@pytest.mark.parametrize("text", ["", " 1", "-1", "+1", "1.0", "0x1", "1e3", "\u0661", str(2**64), "1" * 5000])
+def test_what_is_no_number(text: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        number_untrusted(text)
 
 
 def test_in_order_from_where_the_reader_is() -> None:

@@ -17,7 +17,6 @@ from opendmux.core.quote_right import (
     WAIT_MAX_S,
     Policy,
     QuoteRight,
-    Rights,
 )
 
 
@@ -180,24 +179,3 @@ def test_in_every_life(policy: Policy, life: list[tuple[float, str]]) -> None:
             assert right.next_try is None
     assert all(later - sooner >= 10.0 for sooner, later in itertools.pairwise(asked))
     assert all(sum(moment <= other < moment + 60 for other in asked) <= 10 for moment in asked)
-
-
-def test_rights_are_lost_against_the_best_that_was_seen() -> None:
-    rights = Rights()
-    rights.seen({"hkQotRight": 3, "usQotRight": 1, "cnQotRight": 0})
-    assert not rights.lost
-    rights.seen({"hkQotRight": 1, "usQotRight": 1, "cnQotRight": 0})
-    assert rights.lost == ("hkQotRight",)
-    rights.seen({"hkQotRight": 3, "usQotRight": 5})
-    assert rights.lost == ("usQotRight",)
-    rights.seen({"hkQotRight": 4, "usQotRight": 6})
-    assert not rights.lost
-    rights.seen({"hkQotRight": 3, "usQotRight": 4})
-    assert rights.lost == ("hkQotRight", "usQotRight")
-
-
-def test_the_first_word_is_no_loss_and_an_unknown_right_says_nothing() -> None:
-    rights = Rights()
-    rights.seen({"hkQotRight": 5})
-    rights.seen({"hkQotRight": 99})
-    assert not rights.lost

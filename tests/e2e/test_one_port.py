@@ -16,20 +16,18 @@ import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from opendmux.wire.frame import Splitter, build_frame
-from opendmux.wire.pb import opend, opend_sim
+from opendmux.wire.pb import opend
 
 from .browser import Browser, why_not
 from .gated import FutuProgram, Gate, Sim, open_gate, sub_body
 from .harness import PATIENCE_S, Process, SdkProgram
+from .resumable_user import TICK, TICKER, Reader, ticks_in
 from .test_encryption import new_key
 from .test_http import EventStream
 from .test_status_page import is_live, rows
 from .test_tls import curl, self_signed
 from .test_websocket import TENCENT, JsProgram
 
-TICKER = 4
-"""The sub type."""
-TICK = 3011
 Message = dict[str, Any]
 PriceOf = Callable[[int], float]
 """Waits for the tick of this sequence."""
@@ -37,7 +35,8 @@ PriceOf = Callable[[int], float]
 SCOPES = {
     "page": "qot:read,admin",
     **dict.fromkeys(
-        ["sdk", "secret sdk", "js", "tls js", "grpc", "tls grpc", "curl", "tls curl", "frames"], "qot:read"
+        ["sdk", "secret sdk", "js", "tls js", "grpc", "tls grpc", "curl", "tls curl", "frames", "numbered frames"],
+        "qot:read",
     ),
 }
 """Everybody has a key of their own."""
@@ -45,8 +44,8 @@ SUBSCRIBE = {
     "c2s": {"securityList": [TENCENT], "subTypeList": [TICKER], "isSubOrUnSub": True, "isRegOrUnRegPush": True}
 }
 HELD = ["HK.00700", "Ticker"]
-UNKEYED = ["grpc", "http", "tcp", "tcp", "ws", "ws", "ws"]
-"""Without keys all calls over gRPC are one client, and all over HTTP."""
+UNKEYED = ["grpc", "http", "tcp", "tcp", "ws", "ws", "ws", "ws"]
+"""Without keys all calls over gRPC are one client, all over HTTP, and all numbered frames."""
 
 ON_PAGE = """
     const [key, subscribe] = arguments, shown = key ? {authorization: `Bearer ${key}`} : {};
@@ -68,11 +67,6 @@ ON_PAGE = """
     return answer;
 """
 """What a program in a page does: it subscribes, and keeps the events of its stream."""
-
-
-def ticks_in(body: bytes) -> dict[int, float]:
-    """The price by sequence, of a push."""
-    return {row.sequence: row.price for row in opend_sim.TickerResponse.FromString(body).s2c.tickerList}
 
 
 def ticks_of(said: str) -> dict[int, float]:
@@ -186,6 +180,20 @@ def by_curl(party: Party, name: str) -> PriceOf:
     return price
 
 
+def by_reader(reader: Reader) -> PriceOf:
+    """It breaks off before each look, and goes on where it was."""
+    reader.open().subscribe()
+
+    def price(sequence: int) -> float:
+        reader.wait_ticks(1)
+        reader.break_off().open(reader.numbers[-1])
+        found = reader.wait_price(sequence)
+        assert reader.sequences == list(range(reader.sequences[0], reader.sequences[0] + len(reader.sequences)))
+        return found
+
+    return price
+
+
 def by_page(window: Browser, party: Party) -> PriceOf:
     window.open(f"http://127.0.0.1:{party.port}/")
     key = party.keys["page"]
@@ -269,6 +277,7 @@ async def test_everybody_sees_the_same_tick(tmp_path: Path, futu_proto: Path, ke
         eyes: list[PriceOf] = [by_curl(party, name) for name in ("curl", "tls curl")]
         eyes += [by_sdk(sdk) for sdk in sdks]
         eyes += [by_js(js) for js in scripts]
+        eyes.append(by_reader(party.stack.enter_context(Reader(party.port, party.keys["numbered frames"] or ""))))
         eyes += [by_grpc(call, party.keys[name]) for name, call in calls.items()]
         if window is not None:
             eyes.append(by_page(window, party))

@@ -21,7 +21,7 @@ from tests.wire.grpc_kit import PATH, framed, http2_frame
 
 from .gated import FutuProgram, Sim, quote_body, sub_body
 from .harness import PATIENCE_S, Opendmux, SdkProgram
-from .test_one_port import TICK, TICKER, ticks_in
+from .resumable_user import TICK, TICKER, ticks_in
 
 DATA, HEADERS, PRIORITY, RST, SETTINGS, _, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)
 END_STREAM, END_HEADERS = 1, 4

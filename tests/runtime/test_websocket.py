@@ -430,8 +430,15 @@ async def test_a_peer_that_leaves_is_no_error(autojump_clock: MockClock, caplog:
 
 def blocked(client: WsClient) -> trio.Event:
     """From now on nothing that the proxy writes is taken, until the event is set."""
-    go = trio.Event()
-    client.far_end.send_stream.send_all_hook = go.wait
+    go, stream = trio.Event(), client.far_end.send_stream
+    taken = stream.send_all_hook
+    assert taken is not None
+
+    async def later() -> None:
+        await go.wait()
+        await taken()
+
+    stream.send_all_hook = later
     return go
 
 

@@ -11,7 +11,7 @@ import trio.testing
 
 from opendmux.sim import Simulator, serve_console
 from opendmux.sim.console import CONSOLE_LIMITS, answer_line_untrusted, serve_console_stream
-from opendmux.wire.pb import opend, opend_sim
+from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .kit import BASIC, TENCENT, Client, playing
@@ -120,7 +120,7 @@ async def test_the_quote_right_comes_back(autojump_clock: MockClock) -> None:
         play.sim.faults.right_is_kept = False
         ask(play.sim, "request_highest_quote_right")
         assert not play.sim.faults.kicked
-        told = [await client.push(ProtoId.NOTIFY, opend_sim.NotifyRightResponse) for _ in range(2)]
+        told = [await client.push(ProtoId.NOTIFY, opend.NotifyResponse) for _ in range(2)]
         assert [one.s2c.qotRight.hkQotRight for one in told] == [1, 3]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.wire.frame import RetType, build_frame
+from opendmux.wire.frame import HEADER_LEN, RetType, Splitter, build_frame
 from opendmux.wire.http import RequestHead
 from opendmux.wire.messages import encode, head_untrusted, ret_body
 from opendmux.wire.pb import opend
@@ -24,6 +24,7 @@ from opendmux.wire.websocket import (
     build_reply,
     init_reply,
     is_upgrade,
+    numbered_push,
     parse_request_untrusted,
     upgrade_problem,
     ws_hello_untrusted,
@@ -132,6 +133,22 @@ def test_the_error_number_is_for_logins_alone(ret_type: int, error: int) -> None
 def test_serials_begin_again() -> None:
     sections = Sections(2**32 - 2)
     assert [sections.add(1, 1, 1) for _ in range(3)] == [2**32 - 1, 2**31, 2**31 + 1]
+
+
+# -- numbered pushes
+
+
+@pytest.mark.parametrize("number", [1, 0x0102_0304_0506_0708, 2**64 - 1])
+def test_the_number_of_a_push_is_where_opend_has_zeros(number: int) -> None:
+    plain, message = build_frame(3005, 0, 0, b"body"), numbered_push(3005, b"body", number)
+    assert message[36:44] == number.to_bytes(8, "little")
+    assert message[:36] + bytes(8) + message[HEADER_LEN:] == plain
+    (frame,) = Splitter(100).feed_untrusted(message)
+    assert (frame.proto_id, frame.body, frame.sha1_matches()) == (3005, b"body", True)
+
+
+def test_a_push_without_a_number_is_any_push() -> None:
+    assert numbered_push(3005, b"body", 0) == build_frame(3005, 0, 0, b"body")
 
 
 # -- the upgrade

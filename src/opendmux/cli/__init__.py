@@ -43,12 +43,18 @@ COMMANDS: Final = {
     "serve": Command("run", "run the proxy (the default)"),
     "sim": Command("run", "run a simulated OpenD alone"),
     "status": Command("look", "show the state of a running proxy"),
+    "top": Command("look", "watch a running proxy live"),
     "clients": Command("look", "list or end the clients of a running proxy"),
     "subs": Command("look", "list the subscriptions of a running proxy"),
+    "freeze": Command("access", "stop trading through a running proxy, or let it go on"),
     "keys": Command("access", "make and manage API keys"),
     "tls": Command("access", "make a certificate"),
     "audit": Command("access", "check an audit log"),
+    "pause": Command("operate", "let go of OpenD for maintenance; clients stay connected"),
+    "resume": Command("operate", "end a pause"),
     "config": Command("operate", "check, show or begin the settings"),
+    "doctor": Command("operate", "say what is wrong with OpenD, this machine or opendmux, and what to do"),
+    "opend": Command("operate", "send OpenD an operation command: a login code, the quote right, ..."),
     "proto": Command("tools", "write out the gRPC service definition"),
     "bench": Command("tools", "measure throughput and latency against a stub OpenD"),
     "version": Command("tools", "show the versions of opendmux and of what it runs on"),
@@ -69,6 +75,7 @@ examples:
   opendmux sim --listen 127.0.0.1:11111      the simulator alone
   opendmux config init                       a settings file with every key and its default
   opendmux status                            how the running one is; also: clients list, subs
+  opendmux opend input_phone_verify_code -code=123456   the login code, to OpenD
   opendmux keys add --id bot --scopes qot:read   an API key, in keys.json
   opendmux tls self-signed --out .           a certificate for a quick start with TLS
 

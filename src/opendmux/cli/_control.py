@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Column",
     "CommandError",
+    "NotRunningError",
     "add_options",
     "age",
     "ask",
+    "ask_text",
     "clean",
     "draw",
     "find_socket",
     "local_connection",
+    "may_carry_secrets",
     "print_json",
     "status",
 ]
@@ -44,6 +47,10 @@ JSON: Final = "application/json"
 OFF: Final = "off"
 WIDE: Final = 110
 """Columns of a terminal on which every column of a table has room."""
+
+
+class NotRunningError(CommandError):
+    """Nobody listens there."""
 
 
 class Column(NamedTuple):
@@ -82,11 +89,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
-def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -> Any:
+def ask(args: argparse.Namespace, method: str, path: str, body: object = None, *, timeout_s: float = TIMEOUT_S) -> Any:
     """The decoded answer of the running opendmux. ``body``: of an order, to be sent as JSON.
 
     By its admin socket where there is one for us, else by its port. Raises CommandError, ConfigError for bad options.
     """
+    return _judged(*_exchanged(args, method, path, body, timeout_s))
+
+
+def ask_text(args: argparse.Namespace, path: str) -> str:
+    """What is at this path, when it is no JSON. Raises as `ask`."""
+    where, status, answer, with_key = _exchanged(args, "GET", path, None, TIMEOUT_S)
+    return answer.decode(errors="replace") if status == 200 else str(_judged(where, status, answer, with_key))
+
+
+def _exchanged(
+    args: argparse.Namespace, method: str, path: str, body: object, timeout_s: float
+) -> tuple[str, int, bytes, bool]:
+    """Who was asked, the status, the answer, and whether a key was shown or none is needed."""
     import http.client
     import ssl
 
@@ -95,7 +115,7 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -
     address = parse_address(args.connect, what="--connect")
     place = _socket_of(args, address)
     key = None if place is not None else _key(args.key_file)
-    connection = _connection(args, address) if place is None else local_connection(place, TIMEOUT_S)
+    connection = _connection(args, address, timeout_s) if place is None else local_connection(place, timeout_s)
     where = str(address if place is None else place)
     if key is not None and not isinstance(connection, http.client.HTTPSConnection) and not _is_here(address.host):
         print(f"opendmux: the key goes to {address} without encryption; --tls encrypts", file=sys.stderr)
@@ -106,11 +126,11 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -
         response = connection.getresponse()
         status, answer = response.status, response.read()
     except (ConnectionRefusedError, FileNotFoundError):
-        raise CommandError(
+        raise NotRunningError(
             f"nothing listens on {where}: opendmux is not running there, or it still waits for OpenD"
         ) from None
     except TimeoutError:
-        raise CommandError(f"{where} does not answer within {TIMEOUT_S:g} s") from None
+        raise CommandError(f"{where} does not answer within {timeout_s:g} s") from None
     except ssl.SSLError as error:
         raise CommandError(f"{where}: no TLS connection: {error.reason or error}") from None
     except (http.client.HTTPException, ConnectionResetError, BrokenPipeError):
@@ -119,7 +139,17 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None) -
         raise CommandError(f"{where} can't be reached: {error.strerror or error}") from None
     finally:
         connection.close()
-    return _judged(where, status, answer, key is not None or place is not None)
+    return where, status, answer, key is not None or place is not None
+
+
+def may_carry_secrets(args: argparse.Namespace) -> bool:
+    """What `ask` sends stays on this machine, or is encrypted."""
+    from opendmux.config import parse_address
+
+    if args.tls or args.cacert is not None or getattr(args, "telnet", None) is not None:
+        return True
+    address = parse_address(args.connect, what="--connect")
+    return _is_here(address.host) or _socket_of(args, address) is not None
 
 
 def _socket_of(args: argparse.Namespace, address: Address) -> Path | None:
@@ -165,17 +195,17 @@ def _is_here(host: str) -> bool:
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
-def _connection(args: argparse.Namespace, address: Address) -> http.client.HTTPConnection:
+def _connection(args: argparse.Namespace, address: Address, timeout_s: float) -> http.client.HTTPConnection:
     import http.client
     import ssl
 
     if not args.tls and args.cacert is None:
-        return http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+        return http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
     try:
         trust = ssl.create_default_context(cafile=args.cacert)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigError(f"--cacert {args.cacert}: {error.strerror or 'no certificates in it'}") from error
-    return http.client.HTTPSConnection(address.host, address.port, timeout=TIMEOUT_S, context=trust)
+    return http.client.HTTPSConnection(address.host, address.port, timeout=timeout_s, context=trust)
 
 
 def status(args: argparse.Namespace) -> dict[str, Any]:

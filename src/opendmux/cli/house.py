@@ -23,6 +23,7 @@ from opendmux.runtime.admin import admin_listener
 from opendmux.runtime.audit import AuditLog
 from opendmux.runtime.binding import address_of
 from opendmux.runtime.certificates import read_contexts
+from opendmux.runtime.freezer import kept_freezes
 from opendmux.runtime.house import House
 from opendmux.runtime.keystore import load
 from opendmux.runtime.machine import machine_id
@@ -46,6 +47,8 @@ def house_of(config: Config) -> House:
     again = partial(read_keys, config) if config.keys else None
     keyring = None if again is None else again()
     access = Access(keyring, machine_id=_machine_id(keyring), insecure_allow_trading=config.insecure_allow_trading)
+    state = state_dir(config.state_dir, os.environ)
+    access.freezes = kept_freezes(state, time.time())
     house = House(
         access=access,
         audit_reads=config.audit_reads,
@@ -54,7 +57,7 @@ def house_of(config: Config) -> House:
         open_locally=config.metrics_open_locally,
         tls=_tls_of(config),
         read_keys=again,
-        state=state_dir(config.state_dir, os.environ),
+        state=state,
     )
     try:
         if keyring is not None:

@@ -17,6 +17,7 @@ __all__ = ["add_options", "settings_from"]
 FLAGS: Final[Mapping[str, str]] = {
     "listen": "listen",
     "upstream": "upstream",
+    "telnet": "telnet",
     "seed": "sim_seed",
     "keys": "keys",
     "audit_log": "audit_log",
@@ -43,6 +44,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--upstream",
         metavar="HOST:PORT|sim",
         help="OpenD's API address, or `sim` for the built-in simulator (default: 127.0.0.1:11111)",
+    )
+    parser.add_argument(
+        "--telnet",
+        metavar="HOST:PORT",
+        help="OpenD's operation console (its telnet_port), for `opendmux opend` and quote_right (default: none)",
     )
     parser.add_argument(
         "--config",

@@ -9,15 +9,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from opendmux.config import SIM, SIMULATED, Config, Listener, UpstreamConfig, parse_address
 from opendmux.config.reach import check_reachable, is_loopback, listeners_of
+from opendmux.core.operation_rates import counter_of
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import address_of, bind, dial_tcp, meets
 from opendmux.runtime.door import Plain
+from opendmux.runtime.operator import Member
 from opendmux.runtime.server import Face
 from opendmux.runtime.station import Reach
+from opendmux.runtime.telnet import Console
 from opendmux.runtime.upstream import Dial
 from opendmux.wire.cipher import RsaKey
 
-__all__ = ["faces_of", "name_of"]
+__all__ = ["faces_of", "member_of", "name_of", "upstreams_of"]
 
 log = logging.getLogger("opendmux.serve")
 
@@ -33,21 +36,20 @@ async def faces_of(config: Config) -> AsyncIterator[list[Face]]:
 
     Raises ConfigError; everything that was bound is closed again then.
     """
-    configured = config.upstreams or (UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key),)
-    upstreams = {upstream.name: upstream for upstream in configured}
+    upstreams = {upstream.name: upstream for upstream in upstreams_of(config)}
     client_key = RsaKey.load(config.rsa_private_key) if config.rsa_private_key else None
     async with AsyncExitStack() as stack:
         faces: list[Face] = []
         try:
-            dials: dict[str, Dial] = {}
+            dials: dict[str, tuple[Dial, Member]] = {}
             reaches: dict[tuple[str, ...], Reach] = {}
             for listener in listeners_of(config):
                 key = listener.upstream
                 for name in key:
                     if name not in dials:
-                        dials[name] = await _dial_of(upstreams[name].address, config, stack)
+                        dials[name] = await _dial_of(upstreams[name], config, stack)
                 if key not in reaches:
-                    reaches[key] = _reach([(upstreams[name], dials[name]) for name in key])
+                    reaches[key] = _reach([(upstreams[name], *dials[name]) for name in key])
                 on_outage = listener.on_outage or config.on_outage
                 bound = bind(listener.listen)
                 protocols = config.protocols if listener.protocols is None else listener.protocols
@@ -91,22 +93,48 @@ def _check_no_loop(used: list[UpstreamConfig], faces: list[Face]) -> None:
                 )
 
 
-async def _dial_of(address: str, config: Config, stack: AsyncExitStack) -> Dial:
-    if address != SIM:
-        return dial_tcp(parse_address(address, what="--upstream"))
+async def _dial_of(upstream: UpstreamConfig, config: Config, stack: AsyncExitStack) -> tuple[Dial, Member]:
+    if upstream.address != SIM:
+        return dial_tcp(parse_address(upstream.address, what="--upstream")), member_of(upstream)
     from opendmux.sim import SimConfig, open_simulator
 
     simulator = await stack.enter_async_context(open_simulator(SimConfig(seed=config.sim_seed, epoch=time.time())))
-    return simulator.connect
+    return simulator.connect, member_of(upstream, simulator.connect_console)
 
 
-def _reach(members: list[tuple[UpstreamConfig, Dial]]) -> Reach:
+def upstreams_of(config: Config) -> tuple[UpstreamConfig, ...]:
+    """All that are configured, at least one."""
+    if config.upstreams:
+        return config.upstreams
+    return (
+        UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key, config.telnet, config.quote_right),
+    )
+
+
+def member_of(upstream: UpstreamConfig, embedded: Dial | None = None) -> Member:
+    """The OpenD as its operator sees it. ``embedded``: the console of the simulator that is built in."""
+    name = name_of(upstream.address)
+    console, counters = None, []
+    if upstream.telnet:
+        address = parse_address(upstream.telnet, what="telnet")
+        console = Console(str(address), dial_tcp(address))
+        counters.append(counter_of(address.host, address.port))
+    elif embedded is not None:
+        console = Console(SIMULATED, embedded)
+    if upstream.address != SIM:
+        api = parse_address(upstream.address, what="--upstream")
+        counters.append(counter_of(api.host, api.port))
+    return Member(upstream.name, name, console, counters, upstream.quote_right)
+
+
+def _reach(members: list[tuple[UpstreamConfig, Dial, Member]]) -> Reach:
     """A single OpenD, or a group: quotes from whichever answers, trade calls from the first alone."""
     path = members[0][0].rsa_private_key
     rsa_key = RsaKey.load(path) if path else None
-    named = [(name_of(member.address), dial) for member, dial in members]
+    named = [(name_of(upstream.address), dial) for upstream, dial, _member in members]
+    consoles = [member for _upstream, _dial, member in members]
     if len(named) == 1:
-        return Reach(*named[0], rsa_key=rsa_key)
+        return Reach(*named[0], rsa_key=rsa_key, consoles=consoles)
     name = " or ".join(name for name, _dial in named)
     trade_name, trade_dial = named[0]
-    return Reach(name, trade_dial, trade_name=trade_name, members=named, rsa_key=rsa_key)
+    return Reach(name, trade_dial, trade_name=trade_name, members=named, rsa_key=rsa_key, consoles=consoles)

@@ -21,9 +21,11 @@ from .structs import (
     Listener,
     OnOutage,
     ProtocolName,
+    QuoteRightPolicy,
     Timeouts,
     TlsConfig,
     UpstreamConfig,
+    WatchConfig,
 )
 
 __all__ = [
@@ -39,9 +41,11 @@ __all__ = [
     "Listener",
     "OnOutage",
     "ProtocolName",
+    "QuoteRightPolicy",
     "Timeouts",
     "TlsConfig",
     "UpstreamConfig",
+    "WatchConfig",
     "check",
     "load",
     "parse_address",

@@ -21,6 +21,9 @@ SDK_TIMEOUT_S: Final = 12.0
 EXTRA_LANES_MAX: Final = 12
 """The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 
+WATCH_LEAST_S: Final = 1.0
+"""OpenD is not asked more often than this: it would be for nothing."""
+
 Named = Callable[[str], str]
 """From a key such as ``limits.in_flight`` to how sentences begin: with the file or the variable that it comes from."""
 
@@ -39,6 +42,7 @@ def check(config: Config, named: Named = str) -> None:
         parse_address(text, what=named("listen"))
     if config.upstream != SIM:
         parse_address(config.upstream, what=named("upstream"))
+    _check_console(config.upstream, config.telnet, config.quote_right, named("telnet"), named("quote_right"))
     _check_tables(config, named)
     check_configured(config)
 
@@ -50,6 +54,14 @@ def _check_figures(config: Config, named: Named) -> None:
             value = getattr(values, name)
             if not 0 < value < float("inf") and not (name in ("drain_s", "silent_s") and value == 0):
                 raise ConfigError(f"{named(f'{group}.{name}')} = {value}: must be greater than 0")
+    for name in config.watch.__struct_fields__:
+        value = getattr(config.watch, name)
+        if not 0 <= value < float("inf"):
+            raise ConfigError(f"{named(f'watch.{name}')} = {value}: must be 0 or more")
+    if 0 < config.watch.ask_s < WATCH_LEAST_S:
+        raise ConfigError(f"{named('watch.ask_s')} = {config.watch.ask_s:g}: must be 0, or {WATCH_LEAST_S:g} or more")
+    if not 1 <= config.watch.quota_percent <= 100:
+        raise ConfigError(f"{named('watch.quota_percent')} = {config.watch.quota_percent}: must be from 1 to 100")
     if config.limits.extra_lanes > EXTRA_LANES_MAX:
         raise ConfigError(
             f"{named('limits.extra_lanes')} = {config.limits.extra_lanes}: must not be over {EXTRA_LANES_MAX}"
@@ -102,6 +114,18 @@ def _check_protocols(config: Config, named: Named) -> None:
             raise ConfigError(f"{name} = {list(protocols)}: without tls nobody could connect, for tls.require is set")
 
 
+def _check_console(address: str, telnet: str, quote_right: str, telnet_named: str, right_named: str) -> None:
+    if telnet:
+        console = parse_address(telnet, what=telnet_named)
+        if address != SIM and console == parse_address(address, what="upstream"):
+            raise ConfigError(f"{telnet_named} = {telnet!r} is OpenD's API port: give its telnet_port")
+    elif quote_right != "never" and address != SIM:
+        raise ConfigError(
+            f"{right_named} = {quote_right!r} needs telnet, the HOST:PORT of OpenD's telnet_port: only its console "
+            "takes the quote right back"
+        )
+
+
 def _check_tables(config: Config, named: Named) -> None:
     """The upstreams, and what the listeners say of them."""
     names = [upstream.name for upstream in config.upstreams]
@@ -110,6 +134,10 @@ def _check_tables(config: Config, named: Named) -> None:
             raise ConfigError(f"{named('upstreams')}: two upstreams have the same name, {upstream.name!r}")
         if upstream.address != SIM:
             parse_address(upstream.address, what=f"{named('upstreams')}: {upstream.name}: address")
+        place = f"{named('upstreams')}: {upstream.name}"
+        _check_console(
+            upstream.address, upstream.telnet, upstream.quote_right, f"{place}: telnet", f"{place}: quote_right"
+        )
     known = names or ["opend"]
     for listener in config.listeners:
         where = f"{named('listeners')}: listener {listener.listen}"

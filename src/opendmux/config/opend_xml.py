@@ -1,4 +1,5 @@
-"""OpenD's own configuration file, read for what opendmux can take from it: where OpenD listens and its RSA key.
+"""OpenD's own configuration file, read for what opendmux can take from it: where OpenD and its console listen,
+and its RSA key.
 
 Only the document's own few elements are read. A document type is refused whole, so there are no entities to expand;
 the size has been bounded by the caller. Values of elements that are not used, passwords among them, are never kept.
@@ -6,7 +7,8 @@ the size has been bounded by the caller. Values of elements that are not used, p
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final, NamedTuple
 from xml.parsers import expat
 
 from opendmux.errors import ConfigError
@@ -14,11 +16,13 @@ from opendmux.errors import ConfigError
 from .address import parse_address
 from .structs import DEFAULT_PORT, Address
 
-__all__ = ["read_opend_xml"]
+__all__ = ["OpendOptions", "read_opend_options", "read_opend_xml"]
 
 TAKEN: Final = ("ip", "api_port", "rsa_private_key", "telnet_ip", "telnet_port", "websocket_port")
 KNOWN: Final = (*TAKEN, "login_account", "login_pwd", "login_pwd_md5", "lang", "log_level", "push_proto_type")
 """One of them must be there, or the file is somebody else's."""
+SHOWN: Final = (*TAKEN, "log_level", "auto_hold_quote_right", "lang", "log_path", "push_proto_type", "websocket_ip")
+"""What `read_opend_options` keeps: nothing secret."""
 VALUE_MAX: Final = 4096
 """Characters of a value: a path's length."""
 DEPTH_MAX: Final = 8
@@ -33,10 +37,13 @@ OFF: Final = ("", "0")
 class _Elements:
     """What stands directly in the root."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, taken: Collection[str] = TAKEN) -> None:
         self.values: dict[str, str] = {}
         self.names: dict[str, None] = {}
+        self.filled: set[str] = set()
+        """Those with a value, whatever it is."""
         self._file = file
+        self._taken = taken
         self._path: list[str] = []
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
@@ -56,7 +63,7 @@ class _Elements:
         if len(self._path) > DEPTH_MAX:
             raise ConfigError(f"{self._file} is not OpenD's configuration: its elements are nested too deep")
         if len(self._path) == 2:
-            if name in self.names and name in TAKEN:
+            if name in self.names and name in self._taken:
                 raise ConfigError(f"{self._file} has <{name}> twice; keep one")
             self.names[name] = None
             if len(self.names) > ELEMENTS_MAX:
@@ -66,8 +73,12 @@ class _Elements:
         self._path.pop()
 
     def _text(self, text: str) -> None:
-        if len(self._path) == 2 and self._path[1] in TAKEN:
-            name = self._path[1]
+        if len(self._path) != 2:
+            return
+        name = self._path[1]
+        if text.strip():
+            self.filled.add(name)
+        if name in self._taken:
             self.values[name] = self.values.get(name, "") + text
             if len(self.values[name]) > VALUE_MAX:
                 raise ConfigError(f"{self._file}: <{name}> is longer than {VALUE_MAX} characters")
@@ -75,28 +86,49 @@ class _Elements:
 
 def read_opend_xml(content: bytes, file: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Settings as a TOML file would give them, and what is said about the rest. Raises ConfigError."""
-    elements = _Elements(file)
-    try:
-        elements.parse(content)
-    except (expat.ExpatError, LookupError, ValueError) as error:
-        raise ConfigError(f"{file} is not XML that can be read: {error}") from None
-    if not any(name in KNOWN for name in elements.names):
-        raise ConfigError(f"{file} is not OpenD's configuration: it has neither <api_port> nor another of its options")
+    elements = _parsed(content, file, TAKEN)
     values = {name: text.strip() for name, text in elements.values.items()}
     upstream = _address(values, "ip", "api_port", file)
     assert upstream is not None, "the API port has a default"
     data: dict[str, Any] = {"upstream": str(upstream)}
     if values.get("rsa_private_key"):
         data["upstream_rsa_private_key"] = values["rsa_private_key"]
+    telnet = _address(values, "telnet_ip", "telnet_port", file)
+    if telnet is not None:
+        data["telnet"] = str(telnet)
     return data, tuple(_notes(elements, values, data, file))
 
 
+class OpendOptions(NamedTuple):
+    """What a person who looks after OpenD needs of the file; no value in it is secret."""
+
+    values: Mapping[str, str]
+    """Of the options in `SHOWN` that are there."""
+    filled: frozenset[str]
+    """Every option that has a value."""
+
+
+def read_opend_options(content: bytes, file: str) -> OpendOptions:
+    """The same file, read to be looked at. Raises ConfigError."""
+    elements = _parsed(content, file, SHOWN)
+    return OpendOptions({name: text.strip() for name, text in elements.values.items()}, frozenset(elements.filled))
+
+
+def _parsed(content: bytes, file: str, taken: Collection[str]) -> _Elements:
+    elements = _Elements(file, taken)
+    try:
+        elements.parse(content)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise ConfigError(f"{file} is not XML that can be read: {error}") from None
+    if not any(name in KNOWN for name in elements.names):
+        raise ConfigError(f"{file} is not OpenD's configuration: it has neither <api_port> nor another of its options")
+    return elements
+
+
 def _notes(elements: _Elements, values: dict[str, str], data: dict[str, Any], file: str) -> list[str]:
-    taken = " and ".join(f"{name} = {value}" for name, value in data.items())
+    *most, last = (f"{name} = {value}" for name, value in data.items())
+    taken = " and ".join([*([", ".join(most)] if most else []), last])
     notes = [f"{file} is OpenD's configuration; taken from it: {taken}"]
-    telnet = _address(values, "telnet_ip", "telnet_port", file)
-    if telnet is not None:
-        notes.append(f"{file}: OpenD takes operation commands at {telnet} (Telnet); `serve` does not use them")
     if values.get("websocket_port") == str(DEFAULT_PORT):
         notes.append(
             f"{file}: OpenD's WebSocket service has port {DEFAULT_PORT}, opendmux's own; give another one by --listen"

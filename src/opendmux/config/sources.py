@@ -33,7 +33,12 @@ OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "OPENDMUX_KEY", "OPENDMUX_P
 SERVICE_LINKS: Final = re.compile(r"OPENDMUX_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP)\w*)?)")
 """What Kubernetes puts into every container beside a service that is called opendmux."""
 WORDS: Final[Mapping[str, bool]] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-INSTEAD: Final = (("listen", "listeners"), ("upstream", "upstreams"))
+INSTEAD: Final = (
+    ("listen", "listeners"),
+    ("upstream", "upstreams"),
+    ("telnet", "upstreams"),
+    ("quote_right", "upstreams"),
+)
 """A setting, and the tables of the file that say more than it can, so that neither can stand for the other."""
 
 

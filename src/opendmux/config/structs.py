@@ -22,9 +22,11 @@ __all__ = [
     "Listener",
     "OnOutage",
     "ProtocolName",
+    "QuoteRightPolicy",
     "Timeouts",
     "TlsConfig",
     "UpstreamConfig",
+    "WatchConfig",
 ]
 
 DEFAULT_PORT: Final = 33333
@@ -37,6 +39,7 @@ SIMULATED: Final = "SIMULATED"
 
 
 OnOutage = Literal["hold", "close"]
+QuoteRightPolicy = Literal["never", "when-lost", "always"]
 ProtocolName = Literal["opend", "grpc", "http", "websocket", "tls"]
 PROTOCOLS: Final[tuple[ProtocolName, ...]] = ("opend", "grpc", "http", "websocket", "tls")
 """What a port can be spoken to in; all of them, unless the configuration says otherwise."""
@@ -121,6 +124,22 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """To finish a half-sent frame before closing: a torn frame would poison the SDK's next session."""
 
 
+class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the proxy looks after by itself: the ``[watch]`` section; see docs/alerts.md."""
+
+    ask_s: float = 30.0
+    """How often OpenD is asked how it is (GetGlobalState), beside what it says by itself; 0 = never: then logins
+    and the state of its program are known only when OpenD or a client's question tells them, and no feed is ever
+    called mute."""
+    mute_s: float = 60.0
+    """No price of an open market for so long, though some are subscribed: its feed is mute. Markets whose prices are
+    usually further apart get longer. 0 = never."""
+    quota_percent: int = 90
+    """Above this share of a quota of OpenD (subscriptions, historical candles) it counts as nearly used up."""
+    key_days: float = 3.0
+    """How many days before a key expires that is told; 0 = never."""
+
+
 class TlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """TLS on the same ports: the ``[tls]`` section. The files are read again on SIGHUP."""
 
@@ -144,6 +163,10 @@ class UpstreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """HOST:PORT, or ``sim``."""
     rsa_private_key: str = ""
     """OpenD's RSA key file (its option of the same name), when its API is encrypted."""
+    telnet: str = ""
+    """As in the main section, for this OpenD."""
+    quote_right: QuoteRightPolicy = "never"
+    """As in the main section, for this OpenD."""
 
 
 class Listener(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,6 +204,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     can read answers of 1024-bit keys only."""
     upstream_rsa_private_key: str = ""
     """OpenD's RSA key file, when ``upstream`` is encrypted."""
+    telnet: str = ""
+    """HOST:PORT of OpenD's operation console, its options ``telnet_ip`` and ``telnet_port``: where `opendmux opend` and
+    ``quote_right`` send commands. Empty: none; the embedded simulator's is always there."""
+    quote_right: QuoteRightPolicy = "never"
+    """What is done when another terminal of the account takes the best quote right. ``never``: it is told and nothing
+    else. ``when-lost``: it is asked back by the console, a few times with growing waits; who takes it twice within 10
+    seconds is let alone for 15 minutes, and keeps it after that. ``always``: it is asked back until it is there."""
     sim_seed: int = 1
     """Seed of the embedded simulator."""
     protocols: tuple[ProtocolName, ...] = PROTOCOLS
@@ -245,5 +275,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_lines_per_s: int = 20
     """Log lines of one kind per second, with bursts of ten times as many; what is left out is counted and said.
     0: no limit."""
+    watch: WatchConfig = WatchConfig()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()

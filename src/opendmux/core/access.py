@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .denial import Denial, DenialKind
+from .freezes import Freezes
 from .identity import Session
 from .keys import ALL_SCOPES, KEY_PREFIX, Key, Keyring, Scopes, digest_of
 from .tally import Tally
@@ -20,7 +21,7 @@ from .whitelists import about_orders
 __all__ = ["ANONYMOUS", "Access", "Admitted"]
 
 ANONYMOUS: Final = Key("anonymous", frozenset({Scopes.QOT_READ, Scopes.ACC_READ, Scopes.TRADE_SIMULATE}))
-"""A caller over gRPC or HTTP where no keys are configured."""
+"""A caller where no keys are configured."""
 
 HOW: Final = {
     "tcp": f"give it as client id, SysConfig.set_client_info('{KEY_PREFIX}...', 1)",
@@ -55,6 +56,8 @@ class Access:
         self.audit_ok: Callable[[], bool] = lambda: True
         """The audit can be written: without it no trade write may be sent."""
         self.tally = Tally()
+        self.freezes = Freezes()
+        """Whose trading is frozen."""
         self._machine_id = machine_id
         # Orders to the proxy itself are no trading: nobody gives them without a key.
         everything = frozenset(ALL_SCOPES) - {Scopes.ADMIN}
@@ -71,12 +74,19 @@ class Access:
         self.learning = keyring is not None and any(about_orders(key.limits) for key in keyring.keys.values())
 
     def admit(
-        self, plaintext: str | None, *, iface: str, local: bool, wall: float, bound_to: str | None = None
+        self,
+        plaintext: str | None,
+        *,
+        iface: str,
+        local: bool,
+        wall: float,
+        bound_to: str | None = None,
+        caller: bool = False,
     ) -> Admitted | Denial:
         """Judge what a client shows.
 
         ``local``: it is on this machine. ``bound_to``: the key id that its certificate names, or that of its listener,
-        for those that show no key.
+        for those that show no key. ``caller``: it shares the session of its key, so it needs one, be it anonymous.
         """
         if self.keyring is None:
             if bound_to is not None:
@@ -84,7 +94,7 @@ class Access:
             if plaintext is not None and iface != "tcp":
                 return _unauthenticated("invalid", "this proxy has no keys file, so no key is valid; send none")
             # OpenD's own WebSocket is as open as its TCP port, but it is meant for this machine.
-            as_opend = iface == "tcp" or (iface == "ws" and local)
+            as_opend = not caller and (iface == "tcp" or (iface == "ws" and local))
             return Admitted(None if as_opend else self._anonymous)
         if plaintext is None and bound_to is not None:
             key = self._alive(self.keyring.keys.get(bound_to), wall)

@@ -81,7 +81,8 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "for its login may not listen yet: look at its window or console.",
     ),
     (Kind.UPSTREAM_DOWN, "trade"): Text(
-        "{opend}, which takes the orders of a group, is not connected; opendmux keeps trying, and orders are refused.",
+        "OpenD at {subject}, which takes the orders of a group, is not connected; opendmux keeps trying, and orders "
+        "are refused.",
         "Check that OpenD runs and that its address is its api_port: opendmux doctor",
     ),
     (Kind.MUTE, ""): Text(
@@ -179,7 +180,8 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "When the maintenance is over: opendmux resume",
     ),
     (Kind.FROZEN, ""): Text(
-        "{subject} is frozen: opendmux refuses its orders.", "When it may go on: opendmux freeze --mode off"
+        "Trading is frozen for {subject}.",
+        "When it may go on: `opendmux freeze --mode off`, for a single key with `--key ID`.",
     ),
 }
 """By kind and cause; a kind without causes, and a cause that is not listed, stand under the empty one."""

@@ -44,8 +44,9 @@ class Entry:
         self._lanes = lanes
 
     def row_of(self, key: Key | None) -> bytes:
-        """The policy row of a session with this key."""
-        return self._open_row if key is None else key_row(self._open_row, key)
+        """The policy row of a session with this key, as freezes leave it."""
+        row = self._open_row if key is None else key_row(self._open_row, key)
+        return self._access.freezes.narrowed(row, None if key is None else key.id)
 
     def init(self, request: Request, now: float, wall: float) -> list[Command]:
         """Answer InitConnect. A client whose key is not valid gets the reason and is closed."""

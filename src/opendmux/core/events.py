@@ -11,14 +11,17 @@ from opendmux.wire.frame import HEADER_LEN
 from opendmux.wire.protocols import PROTOCOLS, ProtoId
 
 from . import streams
+from .denial import Denial
 from .pushbody import open_untrusted
 from .pushes import BOOK_TYPE, KL_SECURITY, KL_TYPE, LISTS, PROTO_FMT_AT, SECURITY, SINGLE, proto_id_of
 from .tradepush import ACC_ID
 
-__all__ = ["GAP", "PushEvent", "event_of"]
+__all__ = ["END", "GAP", "PushEvent", "event_of", "words_of_end", "words_of_gap"]
 
 GAP: Final = "gap"
 """The type of an event that stands for others which could not be kept."""
+END: Final = "end"
+"""The type of what is said last on a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,16 @@ def event_of(frame: bytes) -> PushEvent:
         security = None
     sec_key = "" if security is None else f"{security[0]}_{security[1]}"
     return PushEvent(proto_id, sec_key, sub_type, frame[HEADER_LEN:], event_type, acc_id)
+
+
+def words_of_gap(event: PushEvent) -> dict[str, str | int]:
+    """A gap as an object of JSON."""
+    return {"event_type": GAP, "gap_from": event.gap_from, "gap_to": event.gap_to}
+
+
+def words_of_end(why: Denial) -> dict[str, str | int]:
+    """Why nothing more comes, likewise."""
+    return {"event_type": END, "reason": why.reason, "text": why.text}
 
 
 def _type_of(proto_id: int) -> str:

@@ -172,9 +172,10 @@ class Metering:
         return [self._watched(ticket.forward, now)]
 
     def _gated(self, request: Request) -> Command | None:
-        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
+        refusal = self._refusal(request)
+        if refusal is None and action_of(request.session.row, request.proto_id) is RequestAction.DENY:
             return denied(request, denial_of(request.session.key, request.proto_id))
-        return self._refusal(request)
+        return refusal
 
     # -- reads on their way
 
@@ -256,6 +257,17 @@ class Metering:
         for ticket in self.budgets.cancel_owner(owner):
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
             self._unsent(ticket.forward.request)
+
+    def pause(self, now: float) -> list[Command]:
+        """Nobody may send any more: what waited is refused."""
+        commands: list[Command] = []
+        for ticket in self.budgets.drop_waiting():
+            assert isinstance(ticket, _Ticket), "only tickets of ours go in"
+            request = ticket.forward.request
+            self._unsent(request)
+            if request.session.ready:
+                commands.append(unavailable(request, self._lanes[ticket.forward.lane].upstream.absence(now)))
+        return commands
 
     def link_lost(self, lane_index: int, now: float) -> list[Command]:
         """What waited for this lane is refused; the windows stay, for OpenD keeps them too."""

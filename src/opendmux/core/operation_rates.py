@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from .operations import OPERATIONS, Operation, OperationError, Rate
+from .operations import OPERATIONS, Operation, Rate, RateError
 
 __all__ = ["OperationRates", "counter_of"]
 
@@ -40,22 +40,33 @@ class OperationRates:
     def book(self, counters: Sequence[str], operation: Operation, now: float) -> None:
         """The command is about to be sent. ``counters``: all names by which this OpenD may have been counted.
 
-        Raises OperationError, with the wait, when it would be over the limit; nothing is counted then.
+        Raises RateError, with the wait, when it would be over the limit; nothing is counted then.
         """
         rate = operation.rate
         if rate is None:
             return
         wait = self.wait_s(counters, operation, now)
         if wait > 0:
-            raise OperationError(
-                f"{operation.name} was not sent: OpenD takes at most {rate}, and it must wait {math.ceil(wait)} s more"
-            )
+            text = f"OpenD takes at most {rate}, and it must wait {math.ceil(wait)} s more"
+            raise RateError(f"{operation.name} was not sent: {text}", wait)
         for counter in counters:
             commands = self._sent.pop(counter, {})
             commands[operation.name] = [*_lately(commands.get(operation.name, ()), rate, now), now]
             self._sent[counter] = commands  # the one used last is the last
         while len(self._sent) > COUNTERS_MAX:
             del self._sent[next(iter(self._sent))]
+
+    def give_back(self, counters: Iterable[str], operation: Operation) -> None:
+        """The latest one that was booked was not sent after all."""
+        for counter in counters:
+            commands = self._sent.get(counter, {})
+            times = commands.get(operation.name)
+            if times:
+                times.pop()
+            if not times:
+                commands.pop(operation.name, None)
+            if not commands:
+                self._sent.pop(counter, None)
 
     def wait_s(self, counters: Iterable[str], operation: Operation, now: float) -> float:
         """Seconds until it may be sent; 0 = now."""

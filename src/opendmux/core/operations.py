@@ -22,6 +22,7 @@ __all__ = [
     "Order",
     "Parameter",
     "Rate",
+    "RateError",
     "Verification",
     "order_of",
     "parameters_of",
@@ -34,6 +35,14 @@ PATH: Final = "_path"
 
 class OperationError(OpendmuxError):
     """The command is not sent; the text is one sentence for the user."""
+
+
+class RateError(OperationError):
+    """It would be over OpenD's limit."""
+
+    def __init__(self, text: str, wait_s: float) -> None:
+        super().__init__(text)
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ are smaller than all numbers of this one, and are still exact in a JSON number.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -21,13 +22,16 @@ from opendmux.wire.protocols import ProtoId
 
 from .events import GAP, PushEvent
 
-__all__ = ["EVENT_BYTES", "PushRing", "first_number"]
+__all__ = ["EVENT_BYTES", "PushRing", "first_number", "number_untrusted"]
 
 EVENT_BYTES: Final = 400
 """What an event costs beside its body."""
 FAR_BEHIND: Final = 4
 """A reader for whom more than this part of the ring waits is spared what was replaced."""
 KL_REHAB_TYPE: Final = bytes([4, 1])
+NUMBER: Final = re.compile(r"[0-9]{1,20}")
+NUMBERS: Final = 2**64
+"""On the wire they have 64 bits."""
 
 REPLACED_BY_NEWER: Final = frozenset(
     {
@@ -45,6 +49,13 @@ REPLACED_BY_NEWER: Final = frozenset(
 def first_number(wall: float) -> int:
     """Where the numbers of a session begin that begins now."""
     return int(wall * 1_000_000)
+
+
+def number_untrusted(text: str) -> int:
+    """The number of an event as a client writes it. Raises RemoteProtocolError."""
+    if not NUMBER.fullmatch(text) or int(text) >= NUMBERS:
+        raise RemoteProtocolError("this is not the number of an event")
+    return int(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,9 @@ it asks once more after the long wait. `always` never gives up. ``now``: seconds
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, Literal
 
-__all__ = ["CONTESTED_WAIT_S", "GAP_S", "TRIES_MAX", "WAIT_MAX_S", "Policy", "QuoteRight", "Rights"]
+__all__ = ["CONTESTED_WAIT_S", "GAP_S", "TRIES_MAX", "WAIT_MAX_S", "Policy", "QuoteRight"]
 
 Policy = Literal["never", "when-lost", "always"]
 
@@ -33,30 +32,6 @@ KEPT_S: Final = 600.0
 """A right that was kept for so long is nobody's quarrel any more: the waits begin anew."""
 TRIES_MAX: Final = 5
 """Of ``when-lost``, in one quarrel."""
-
-_RANKS: Final[Mapping[int, int]] = {5: 0, 1: 1, 2: 2, 3: 3, 4: 4, 6: 5}
-"""QotRight -> how good it is: none, Bmp, Level1, Level2, SF, Level3. Others say nothing."""
-
-
-class Rights:
-    """Which of OpenD's quote rights are worse than they have been."""
-
-    def __init__(self) -> None:
-        self._best: dict[str, int] = {}
-        self.lost: tuple[str, ...] = ()
-        """Names of OpenD's fields, such as ``hkQotRight``."""
-
-    def seen(self, rights: Mapping[str, int]) -> None:
-        """OpenD says how they are: QotRight by field, all of those that it knows."""
-        lost = []
-        for name, right in rights.items():
-            rank = _RANKS.get(right)
-            if rank is None:
-                continue
-            if rank < self._best.setdefault(name, rank):
-                lost.append(name)
-            self._best[name] = max(rank, self._best[name])
-        self.lost = tuple(lost)
 
 
 class QuoteRight:

@@ -25,10 +25,10 @@ from .access import Access
 from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits
-from .commands import Command, Failure, Forward, Outcome, Push, Request, Then, in_time
+from .commands import Command, Failure, Forward, Outcome, Push, Reply, Request, Then, in_time
 from .denial import Denial, DenialKind
 from .entry import Entry, end
-from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade
+from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade, missing_scope
 from .identity import Session
 from .keys import Key
 from .lanes import Lane, Lanes
@@ -39,6 +39,7 @@ from .orderbook import OrderBook
 from .orders import is_calming_untrusted
 from .outages import Outages
 from .parking import Parking
+from .pauses import Pause
 from .prices import Prices
 from .replies import EDITORS
 from .subscriptions import Subscriptions
@@ -121,7 +122,7 @@ class Router:
             reply_s=policy.reply_s,
             waits=policy.waits,
             again=self.parking.again if policy.retry_reads else None,
-            refusal=lambda request: self.accounts.refusal(request) or self.gate.refusal(request),
+            refusal=lambda r: self._frozen(r) or self.accounts.refusal(r) or self.gate.refusal(r),
             unsent=self.gate.unsent,
         )
         self.subscriptions = Subscriptions(
@@ -129,6 +130,8 @@ class Router:
         )
         self._outages = Outages(self.sessions, self.lanes)
         self.withdrawals = Withdrawals()
+        self._writes: dict[int, Request] = {}
+        """Trade writes without an answer, by id of the request object, which the entry keeps alive."""
         self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
         self.on_notice: list[Callable[[Notice, float], None]] = []
         """Told of every Notify of the MAIN lane and, in a group, of every ConnStatus of the TRADE lane. What a callback
@@ -230,8 +233,9 @@ class Router:
         on."""
         if until is not None:
             request = replace(request, until=until)
-        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
-            return self._deny(request)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return [refusal]
         try:
             lane = self._lane_for(request)
             if not lane.upstream.ready:
@@ -247,8 +251,9 @@ class Router:
         """The account gate let it pass, maybe after a wait: what has changed since it came is looked at again."""
         if not request.session.ready:
             return []
-        if action_of(request.session.row, request.proto_id) is RequestAction.DENY:
-            return self._deny(request)
+        refusal = self._refusal(request)
+        if refusal is not None:
+            return [refusal]
         if not lane.upstream.ready:
             return [unavailable(request, lane.upstream.absence(now))]
         if now >= until:
@@ -284,6 +289,9 @@ class Router:
                 return [unavailable(request, lane.upstream.absence(later))]
             if not self._may_be_written(request):
                 return [_unaudited(request)]
+            frozen = self._frozen(request)
+            if frozen is not None:
+                return [frozen]
             self.withdrawals.passes(request)
             return self._metered(lane.trading.write(request, self._settled), later, answer_by)
 
@@ -300,6 +308,7 @@ class Router:
             return False
 
     def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float) -> None:
+        self._writes.pop(id(request), None)
         wall = now + self.wall_offset
         self.gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
 
@@ -307,8 +316,32 @@ class Router:
         """A request that was let through was not sent: its session has gone."""
         self.gate.unsent(request)
 
-    def _deny(self, request: Request) -> list[Command]:
-        return [denied(request, denial_of(request.session.key, request.proto_id))]
+    def sent(self, request: Request) -> None:
+        """A trade write is on its way to OpenD."""
+        self._writes[id(request)] = request
+
+    def writes_open(self, key_id: str | None) -> int:
+        """Trade writes of this key, None: of everybody, that were sent and have no answer yet."""
+        keys = [request.session.key for request in self._writes.values()]
+        return sum(key_id is None or (key is not None and key.id == key_id) for key in keys)
+
+    def _refusal(self, request: Request) -> Command | None:
+        """What its session's row and the freezes say to a request."""
+        denies = action_of(request.session.row, request.proto_id) is RequestAction.DENY
+        key = request.session.key
+        if denies and key is not None and missing_scope(key, request.proto_id):
+            return denied(request, denial_of(key, request.proto_id))
+        frozen = self._frozen(request)
+        if frozen is not None or not denies:
+            return frozen
+        return denied(request, denial_of(key, request.proto_id))
+
+    def _frozen(self, request: Request) -> Reply | None:
+        key = request.session.key
+        denial = self.access.freezes.denial(
+            None if key is None else key.id, request.proto_id, request.proto_fmt, request.body
+        )
+        return None if denial is None else denied(request, denial)
 
     def _metered(self, commands: list[Command], now: float, until: float | None) -> list[Command]:
         commands = in_time(commands, until)
@@ -421,6 +454,23 @@ class Router:
         if was_ready:
             commands += self._outages.begun(lane, now)
         return commands
+
+    def pause(self, pause: Pause, now: float) -> list[Command]:
+        """Nothing is sent any more until `resume`; answers to what was sent still count. For a pause that lasts
+        already: only its end is set anew."""
+        ready = [lane for lane in self.lanes.all if lane.upstream.ready]
+        for lane in self.lanes.all:
+            lane.upstream.pause = pause
+        for lane in ready:
+            lane.upstream.ready = False
+            lane.upstream.down_since = now
+        commands = self.metering.pause(now) if ready else []
+        return commands + [command for lane in ready for command in self._outages.begun(lane, now)]
+
+    def resume(self) -> None:
+        """Links may be made again."""
+        for lane in self.lanes.all:
+            lane.upstream.pause = None
 
     # -- time
 

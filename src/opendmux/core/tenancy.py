@@ -104,11 +104,24 @@ class Tenancy:
                 commands += self._use_key(session, key, now)
         return commands
 
-    def _use_key(self, session: Session, key: Key, now: float) -> list[Command]:
-        """The session's key has been changed. What core was shown of it, it is shown still: a stream on an EXTRA lane
-        needs that."""
+    def refreeze(self) -> list[Command]:
+        """A freeze has begun, changed or ended: every session goes by it from its next frame on."""
+        commands: list[Command] = []
+        for session in [session for session in self._sessions.values() if session.ready]:
+            row = self._row_of(session, session.key)
+            if row != session.row:
+                session.row = row
+                commands.append(UseRow(session))
+        return commands
+
+    def _row_of(self, session: Session, key: Key | None) -> bytes:
+        """What core was shown of the session, it is shown still: a stream on an EXTRA lane needs that."""
         shown = [proto_id for proto_id in PROTOCOLS if action_of(session.row, proto_id) is RequestAction.INSPECT]
-        session.key, session.row = key, inspecting(self._entry.row_of(key), shown)
+        return inspecting(self._entry.row_of(key), shown)
+
+    def _use_key(self, session: Session, key: Key, now: float) -> list[Command]:
+        """The session's key has been changed."""
+        session.key, session.row = key, self._row_of(session, key)
         commands: list[Command] = [UseRow(session)]
         allowed = self._roster.allowed(key) if Scopes.ACC_READ in key.scopes else frozenset()
         for lane in self._lanes.wanted():

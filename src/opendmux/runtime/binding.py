@@ -6,7 +6,7 @@ import errno
 import ipaddress
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -117,11 +117,11 @@ def dial_tcp(address: Address) -> Dial:
     return dial
 
 
-def dial_group(members: Sequence[tuple[str, Dial]]) -> Dial:
+def dial_group(members: Sequence[tuple[str, Dial]], connected: Callable[[str], None] | None = None) -> Dial:
     """How to reach a group: the first member that answers, beginning behind the one that was used last.
 
     So a connection that ends, a member that accepts TCP and refuses InitConnect, or one that does not answer until
-    the caller's deadline, brings the next one. Each lane needs one of its own.
+    the caller's deadline, brings the next one. Each lane needs one of its own. ``connected`` is told which it was.
     """
     following = 0
 
@@ -138,6 +138,8 @@ def dial_group(members: Sequence[tuple[str, Dial]]) -> Dial:
                 problem = error
                 continue
             log.info("quotes come from %s", name)
+            if connected is not None:
+                connected(name)
             return stream
         raise problem
 

@@ -1,4 +1,4 @@
-"""The sessions of callers: programs that come over gRPC or HTTP, known by their key.
+"""The sessions of callers: programs that come over gRPC, HTTP or a resumable WebSocket, known by their key.
 
 All connections that show one key share one session, as OpenD's clients share nothing: its subscriptions, limits and
 account pushes are the key's. It lives as long as a connection or a stream uses it, and `GRACE_S` after that, so that a
@@ -18,17 +18,18 @@ from opendmux.core.access import Access, Admitted
 from opendmux.core.answers import verdict
 from opendmux.core.commands import Outcome, Reply, Request
 from opendmux.core.denial import Denial, DenialKind
+from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.pushes import PROTO_FMT_AT
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
 from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import WRITE_IDS
 
-from .backend import Answer, Caller, PushStream
+from .backend import Answer, PushStream
 from .hub import Hub
 from .pushstreams import Streams
 
-__all__ = ["Callers"]
+__all__ = ["Callers", "Handle", "cut_off"]
 
 log = logging.getLogger("opendmux.callers")
 
@@ -66,16 +67,17 @@ class Callers:
 
     def admit(
         self, bearer: str | None, *, iface: str, peer: str, local: bool, certified: str | None = None
-    ) -> Caller | Denial:
+    ) -> Handle | Denial:
         """See `Backend`."""
-        admitted = self._access.admit(bearer, iface=iface, local=local, wall=self._hub.wall(), bound_to=certified)
+        wall = self._hub.wall()
+        admitted = self._access.admit(bearer, iface=iface, local=local, wall=wall, bound_to=certified, caller=True)
         if isinstance(admitted, Denial):
             self._hub.notary.turned_away(iface, peer, admitted)
             return admitted
         if self._draining:
             return STOPPING
         assert admitted.key is not None, "a caller has a key, anonymous being one"
-        return _Handle(self, iface, admitted, peer, local=local)
+        return Handle(self, iface, admitted, peer, local=local)
 
     def current(self, admitted: Admitted, *, local: bool) -> Key | Denial:
         """Who somebody is that was admitted before: the key may have ended or changed since."""
@@ -189,15 +191,9 @@ class _Desk:
             waiting.answer(answer)
 
     def _cut_off(self, serial_no: int, why: Denial) -> None:
-        """No answer will come. Of a write nobody knows whether it was executed: a denial would invite a caller that
-        retries to send it twice."""
         waiting = self._open.get(serial_no)
-        if waiting is not None and waiting.proto_id in WRITE_IDS:
-            text = f"outcome unknown: {why.text}. It may have been executed: query before sending it again"
-            body = ret_body(waiting.proto_fmt, RetType.UNKNOWN, text)
-            self._answer(serial_no, Answer(RetType.UNKNOWN, text, body, proto_fmt=waiting.proto_fmt))
-        else:
-            self._answer(serial_no, _denied(why))
+        if waiting is not None:
+            self._answer(serial_no, cut_off(waiting.proto_id, waiting.proto_fmt, why))
 
     def take_reply(self, reply: Reply) -> bool:
         """See `Client`."""
@@ -245,7 +241,7 @@ class _Desk:
         self._hub.remove(self, why.text)
 
 
-class _Handle:
+class Handle:
     """A connection's use of a desk."""
 
     def __init__(self, callers: Callers, iface: str, admitted: Admitted, peer: str, *, local: bool) -> None:
@@ -263,6 +259,12 @@ class _Handle:
         """See `Caller`."""
         assert self._admitted.key is not None, "a caller has a key, anonymous being one"
         return self._admitted.key.id
+
+    @property
+    def session(self) -> Session:
+        """The key's, as this connection has found it last."""
+        assert self._desk is not None, "whoever has been given a stream has found it"
+        return self._desk.session
 
     def _refusal(self) -> Denial | None:
         key = self._callers.current(self._admitted, local=self._local)
@@ -315,6 +317,15 @@ class _Handle:
 def _answer_of(body: bytes, proto_fmt: int, denial: Denial | None) -> Answer:
     ret_type, ret_msg = verdict(Outcome(body, proto_fmt))
     return Answer(ret_type, ret_msg, body, denial, proto_fmt)
+
+
+def cut_off(proto_id: int, proto_fmt: int, why: Denial) -> Answer:
+    """What is said of a request to which no answer will come. Of a write nobody knows whether it was executed: a denial
+    would invite a caller that retries to send it twice."""
+    if proto_id not in WRITE_IDS:
+        return _denied(why)
+    text = f"outcome unknown: {why.text}. It may have been executed: query before sending it again"
+    return Answer(RetType.UNKNOWN, text, ret_body(proto_fmt, RetType.UNKNOWN, text), proto_fmt=proto_fmt)
 
 
 def _denied(denial: Denial) -> Answer:

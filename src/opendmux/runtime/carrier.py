@@ -54,7 +54,7 @@ class Carrier:
         limits = config.limits
         self.config = config
         self.house = house
-        self.notary = Notary(house)
+        self.notary = Notary(house, upstream_name)
         self.switch = Switch(
             max_client_body=limits.client_body_bytes,
             client_body_total=limits.client_body_total_bytes,
@@ -178,6 +178,8 @@ class Carrier:
             now_ns=at_ns,
             upstream_serial=serial,
         )
+        if command.with_packet_id:
+            self.router.sent(request)
         self.notary.sent(command, sent_as)
 
     def ask(self, lane: int, proto_id: int, body: bytes, then: Then, until: float | None = None) -> None:

@@ -13,8 +13,10 @@ from opendmux.core.conditions import Conditions
 from opendmux.core.keys import Keyring
 from opendmux.core.limits import Limits
 from opendmux.core.rejects import Rejects
+from opendmux.core.tally import Series
 
 from .audit import AuditLog
+from .operation_ledger import OperationLedger
 from .state import StateDir
 from .store import Store
 from .tls import Tls
@@ -47,10 +49,15 @@ class House:
     """What was turned away lately."""
     conditions: Conditions = field(default_factory=Conditions)
     """What is wrong now, and what to do about it."""
+    operations: OperationLedger = field(init=False)
+    """How often operation commands were sent to OpenD, by this and by other processes."""
+    operated: Series = field(default_factory=lambda: Series(1))
+    """(opend, command, outcome): operation commands of this process, as the audit calls their outcome."""
     read_keys: Callable[[], Keyring] | None = None
     """Read the keys again; raises ConfigError. None: no keys file is configured."""
 
     def __post_init__(self) -> None:
+        self.operations = OperationLedger(self.state)
         if self.audit is not None:
             self.use_audit(self.audit)
         if self.store is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -37,25 +37,34 @@ class OperationLedger:
         self._warned = False
 
     def book(self, counters: Sequence[str], operation: Operation, now: float) -> None:
-        """See `OperationRates.book`. ``now``: UTC seconds. Raises OperationError."""
-        if operation.rate is None:
-            return
-        folder = self._state.path
+        """See `OperationRates.book`. ``now``: UTC seconds. Raises RateError."""
+        if operation.rate is not None:
+            self._change(lambda rates: rates.book(counters, operation, now))
+
+    def give_back(self, counters: Sequence[str], operation: Operation) -> None:
+        """See `OperationRates.give_back`."""
+        if operation.rate is not None:
+            self._change(lambda rates: rates.give_back(counters, operation))
+
+    def wait_s(self, counters: Sequence[str], operation: Operation, now: float) -> float:
+        """Seconds until it may be sent, as far as the last `book` has seen; 0 = now."""
+        return self._rates.wait_s(counters, operation, now)
+
+    def _change(self, change: Callable[[OperationRates], None]) -> None:
+        folder, done = self._state.path, False
         try:
             if folder is None:
                 raise StateError("there is no folder for what has to be kept; name one with state_dir")
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _alone(folder):
                 self._rates.load(self._state.read(FILE))
-                self._rates.book(counters, operation, now)
+                change(self._rates)
+                done = True
                 write_whole(folder / FILE, self._rates.dump())
         except (OSError, StateError) as error:
             self._warn(error)
-            self._rates.book(counters, operation, now)
-
-    def wait_s(self, counters: Sequence[str], operation: Operation, now: float) -> float:
-        """Seconds until it may be sent, as far as the last `book` has seen; 0 = now."""
-        return self._rates.wait_s(counters, operation, now)
+            if not done:
+                change(self._rates)
 
     def _warn(self, error: Exception) -> None:
         if not self._warned:

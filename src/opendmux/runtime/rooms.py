@@ -23,7 +23,7 @@ from .station import Reach, Station
 from .transports.grpc import serve_grpc
 from .transports.http import BodyPool, HttpSession, Route, serve_http
 from .transports.http_table import TABLE
-from .transports.websocket import WebSocketRoom, WebSocketSession
+from .transports.websocket import Line, WebSocketRoom
 
 __all__ = ["Clients", "Face", "Wing", "face_rooms", "face_rules"]
 
@@ -74,7 +74,7 @@ class Clients:
     everybody: set[TcpSession] = field(default_factory=set)
     browsers: set[HttpSession] = field(default_factory=set)
     bodies: BodyPool = field(default_factory=BodyPool)
-    websockets: set[WebSocketSession] = field(default_factory=set)
+    websockets: set[Line] = field(default_factory=set)
     doors: list[Door] = field(default_factory=list)
 
 
@@ -109,7 +109,7 @@ def face_rooms(face: Face, wing: Wing, clients: Clients) -> dict[Kind, Room]:
             routes=routes,
             certified=guest.certified,
             sessions=clients.browsers,
-            upgrades=WebSocketRoom(hub, guest, face.on_outage, clients.websockets, clients.origins)
+            upgrades=WebSocketRoom(hub, wing.callers, guest, face.on_outage, clients.websockets, clients.origins)
             if "websocket" in face.protocols
             else None,
             backend=wing.callers,

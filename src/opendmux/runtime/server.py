@@ -25,11 +25,15 @@ from .admin import serve_admin
 from .binding import address_of, listen
 from .callers import Callers
 from .door import Door
+from .freezer import Freezer
 from .house import House
 from .hub import Hub
 from .metrics import AuditState, KeyRoom, Metrics, Sources, rooms_of
 from .notary import Notary
+from .operator import Operator
+from .pauser import Pauser
 from .pump import AVAILABLE, Pump
+from .quote_rights import RightWatcher
 from .readiness import Readiness, readiness_of
 from .rooms import Clients, Face, Wing, face_rooms, face_rules
 from .site import ProxySite
@@ -38,8 +42,11 @@ from .status import Status
 from .transports.control import client_routes
 from .transports.http import ROUTES as PROBES
 from .transports.http import Route
+from .transports.operations import operation_routes
+from .transports.safety import freeze_routes, pause_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
+from .vigil import note, vigil
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
 
@@ -59,6 +66,8 @@ class Proxy:
         self.listening = trio.Event()
         """Set once every upstream was ready and every port accepts clients."""
         self.house = house
+        self.freezer = Freezer(house, lambda: self.stations)
+        self.pauser = Pauser(house, lambda: self.stations)
         self.draining = trio.Event()
         """Set when nobody is accepted any more and what is open comes to its end."""
         self._stop = trio.Event()
@@ -120,7 +129,13 @@ class Proxy:
 
     def readiness(self) -> Readiness:
         """Can it serve now, and if not, why."""
-        return readiness_of(self.stations, now=trio.current_time(), wall=time.time(), further=self.trouble())
+        return readiness_of(
+            self.stations,
+            now=trio.current_time(),
+            wall=time.time(),
+            further=self.trouble(),
+            conditions=self.house.conditions.active(),
+        )
 
 
 async def run_proxy(
@@ -137,6 +152,7 @@ async def run_proxy(
     Raises ConfigError when a bound address can't be listened on. Cancellation stops at once, without a drain.
     """
     house = house or House()
+    house.conditions.on_change.append(note)
     wings: dict[int, Wing] = {}
     for face in faces:
         if id(face.reach) not in wings:
@@ -146,11 +162,18 @@ async def run_proxy(
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = Wing(station, pump, callers)
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
+    proxy.freezer.apply()
     site, status = _site(proxy)
-    routes = {**status_routes(status), **_control_routes(status)}
+    operator = Operator(lambda: proxy.stations, house)
+    watchers = [RightWatcher(station, operator) for station in proxy.stations]
+    routes = {**status_routes(status), **_control_routes(proxy, status, operator)}
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
+            services.start_soon(proxy.pauser.run)
+            for watcher in watchers:
+                services.start_soon(watcher.run)
             if admin:
                 services.start_soon(serve_admin, admin, site, {**PROBES, **routes})
             for wing in wings.values():
@@ -226,18 +249,37 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         assert audit is not None, "asked for only where there is one"
         return AuditState(audit.healthy, audit.written, audit.queued, audit.lost)
 
-    sources = Sources(house.access.tally, __version__, rooms, None if house.audit is None else audit_state)
+    sources = Sources(
+        house.access.tally,
+        __version__,
+        rooms,
+        None if house.audit is None else audit_state,
+        house.operated,
+        house.conditions,
+    )
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
-        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, proxy.trouble
+        lambda: proxy.stations,
+        house.access,
+        Notary(house),
+        figures,
+        house.names,
+        house.open_locally,
+        proxy.trouble,
+        house.conditions.active,
     )
     status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
     return site, status
 
 
-def _control_routes(status: Status) -> dict[str, Route]:
+def _control_routes(proxy: Proxy, status: Status, operator: Operator) -> dict[str, Route]:
     """All that an administrator may do."""
-    return {**client_routes(status)}
+    return {
+        **client_routes(status),
+        **freeze_routes(proxy.freezer),
+        **pause_routes(proxy.pauser),
+        **operation_routes(operator),
+    }
 
 
 @asynccontextmanager

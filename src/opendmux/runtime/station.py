@@ -10,12 +10,15 @@ import trio
 
 from opendmux.config import SIMULATED, Config
 from opendmux.core.lanes import Lane
+from opendmux.core.quote_right import QuoteRight
+from opendmux.core.watch import Watch, WatchRules
 from opendmux.wire.cipher import RsaKey
 
 from .binding import dial_group
 from .broadcast import BATCHES_WAITING, Batch, broadcast
 from .house import House
 from .hub import Hub
+from .operator import Member
 from .upstream import Dial, UpstreamLink
 
 __all__ = ["Reach", "Station"]
@@ -42,11 +45,20 @@ class Reach:
     members: Sequence[tuple[str, Dial]] = ()
     rsa_key: RsaKey | None = None
     """OpenD's key, for an upstream that encrypts; all members of a group share it."""
+    consoles: Sequence[Member] = ()
+    """Every OpenD of it as its operator sees it, in the order of ``members``."""
 
     @property
     def simulated(self) -> bool:
         """The built-in simulator answers, alone or as one of a group."""
         return SIMULATED in {self.name, *(name for name, _dial in self.members)}
+
+    @property
+    def members_known(self) -> Sequence[Member]:
+        """Every OpenD of it, at least one; those that nothing was configured for have no console."""
+        if self.consoles:
+            return self.consoles
+        return tuple(Member(name, name, counters=(name,)) for name, _dial in self.members or [(self.name, self.dial)])
 
 
 @dataclass(slots=True, eq=False)
@@ -67,8 +79,14 @@ class Station:
     rsa_key: RsaKey | None = None
     """For clients that encrypt."""
     hub: Hub = field(init=False)
+    watch: Watch = field(init=False)
+    """What is wrong with this OpenD."""
     link: UpstreamLink = field(init=False)
     """Of the MAIN lane."""
+    quotes_from: str = field(init=False)
+    """Of a group: the address of the member that the MAIN lane was connected to last."""
+    quote_right: QuoteRight = field(init=False)
+    """What is done about its quote right; see `quote_rights`."""
     _kept: dict[int, _Kept] = field(init=False, default_factory=dict)
     """By lane: its newest link."""
     _send: trio.MemorySendChannel[Batch] = field(init=False)
@@ -78,14 +96,32 @@ class Station:
         self.hub = Hub(
             self.config, self.reach.name, trade_name=self.reach.trade_name, rsa_key=self.rsa_key, house=self.house
         )
+        self.watch = Watch(self.hub.router, self.house.conditions, self._rules, name=self.reach.name)
+        self.hub.on_tick.append(lambda now: self.hub.run(self.watch.due(now)))
+        self.quotes_from = self.reach.members_known[0].address
+        self.quote_right = QuoteRight(self.reach.members_known[0].quote_right)
         self._send, self._receive = trio.open_memory_channel[Batch](BATCHES_WAITING)
         self.link = self._make(self.hub.router.lanes.main)
+
+    def _rules(self) -> WatchRules:
+        """As they are now: a reload may change them."""
+        watch = self.hub.config.watch
+        return WatchRules(watch.ask_s, watch.mute_s, watch.quota_percent / 100)
 
     def _make(self, lane: Lane) -> UpstreamLink:
         dial = self.reach.dial
         if self.reach.members and not lane.trades:
-            dial = dial_group(self.reach.members)
+            dial = dial_group(self.reach.members, self._connected if lane is self.hub.router.lanes.main else None)
         return UpstreamLink(self.hub, lane, dial, self._send.clone(), self.reach.rsa_key)
+
+    def _connected(self, name: str) -> None:
+        self.quotes_from = name
+
+    @property
+    def quoting(self) -> Member:
+        """The OpenD whose quotes the clients get."""
+        known = self.reach.members_known
+        return next((member for member in known if member.address == self.quotes_from), known[0])
 
     async def run(self) -> None:
         """Keep links, broadcaster and clock going until cancelled."""

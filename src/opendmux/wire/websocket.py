@@ -19,7 +19,7 @@ from typing import Final
 
 from opendmux.errors import RemoteProtocolError
 
-from .frame import HEADER_LEN, ProtoFmt, RetType
+from .frame import HEADER_LEN, ProtoFmt, RetType, build_frame
 from .http import RequestHead
 from .messages import decode_untrusted, encode, head_untrusted, ret_body
 from .pb import opend
@@ -38,6 +38,7 @@ __all__ = [
     "build_reply",
     "init_reply",
     "is_upgrade",
+    "numbered_push",
     "parse_request_untrusted",
     "upgrade_problem",
     "ws_hello_untrusted",
@@ -56,6 +57,8 @@ WS_REFUSED: Final = -1
 """The error number of an Init that is turned away."""
 
 NAME_SHOWN: Final = 80
+NUMBER_BYTES: Final = 8
+"""At the end of an FT header, reserved by OpenD and zero there."""
 FIRST_SERIAL: Final = 1 << 31
 """Serial numbers of the SDK's requests. Pushes keep OpenD's own, which begin low."""
 
@@ -123,6 +126,16 @@ def init_reply(*, conn_id: int, wall_time: int) -> bytes:
     """The body of the answer to an Init that is accepted. ``wall_time`` in UTC seconds."""
     s2c = opend.InitWebSocketS2C(serverTime=wall_time, connID=conn_id)
     return encode(opend.InitWebSocketResponse(retType=0, s2c=s2c))
+
+
+# -- pushes that can be asked for again
+
+
+def numbered_push(proto_id: int, body: bytes, number: int) -> bytes:
+    """An FT frame of a push whose reserved bytes say which event it is (64 bits, little-endian; 0: it has no number).
+    Whoever does not look there reads it as any other."""
+    frame = build_frame(proto_id, ProtoFmt.PROTOBUF, 0, body)
+    return frame[: HEADER_LEN - NUMBER_BYTES] + number.to_bytes(NUMBER_BYTES, "little") + frame[HEADER_LEN:]
 
 
 # -- the upgrade

@@ -83,17 +83,22 @@ _RETRY_AFTER: Final = {"description": "Seconds, where they are known.", "schema"
 
 
 def _path(path: str, route: Route) -> dict[str, Any]:
-    about = dict(route.about)
+    return {method.lower(): _operation(path, route, method.lower()) for method in route.methods}
+
+
+def _operation(path: str, route: Route, method: str) -> dict[str, Any]:
+    said = route.about.get(method, route.about)
+    assert isinstance(said, Mapping)
+    about = dict(said)
     responses = about.pop("responses", {})
     assert isinstance(responses, dict)
     refusals = {status: {"$ref": f"#/components/responses/{status}"} for status in (CALLING if route.calls else ALWAYS)}
-    operation = {
+    return {
         "operationId": re.sub(r"\W+", "_", path).strip("_"),
         **about,
         "security": [{"key": []}, {}],
         "responses": {**refusals, **responses},
     }
-    return {method.lower(): operation for method in route.methods}
 
 
 async def openapi(exchange: Exchange) -> None:

@@ -11,7 +11,8 @@ import msgspec
 import trio
 
 from opendmux.core.denial import Denial
-from opendmux.core.events import GAP, PushEvent
+from opendmux.core.events import GAP, PushEvent, words_of_end, words_of_gap
+from opendmux.core.pushring import number_untrusted
 from opendmux.errors import RemoteProtocolError
 from opendmux.runtime.backend import Answer
 from opendmux.wire.exact import exact_untrusted
@@ -156,8 +157,7 @@ async def push(exchange: Exchange) -> None:
             if events := stream.take(TAKE_BYTES):
                 await exchange.send(b"".join(map(_encoded, events)))
             elif ended is not None:
-                said = {"event_type": "end", "reason": ended.reason, "text": ended.text}
-                await exchange.send(encode_event(msgspec.json.encode(said)))
+                await exchange.send(encode_event(msgspec.json.encode(words_of_end(ended))))
                 return
             else:
                 with trio.move_on_after(HEARTBEAT_S) as quiet:
@@ -174,14 +174,17 @@ def _resume_from(head: RequestHead) -> int:
     if any(name != "resume_from" for name, _ in asked) or len(asked) > 1:
         raise RefusedError(400, "query", "there is one parameter, resume_from")
     shown = [value for value in head.all("last-event-id") if value] or [value for _, value in asked] or ["0"]
-    if len(shown) > 1 or not NUMBER.fullmatch(shown[0]) or int(shown[0]) >= 2**64:
-        raise RefusedError(400, "resume_from", "resume_from and Last-Event-ID are the number of an event")
-    return int(shown[0])
+    try:
+        (number,) = map(number_untrusted, shown)
+    except (ValueError, RemoteProtocolError) as error:
+        text = "resume_from and Last-Event-ID are the number of an event"
+        raise RefusedError(400, "resume_from", text) from error
+    return number
 
 
 def _encoded(event: PushEvent) -> bytes:
     if event.event_type == GAP:
-        said: dict[str, Any] = {"event_type": GAP, "gap_from": event.gap_from, "gap_to": event.gap_to}
+        said: dict[str, Any] = words_of_gap(event)
     else:
         said = {
             "event_type": event.event_type,

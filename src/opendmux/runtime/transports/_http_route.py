@@ -231,7 +231,8 @@ class Route:
     body_bytes: int = 0
     """How long the body of a request may be; 0: it takes none."""
     about: Mapping[str, object] = field(default_factory=dict)
-    """What the OpenAPI document says about it beside what it knows: an operation, or a part of one."""
+    """What the OpenAPI document says about it beside what it knows: an operation, or a part of one; of a route with
+    several methods such an operation for each, by method in lower case."""
 
     @property
     def needed(self) -> str:
