@@ -119,7 +119,7 @@ def test_help_of_a_command_loads_no_other_command(command: str) -> None:
 
 # -- JSON
 
-NO_JSON = {"completion": "a script for a shell", "top": "a picture; `status --json` has the figures"}
+NO_JSON = {"completion": "a script for a shell"}
 
 
 def commands() -> list[str]:

@@ -89,7 +89,7 @@ def test_a_flag_wins_and_changes_nothing_else(path: Path, words: list[str], name
 
 def test_every_option_stands_in_the_table() -> None:
     args = vars(cli.parser_of(["serve"]).parse_args(["serve"]))
-    assert set(args) - {"config", "run"} == set(FLAGS)
+    assert set(args) - {"config", "json", "run"} == set(FLAGS)
 
 
 def test_an_empty_address_is_not_no_address() -> None:

@@ -20,7 +20,7 @@ from opendmux.cli import _control
 
 EVIL = "\x1b]0;mine\x07<script>\u202e"
 
-OPEND = {
+OPEND: dict[str, Any] = {
     "number": 1,
     "name": "127.0.0.1:11111",
     "simulated": False,
@@ -43,7 +43,15 @@ OPEND = {
     "conflated": 7,
     "lanes": [{"name": "main", "state": "ready"}, {"name": "json", "state": "down"}],
     "protocols": [
-        {"proto_id": 3014, "name": "Qot_GetBroker", "answered": 9, "lately": 4, "p50_ms": 1.0, "p99_ms": None}
+        {
+            "proto_id": 3014,
+            "name": "Qot_GetBroker",
+            "answered": 9,
+            "lately": 4,
+            "per_s": 0.1,
+            "p50_ms": 1.0,
+            "p99_ms": None,
+        }
     ],
 }
 CLIENT = {

@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "serve": Command("run", "run the proxy (the default)"),
     "sim": Command("run", "run a simulated OpenD alone"),
     "status": Command("look", "show the state of a running proxy"),
+    "top": Command("look", "watch a running proxy live"),
     "clients": Command("look", "list or end the clients of a running proxy"),
     "subs": Command("look", "list the subscriptions of a running proxy"),
     "freeze": Command("access", "stop trading through a running proxy, or let it go on"),
