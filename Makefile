@@ -79,12 +79,12 @@ $(NODE)/node_modules/.ready: $(NODE)/package.json $(NODE)/package-lock.json
 	cd $(NODE) && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-$(VENV)-binary/.ready:
+$(VENV)-binary/.ready: Makefile
 	$(PYTHON) -m venv $(VENV)-binary
 	$(VENV)-binary/bin/python -m pip install --quiet --disable-pip-version-check 'pyinstaller>=6.16,<7' tzdata
 	touch $@
 
-$(VENV)-package/.ready:
+$(VENV)-package/.ready: Makefile
 	$(PYTHON) -m venv $(VENV)-package
 	$(VENV)-package/bin/python -m pip install --quiet --disable-pip-version-check 'build>=1.2' 'twine>=6' 'pipx>=1.7'
 	touch $@
@@ -92,5 +92,9 @@ $(VENV)-package/.ready:
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# Everything that is ignored by git, but for deploy/secrets.
 clean:
-	rm -rf $(VENV) $(VENV)-json $(VENV)-binary $(VENV)-package $(NODE)/node_modules build dist src/*.egg-info src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c
+	find . \( -name __pycache__ -o -name node_modules -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(VENV)-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -f src/opendmux/native/*.so src/opendmux/native/*.pyd _native/*.html
+	rm -f _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c

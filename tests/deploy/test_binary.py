@@ -29,6 +29,7 @@ pytestmark = [
     ),
     pytest.mark.skipif(sys.platform != "linux", reason="what it is made of is looked at by Linux's own means"),
 ]
+UNIT = Path(__file__).parents[2] / "deploy" / "opendmux.service"
 SERVE = ["--upstream", "sim", "--listen", "127.0.0.1:0"]
 
 
@@ -122,6 +123,18 @@ def test_its_two_processes_are_one_to_a_service_manager(tmp_path: Path) -> None:
             proxy.wait_for_error("the settings are as they were")
             proxy.signal(signal.SIGTERM)
             assert proxy.wait() == 0
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not on this machine")
+def test_it_runs_under_the_filter_of_the_units() -> None:
+    confined = [sys.executable, str(Path(__file__).with_name("confined.py")), str(UNIT)]
+    trial = subprocess.run([*confined, sys.executable, "-c", "pass"], capture_output=True, text=True)
+    if trial.returncode != 0:
+        pytest.skip(f"a process can't be confined like that here: {trial.stderr.splitlines()[-1]}")
+    with Process([*confined, BINARY, *SERVE]) as proxy:
+        proxy.wait_for(r"connect to \S*?:(\d+)")
+        assert proxy.stop() == 0
+        assert "not permitted" not in proxy.text()
 
 
 def test_figures() -> None:
