@@ -92,5 +92,9 @@ $(VENV)-package/.ready: Makefile
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
+# Everything that is ignored by git, but for deploy/secrets.
 clean:
-	rm -rf $(VENV) $(VENV)-json $(VENV)-binary $(VENV)-package $(NODE)/node_modules build dist src/*.egg-info src/opendmux/native/*.so _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c
+	find . \( -name __pycache__ -o -name node_modules -o -name '*.egg-info' \) -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(VENV)-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -f src/opendmux/native/*.so src/opendmux/native/*.pyd _native/*.html
+	rm -f _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c

@@ -25,6 +25,7 @@ __all__ = ["add_parser", "run"]
 ANSWER_S: Final = 60.0
 """A command may wait for another one that is under way, and each has its own deadlines."""
 PASSWORD_MAX: Final = 1024
+USAGE: Final = "opendmux opend [OPTIONS] COMMAND [-key=value ...] [OPTIONS]"
 RELOGIN: Final = "relogin"
 NO_ANSWER: Final = frozenset({"exit", "update"})
 """OpenD may be gone before it has answered them."""
@@ -42,7 +43,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "opend",
         help="send OpenD an operation command: a login code, the quote right, ...",
-        usage="opendmux opend [OPTIONS] COMMAND [-key=value ...] [OPTIONS]",
+        usage=USAGE,
         description="Send OpenD one of its operation commands, as on its own console. A running opendmux sends it; "
         "without one it goes straight to OpenD's Telnet console (--telnet, or telnet in the settings).",
         epilog=_listing(),
@@ -138,7 +139,9 @@ def _reread(args: argparse.Namespace, words: Sequence[str]) -> None:
     """Options that stand behind the command."""
     from ._parser import Parser
 
-    parser = Parser(prog="opendmux opend", usage="opendmux opend [OPTIONS] COMMAND [-key=value ...] [OPTIONS]")
+    parser = Parser(
+        prog="opendmux opend", usage=USAGE, epilog=_listing(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     _add_options(parser)
     for name, value in vars(parser.parse_args(list(words))).items():
         if value != parser.get_default(name):

@@ -14,6 +14,7 @@ from opendmux.wire.secure import ServerSide
 from .keys import Key
 from .notices import ConnStatus, Notice, ProgramStatus
 from .opendstate import GlobalState, read_state_untrusted
+from .pauses import Pause
 
 __all__ = ["Session", "Upstream"]
 
@@ -104,8 +105,13 @@ class Upstream:
     """ProgramStatusType of OpenD; None likewise."""
     state: GlobalState | None = None
     """The latest answer to GetGlobalState of this connection."""
+    reason: str = ""
+    """Why the connection was lost or could not be made, the last time, in the words of the log."""
     pushed_at: float | None = None
     """When the latest push came, whatever its kind; None: none has come since the start."""
+
+    pause: Pause | None = None
+    """Set while nobody may connect."""
 
     def told(self, body: bytes, proto_fmt: int) -> None:
         """An answer to GetGlobalState came by this connection."""
@@ -126,5 +132,7 @@ class Upstream:
 
     def absence(self, now: float) -> str:
         """Why a request can't be served now, in one sentence for the user."""
+        if self.pause is not None:
+            return f"OpenD at {self.address} is {self.pause.text()}"
         seconds = max(0, round(now - self.down_since))
         return f"OpenD at {self.address} has been away for {seconds} s; opendmux is reconnecting"

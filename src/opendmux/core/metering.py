@@ -258,6 +258,17 @@ class Metering:
             assert isinstance(ticket, _Ticket), "only tickets of ours go in"
             self._unsent(ticket.forward.request)
 
+    def pause(self, now: float) -> list[Command]:
+        """Nobody may send any more: what waited is refused."""
+        commands: list[Command] = []
+        for ticket in self.budgets.drop_waiting():
+            assert isinstance(ticket, _Ticket), "only tickets of ours go in"
+            request = ticket.forward.request
+            self._unsent(request)
+            if request.session.ready:
+                commands.append(unavailable(request, self._lanes[ticket.forward.lane].upstream.absence(now)))
+        return commands
+
     def link_lost(self, lane_index: int, now: float) -> list[Command]:
         """What waited for this lane is refused; the windows stay, for OpenD keeps them too."""
         commands: list[Command] = []

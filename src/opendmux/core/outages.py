@@ -37,11 +37,12 @@ class Outages:
         self._lanes = lanes
 
     def begun(self, lane: Lane, now: float) -> list[Command]:
-        """The lane's link, which was ready, is gone."""
+        """The lane's link, which was ready, is gone. Nobody is closed for a pause."""
         if lane.kind is LaneKind.EXTRA:
             return []
         reason = lane.upstream.absence(now)
         closing = [s for s in self._sessions.values() if s.on_outage == "close" and self._uses(s, lane)]
+        closing = [] if lane.upstream.pause is not None else closing
         for session in closing:
             session.state = State.CLOSED
         lost = [s.slot for s in self._sessions.values() if s.sdk_dialect and s.settled_at and self._uses(s, lane)]

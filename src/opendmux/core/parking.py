@@ -2,7 +2,8 @@
 
 They are refused at once with the reason, with three exceptions. The Python SDK restores its subscriptions exactly once
 after a reconnect, so the restore calls of a session that came during the lane's outage are parked until the lane is
-back or their time is up, when the session is closed and the SDK will try again. A lane that is just being made for its
+back or their time is up, when the session is closed and the SDK will try again; in a pause they are refused then, for
+nobody knows how long it takes. A lane that is just being made for its
 first client lets all requests wait. And a read that was cut off waits to be sent once more, where the policy says so.
 """
 
@@ -67,7 +68,7 @@ class Parking:
             return []
         came_during_it = session.settled_at - SETTLE_S >= lane.upstream.down_since
         if came_during_it and request.proto_id in PARKED_IDS:
-            self._park(lane, give_up_at, session, go, lambda later: _give_up(session, lane, later))
+            self._park(lane, give_up_at, session, go, lambda later: _give_up(request, lane, later))
             return []
         return [unavailable(request, lane.upstream.absence(now))]
 
@@ -118,6 +119,9 @@ class Parking:
         lane.waiting.append(Waiting(until, session, go, give_up))
 
 
-def _give_up(session: Session, lane: Lane, now: float) -> list[Command]:
+def _give_up(request: Request, lane: Lane, now: float) -> list[Command]:
     """Without an answer to its restore call the SDK must start afresh."""
-    return [end(session, lane.upstream.absence(now))] if session.ready else []
+    if not request.session.ready:
+        return []
+    absence = lane.upstream.absence(now)
+    return [end(request.session, absence) if lane.upstream.pause is None else unavailable(request, absence)]

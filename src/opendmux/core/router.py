@@ -39,6 +39,7 @@ from .orderbook import OrderBook
 from .orders import is_calming_untrusted
 from .outages import Outages
 from .parking import Parking
+from .pauses import Pause
 from .prices import Prices
 from .replies import EDITORS
 from .subscriptions import Subscriptions
@@ -453,6 +454,23 @@ class Router:
         if was_ready:
             commands += self._outages.begun(lane, now)
         return commands
+
+    def pause(self, pause: Pause, now: float) -> list[Command]:
+        """Nothing is sent any more until `resume`; answers to what was sent still count. For a pause that lasts
+        already: only its end is set anew."""
+        ready = [lane for lane in self.lanes.all if lane.upstream.ready]
+        for lane in self.lanes.all:
+            lane.upstream.pause = pause
+        for lane in ready:
+            lane.upstream.ready = False
+            lane.upstream.down_since = now
+        commands = self.metering.pause(now) if ready else []
+        return commands + [command for lane in ready for command in self._outages.begun(lane, now)]
+
+    def resume(self) -> None:
+        """Links may be made again."""
+        for lane in self.lanes.all:
+            lane.upstream.pause = None
 
     # -- time
 

@@ -83,6 +83,9 @@ class Hub(Carrier):
         """Who has said something, but not yet who it is; by the time that it has for that."""
         self._next_owner = 1
         self._together = False
+        self.resumed = trio.Event()
+        """Set but for the time of a pause: nobody connects to OpenD before."""
+        self.resumed.set()
         self.on_tick: list[Callable[[float], None]] = []
         """What else is looked at with the deadlines."""
 

@@ -71,3 +71,6 @@ class LinkPort(Protocol):
 
     def drop(self, reason: str) -> None:
         """End the connection; a new one is made."""
+
+    def let_go(self) -> None:
+        """End the connection, or the attempt to make one; a new one is made when the hub is not paused."""

@@ -84,11 +84,11 @@ class UpstreamLink:
         self._secure: ClientSide | None = None
         self._greeted = False
         """This connection's InitConnect has been answered."""
-        self._reason = ""
         self._last_rx = 0.0
         self._logged: tuple[str, float] = ("", 0.0)
         self._outlet: Outlet | None = None
         self._drop: Callable[[str], None] | None = None
+        self._attempt = trio.CancelScope()
 
     @property
     def _timeouts(self) -> Timeouts:
@@ -101,6 +101,15 @@ class UpstreamLink:
         lane = "" if self._lane.kind is LaneKind.MAIN else f" ({self._lane})"
         return f"OpenD at {self._lane.upstream.address}{lane}"
 
+    @property
+    def _reason(self) -> str:
+        """Why it is down; core sees it too."""
+        return self._lane.upstream.reason
+
+    @_reason.setter
+    def _reason(self, reason: str) -> None:
+        self._lane.upstream.reason = reason
+
     def flush(self) -> None:
         """See `LinkPort`."""
         if self._outlet is not None:
@@ -110,6 +119,10 @@ class UpstreamLink:
         """See `LinkPort`."""
         if self._drop is not None:
             self._drop(reason)
+
+    def let_go(self) -> None:
+        """See `LinkPort`."""
+        self._attempt.cancel(reason="a pause")
 
     async def run(self) -> None:
         """Keep the link up until cancelled."""
@@ -124,18 +137,28 @@ class UpstreamLink:
     async def _keep_up(self) -> None:
         failures = 0
         while True:
-            self.state = LinkState.CONNECTING
-            stream = await self._connect()
-            if stream is not None:
-                connects = self.connects
-                await self._connection(stream)
-                if self.connects > connects:
-                    failures = 0
-            self.state = LinkState.DOWN
-            delay = min(self._timeouts.backoff_max_s, self._timeouts.backoff_first_s * 2**failures)
-            failures = min(failures + 1, 16)
-            self._say_down()
-            await trio.sleep(delay * random.uniform(0.75, 1.25))
+            await self._hub.resumed.wait()
+            with trio.CancelScope() as self._attempt:
+                failures = await self._try(failures)
+            if self._attempt.cancelled_caught:
+                self.state = LinkState.DOWN
+                failures = 0
+
+    async def _try(self, failures: int) -> int:
+        """One connection, from its beginning to the end of the wait for the next; returns how many have failed in a
+        row."""
+        self.state = LinkState.CONNECTING
+        stream = await self._connect()
+        if stream is not None:
+            connects = self.connects
+            await self._connection(stream)
+            if self.connects > connects:
+                failures = 0
+        self.state = LinkState.DOWN
+        delay = min(self._timeouts.backoff_max_s, self._timeouts.backoff_first_s * 2**failures)
+        self._say_down()
+        await trio.sleep(delay * random.uniform(0.75, 1.25))
+        return min(failures + 1, 16)
 
     def _say_down(self) -> None:
         reason, at = self._logged
@@ -211,6 +234,9 @@ class UpstreamLink:
             await hub.until(lambda: not hub.router.replaying(self.number))
         if replay.cancelled_caught:
             drop(f"restoring the subscriptions took over {self._timeouts.replay_s:g} s")
+            return
+        if not hub.resumed.is_set():
+            drop("")  # a pause has begun in this very moment
             return
         self.state = LinkState.READY
         if self.connects:

@@ -1,22 +1,27 @@
-"""The kill switch over HTTP: who freezes, thaws, and asks what is frozen."""
+"""The kill switch and the pause of OpenD, over HTTP."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Literal, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Final, Literal, Protocol
 
 import msgspec
 
 from opendmux.core.audit import timestamp_of
 from opendmux.core.freezes import Freeze
 from opendmux.runtime.freezer import FreezeError, Frozen
+from opendmux.runtime.pauser import Paused, PauseError
 
 from .control import BODY_BYTES, json_body
 from .http import Exchange, RefusedError, Route
 
-__all__ = ["FREEZE_PATH", "FreezeFace", "freeze_routes"]
+__all__ = ["FREEZE_PATH", "PAUSE_PATH", "RESUME_PATH", "FreezeFace", "PauseFace", "freeze_routes", "pause_routes"]
 
 FREEZE_PATH: Final = "/v1/freeze"
+PAUSE_PATH: Final = "/v1/pause"
+RESUME_PATH: Final = "/v1/resume"
+PAUSE_MAX_S: Final = 7 * 86_400.0
+"""A longer one is a slip of the hand."""
 
 _ANSWER: Final = {
     "200": {
@@ -71,10 +76,72 @@ _ABOUT: Final = {
 }
 
 
+_PAUSES: Final = {
+    "200": {
+        "description": "What is paused now.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["paused"],
+                    "properties": {"paused": {"type": "array", "items": {"type": "object"}}},
+                }
+            }
+        },
+    },
+    "404": {"$ref": "#/components/responses/404"},
+}
+
+
+def _about_pause(name: str, summary: str, more: Mapping[str, object]) -> dict[str, object]:
+    which = {"opend": {"type": ["integer", "null"], "description": "Its number, from 1 on; null: all of them."}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "description": "A key needs the scope admin.",
+        "requestBody": {
+            "content": {"application/json": {"schema": {"type": "object", "properties": {**which, **more}}}}
+        },
+        "responses": _PAUSES,
+    }
+
+
+_FOR: Final = {"for_s": {"type": ["number", "null"], "description": "Seconds after which it ends by itself."}}
+_PAUSE: Final = {
+    "get": {
+        "operationId": "pauses",
+        "summary": "Which OpenDs are paused",
+        "description": "A key needs the scope admin.",
+        "responses": _PAUSES,
+    },
+    "post": _about_pause("pause", "Let go of OpenD for maintenance; clients stay", _FOR),
+}
+_RESUME: Final = _about_pause("resume", "End the pause", {})
+
+
 class _Order(msgspec.Struct, forbid_unknown_fields=True):
     mode: Literal["read-only", "cancel-only", "off"]
     """Required: an empty body must not open anything."""
     key: str | None = None
+
+
+class _Pause(msgspec.Struct, forbid_unknown_fields=True):
+    opend: int | None = None
+    for_s: Annotated[float, msgspec.Meta(gt=0, le=PAUSE_MAX_S)] | None = None
+
+
+class _Resume(msgspec.Struct, forbid_unknown_fields=True):
+    opend: int | None = None
+
+
+class PauseFace(Protocol):
+    """Who can pause; see `runtime.pauser`."""
+
+    def show(self) -> list[Paused]: ...
+    async def pause(
+        self, number: int | None, for_s: float | None, *, by: str, peer: str, asker: str
+    ) -> list[Paused]: ...
+    async def resume(self, number: int | None, *, by: str, peer: str, asker: str) -> list[Paused]: ...
 
 
 class FreezeFace(Protocol):
@@ -130,4 +197,49 @@ def _freeze(freeze: Freeze) -> dict[str, object]:
         "why": freeze.why,
         "dead_man": freeze.silent,
         "text": freeze.text(),
+    }
+
+
+def pause_routes(face: PauseFace) -> Mapping[str, Route]:
+    """By path."""
+
+    async def show(exchange: Exchange) -> None:
+        await exchange.respond_json(200, _paused(face.show()))
+
+    async def pause(exchange: Exchange) -> None:
+        order = await json_body(exchange, _Pause)
+        await told(exchange, lambda **who: face.pause(order.opend, order.for_s, **who))
+
+    async def resume(exchange: Exchange) -> None:
+        order = await json_body(exchange, _Resume)
+        await told(exchange, lambda **who: face.resume(order.opend, **who))
+
+    async def told(exchange: Exchange, change: Callable[..., Awaitable[list[Paused]]]) -> None:
+        asker = "" if exchange.key is None else exchange.key.id
+        try:
+            done = await change(by=by_whom(exchange), peer=exchange.peer, asker=asker)
+        except PauseError as error:
+            raise RefusedError(404, "opend", str(error)) from error
+        await exchange.respond_json(200, _paused(done))
+
+    return {
+        PAUSE_PATH: Route({"GET": show, "POST": pause}, control=True, body_bytes=BODY_BYTES, about=_PAUSE),
+        RESUME_PATH: Route({"POST": resume}, control=True, body_bytes=BODY_BYTES, about=_RESUME),
+    }
+
+
+def _paused(found: list[Paused]) -> dict[str, object]:
+    return {
+        "paused": [
+            {
+                "opend": one.number,
+                "name": one.name,
+                "since": timestamp_of(one.pause.since),
+                "until": None if one.pause.until is None else timestamp_of(one.pause.until),
+                "by": one.pause.by,
+                "unanswered": one.unanswered,
+                "text": f"OpenD at {one.name} is {one.pause.text()}",
+            }
+            for one in found
+        ]
     }
