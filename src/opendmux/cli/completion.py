@@ -110,7 +110,7 @@ def answer(asked: Sequence[str]) -> int:
         words = words[1:]
     *before, current = words or [""]
     found = complete(before, current)
-    lines = [found.kind]
+    lines: list[str] = [found.kind]
     for value, remark in found.values:
         text = " ".join(remark.split())
         if shell == "bash":
