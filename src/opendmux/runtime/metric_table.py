@@ -104,6 +104,21 @@ METRICS: Final = _table(
         ("key_id", "limit"),
         "What is left of a key's limit: rate (orders), daily (money), hours (1 within, 0 outside).",
     ),
+    Metric("opendmux_history_quota_used", "gauge", ("opend",), "Securities with historical candles so far."),
+    Metric("opendmux_history_quota", "gauge", ("opend",), "How many of them there may be."),
+    Metric(
+        "opendmux_subscriptions_stale",
+        "gauge",
+        ("opend", "reason"),
+        "Subscriptions whose prices may be old, for link, login, right or mute; 0 for each when all is well.",
+    ),
+    Metric(
+        "opendmux_condition",
+        "gauge",
+        ("opend", "kind", "subject"),
+        "1 while it lasts: something is wrong, see docs/alerts.md.",
+    ),
+    Metric("opendmux_conditions_total", "counter", ("kind",), "Conditions that have begun, and events."),
     Metric(
         "opendmux_operations_total",
         "counter",

@@ -46,6 +46,7 @@ from .transports.operations import operation_routes
 from .transports.safety import freeze_routes, pause_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
+from .vigil import note, vigil
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
 
@@ -128,7 +129,13 @@ class Proxy:
 
     def readiness(self) -> Readiness:
         """Can it serve now, and if not, why."""
-        return readiness_of(self.stations, now=trio.current_time(), wall=time.time(), further=self.trouble())
+        return readiness_of(
+            self.stations,
+            now=trio.current_time(),
+            wall=time.time(),
+            further=self.trouble(),
+            conditions=self.house.conditions.active(),
+        )
 
 
 async def run_proxy(
@@ -145,6 +152,7 @@ async def run_proxy(
     Raises ConfigError when a bound address can't be listened on. Cancellation stops at once, without a drain.
     """
     house = house or House()
+    house.conditions.on_change.append(note)
     wings: dict[int, Wing] = {}
     for face in faces:
         if id(face.reach) not in wings:
@@ -162,6 +170,7 @@ async def run_proxy(
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
             services.start_soon(proxy.pauser.run)
             for watcher in watchers:
                 services.start_soon(watcher.run)
@@ -241,11 +250,23 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         return AuditState(audit.healthy, audit.written, audit.queued, audit.lost)
 
     sources = Sources(
-        house.access.tally, __version__, rooms, None if house.audit is None else audit_state, house.operated
+        house.access.tally,
+        __version__,
+        rooms,
+        None if house.audit is None else audit_state,
+        house.operated,
+        house.conditions,
     )
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
-        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, proxy.trouble
+        lambda: proxy.stations,
+        house.access,
+        Notary(house),
+        figures,
+        house.names,
+        house.open_locally,
+        proxy.trouble,
+        house.conditions.active,
     )
     status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
     return site, status
