@@ -59,7 +59,8 @@ def parents_context(context: Any) -> None:
 def main() -> None:
     how, port = sys.argv[1], int(sys.argv[2])
     SysConfig.set_all_thread_daemon(True)
-    start = multiprocessing.get_context("spawn" if how == "spawn" else "fork").Process
+    multiprocessing.set_start_method("spawn" if how == "spawn" else "fork")
+    start = multiprocessing.Process
     context = None
     if how != "early":
         context = OpenQuoteContext("127.0.0.1", port)

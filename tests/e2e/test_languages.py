@@ -32,9 +32,9 @@ TENCENT = {"securityList": [{"market": 1, "code": "00700"}]}
 Command = Sequence[str]
 
 
-def run(*words: str, folder: Path, patience_s: float = 100, **env: str) -> str:
+def run(*words: str, folder: Path, patience_s: float = 100, env: Mapping[str, str] | None = None) -> str:
     done = subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=patience_s, env={**os.environ, **env}
+        words, cwd=folder, capture_output=True, text=True, timeout=patience_s, env={**os.environ, **(env or {})}
     )
     assert done.returncode == 0, f"{words}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -78,7 +78,7 @@ def node_grpc(folder: Path) -> Command:
 
 
 def go(folder: Path) -> Command:
-    run("go", "build", "-o", "quotes", "main.go", folder=folder, GOTOOLCHAIN="local", GO111MODULE="off")
+    run("go", "build", "-o", "quotes", "main.go", folder=folder, env={"GOTOOLCHAIN": "local", "GO111MODULE": "off"})
     return ["./quotes"]
 
 
@@ -86,7 +86,7 @@ def go_grpc(folder: Path) -> Command:
     import futu
 
     protos = Path(futu.__file__).parent / "common" / "pb"
-    run("sh", "generate.sh", str(protos), folder=folder, patience_s=900, PATH=tools(folder))
+    run("sh", "generate.sh", str(protos), folder=folder, patience_s=900, env={"PATH": tools(folder)})
     run("go", "build", "-o", "quotes", ".", folder=folder, patience_s=900)
     return ["./quotes"]
 
@@ -182,7 +182,8 @@ def check(program: tuple[Path, Command], port: int, key: str = "") -> None:
     folder, command = program
     ask(port, 3001, {**TENCENT, "subTypeList": [1], "isSubOrUnSub": True}, key)
     before = ask(port, 3004, TENCENT, key)
-    said = run(*command, str(port), folder=folder, HOME=str(folder), **({"OPENDMUX_KEY": key} if key else {}))
+    environment = {"HOME": str(folder), **({"OPENDMUX_KEY": key} if key else {})}
+    said = run(*command, str(port), folder=folder, env=environment)
     after = ask(port, 3004, TENCENT, key)
     lines = re.findall(r"^(quote|push) HK\.00700 ([0-9.]+)$", said, re.MULTILINE)
     assert [kind for kind, _price in lines] == ["quote", "push", "push", "push"], said

@@ -92,9 +92,10 @@ def test_the_page_can_be_followed(tmp_path: Path, fresh: bool) -> None:
     if fresh and not FRESH:
         pytest.skip("it fetches and compiles: `make test-start`")
     for name in SOURCE if fresh else ():
-        one = ROOT / name
-        copy = shutil.copytree if one.is_dir() else shutil.copy
-        copy(one, tmp_path / name, **({"ignore": shutil.ignore_patterns("*.so")} if one.is_dir() else {}))
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.so"))
+        else:
+            shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "home").mkdir()
     with Opendmux("sim", "--listen", "127.0.0.1:0") as opend:
         upstream = opend.wait_for(r"(127\.0\.0\.1:\d+)")[1]
