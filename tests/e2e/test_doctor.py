@@ -409,6 +409,15 @@ def test_our_port_is_taken(patient: Patient) -> None:
     assert found["figures"].endswith(f"(pid {os.getpid()})")
 
 
+def until(look: Callable[[], Report], check: str) -> Report:
+    """Look again until there is such a finding: what a running proxy tells is a second old at most."""
+    for _ in range(40):
+        report = look()
+        if any(one["check"] == check for one in report.tree["findings"]):
+            break
+    return report
+
+
 def test_the_running_opendmux_is_asked(patient: Patient) -> None:
     with (
         simulator() as (upstream, control),
@@ -417,15 +426,17 @@ def test_the_running_opendmux_is_asked(patient: Patient) -> None:
         proxy.wait_ready()
         report = patient.report("--upstream", upstream)
         loop = patient.report("--upstream", f"127.0.0.1:{patient.port}")
+        control.ask("program_status", type=4)
+        waiting = until(lambda: patient.report("--upstream", upstream), "condition code_needed")
+        control.ask("program_status", type=10)
         control.ask("crash", seconds=600)
         proxy.wait_for_error("link lost")
-        for _ in range(40):  # its figures are a second old at most
-            down = patient.report("--upstream", upstream)
-            if "not ready" in down.of("running opendmux")["conclusion"]:
-                break
+        down = until(lambda: patient.report("--upstream", upstream), "condition upstream_down")
     assert report.of("running opendmux")["conclusion"] == "opendmux runs and is ready."
     assert report.of("opendmux's port")["state"] in ("ok", "skipped")
     assert "is opendmux's own port and not OpenD's" in loop.of("OpenD's port")["conclusion"]
+    assert "input_phone_verify_code" in waiting.of("condition code_needed")["next_step"]
+    assert waiting.of("condition code_needed")["conclusion"] == waiting.of("program")["conclusion"], "one sentence"
     assert down.of("running opendmux")["conclusion"] == "opendmux runs and is not ready."
 
 

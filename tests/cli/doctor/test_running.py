@@ -6,6 +6,7 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from opendmux._version import __version__
@@ -14,6 +15,7 @@ from opendmux.cli.doctor import _files, _listen, _machine
 from opendmux.cli.doctor._finding import Section, State
 from opendmux.cli.doctor._running import judge, judge_absent, judge_process, log_file_of
 from opendmux.config import Address, Config, TlsConfig
+from opendmux.core import snapshot as core
 from opendmux.errors import ConfigError
 from opendmux.runtime.holders import Program, Sockets
 from opendmux.runtime.keystore import load
@@ -64,10 +66,30 @@ def test_an_older_one_that_knows_no_conditions() -> None:
     assert only(section, "conditions").state is State.OK
 
 
-@pytest.mark.parametrize(("kind", "state"), [("kicked", State.PROBLEM), ("paused", State.WARNING)])
-def test_its_conditions(kind: str, state: State) -> None:
-    texts = {"conclusion": "It was so.", "figures": "1 of 2", "next_step": "Do this.", "since": "2026-11-29T10:00:00Z"}
-    found = only(judged(conditions=[{"kind": kind, "subject": "x", **texts}]), f"condition {kind}")
+@pytest.mark.parametrize(
+    ("kind", "active", "blocks", "state"),
+    [
+        ("kicked", True, True, State.PROBLEM),
+        ("right_lost", True, False, State.PROBLEM),
+        ("quota", True, False, State.WARNING),
+        ("paused", True, True, State.PROBLEM),
+        ("outcome_unknown", False, False, State.WARNING),
+    ],
+)
+def test_its_conditions(kind: str, active: bool, blocks: bool, state: State) -> None:
+    condition = core.Condition(
+        kind=kind,
+        opend="x",
+        subject="x",
+        active=active,
+        since="2026-11-29T10:00:00Z",
+        times=1,
+        blocks=blocks,
+        conclusion="It was so.",
+        figures="1 of 2",
+        next_step="Do this.",
+    )
+    found = only(judged(conditions=[msgspec.to_builtins(condition)]), f"condition {kind}")
     assert (found.state, found.conclusion, found.next_step) == (state, "It was so.", "Do this.")
     assert found.figures == "1 of 2; since 2026-11-29T10:00:00Z"
 

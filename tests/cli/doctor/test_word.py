@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from opendmux.cli.doctor._finding import Section, State
-from opendmux.cli.doctor._word import CONDITIONS, STARTING, Word, judge, version_text
+from opendmux.cli.doctor._word import Word, judge, version_text
 from opendmux.core.condition_texts import TEXTS
 from opendmux.core.notices import Program
+from opendmux.core.program import STARTING, STATES
 from opendmux.wire.pb import opend
 
 from .kit import only, states
@@ -48,8 +49,8 @@ def test_a_healthy_one() -> None:
 
 
 def test_every_state_of_the_program_is_ready_starting_or_a_condition() -> None:
-    assert set(CONDITIONS) | STARTING | {Program.READY} == set(Program)
-    assert all(TEXTS.get(known) for known in CONDITIONS.values()), "said in the proxy's own sentences"
+    assert set(STATES) | STARTING | {Program.READY} == set(Program)
+    assert all(TEXTS.get(known) for known in STATES.values()), "said in the proxy's own sentences"
 
 
 @pytest.mark.parametrize("status", sorted(set(Program) - {Program.READY}))

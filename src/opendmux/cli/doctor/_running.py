@@ -19,7 +19,7 @@ __all__ = ["judge", "judge_absent", "judge_process", "log_file_of"]
 
 CHECK: Final = "running opendmux"
 MILD: Final = frozenset({"paused", "frozen", "quota", "key_expiring"})
-"""Conditions that are meant so, or are not here yet."""
+"""Conditions that are meant so, or are still to come; where one of them blocks, it is a problem all the same."""
 SILENT_MANY: Final = 32
 """Connections that never said anything: half of what one address may have by default."""
 IDLE_S: Final = 3600.0
@@ -73,8 +73,9 @@ def _conditions(snapshot: Mapping[str, Any], section: Section) -> None:
     conditions = snapshot.get("conditions") or []
     for condition in conditions:
         kind = clean(str(condition.get("kind", "condition")))
+        bad = condition.get("blocks") or (condition.get("active") and kind not in MILD)
         section.say(
-            State.WARNING if kind in MILD else State.PROBLEM,
+            State.PROBLEM if bad else State.WARNING,
             f"condition {kind}",
             clean(str(condition.get("conclusion", ""))),
             "; ".join(clean(str(part)) for part in (condition.get("figures"), _since(condition.get("since"))) if part),

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from opendmux.core.conditions import Condition, Kind
 from opendmux.core.notices import Program, market_name, program_name, right_name, right_rank, rights_in
 from opendmux.core.opendstate import STATE_REQUEST, USER_REQUEST
+from opendmux.core.program import STARTING, STATES
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire import handshake
 from opendmux.wire.frame import RetType
@@ -38,18 +39,6 @@ UPDATE_ADVISED, UPDATE_FORCED = 1, 2
 BMP: Final = 1
 """Qot_Common.QotRight. With it nothing can be subscribed."""
 TEXT_SHOWN: Final = 200
-
-STARTING: Final = frozenset({Program.NONE, Program.LOADED, Program.LOGGING_IN, Program.DATA_PREPARING})
-CONDITIONS: Final[Mapping[int, tuple[Kind, str]]] = {
-    Program.PICTURE_CODE: (Kind.CODE_NEEDED, "picture"),
-    Program.PHONE_CODE: (Kind.CODE_NEEDED, "phone"),
-    Program.LOGIN_FAILED: (Kind.PROGRAM, "login_failed"),
-    Program.FORCE_UPDATE: (Kind.PROGRAM, "update_forced"),
-    Program.DATA_MISSING: (Kind.PROGRAM, "data_missing"),
-    Program.DISCLAIMER_NOT_AGREED: (Kind.PROGRAM, "agreement"),
-    Program.DISCLAIMER_NOT_FETCHED: (Kind.PROGRAM, "agreement_unknown"),
-    Program.FORCED_LOGOUT: (Kind.KICKED, ""),
-}
 
 M = TypeVar("M", bound=Message)
 
@@ -159,8 +148,8 @@ def _program(word: Word, state: opend.GetGlobalStateS2C, section: Section) -> No
         figures += f"; OpenD says: {_quoted(status.strExtDesc)}"
     if status.type == Program.READY:
         section.say(State.OK, "program", "OpenD's program is ready.", figures)
-    elif status.type in CONDITIONS:
-        _condition(section, "program", word, *CONDITIONS[status.type], figures)
+    elif status.type in STATES:
+        _condition(section, "program", word, *STATES[status.type], figures)
     elif status.type in STARTING:
         section.say(
             State.PROBLEM,
