@@ -33,8 +33,10 @@ DEVICE_MAX: Final = 1024 * 1024
 TAIL_BYTES: Final = 64 * 1024
 LINES_SHOWN: Final = 5
 LINE_SHOWN: Final = 200
-BAD_LINE: Final = re.compile(r"(?i)\b(error|fail(ed|ure)?|fatal|exception)\b")
-"""The form of OpenD's lines is not documented."""
+BAD_LINE: Final = re.compile(
+    r"(?i)\b(error|fail(ed|ure)?|fatal|exception|does not exist|questionnaire|agreement confirmation)\b"
+)
+"""The form of OpenD's lines is not documented; the last three are out of what its FAQ quotes."""
 DISK_LITTLE: Final = 1024**3
 DISK_NOTHING: Final = 100 * 1024**2
 """Bytes. OpenD's debug log grows by hundreds of MB a day."""
