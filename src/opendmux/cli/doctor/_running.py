@@ -177,6 +177,6 @@ def log_file_of(program: Program, root: Path = PROC) -> Path | None:
     """The file that its log goes to, when that is a file: what its stderr is."""
     try:
         path = Path(os.readlink(root / str(program.pid) / "fd" / "2"))
-        return path if path.is_file() else None
+        return path if os.path.isfile(path) else None
     except OSError:
         return None
