@@ -21,8 +21,9 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ROOT / "deploy" / "smoke.py"
-GENERATED = ("_native/_framing.c", "_native/_scan.c", "_native/_switch.c", "_native/_load.c")
-NOT_SHIPPED = (".gitignore",)
+NOT_SHIPPED = {".gitignore"}
+MADE = {"", "PKG-INFO", "setup.cfg"}
+"""What setuptools adds."""
 
 
 def main(out: str) -> int:
@@ -52,18 +53,21 @@ def build(out: Path) -> tuple[Path, Path]:
 
 
 def check_sdist(sdist: Path) -> None:
-    """Everything that is in the repository, and nothing that was generated."""
+    """Everything that is in the repository, and nothing else: no build product, and no secret that lies about."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split(
-        "\n"
-    )
-    missing = [name for name in tracked if name and name not in names and name not in NOT_SHIPPED]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    tracked = set(listed.splitlines()) - NOT_SHIPPED
+    if not tracked:
+        print("this is no clone, so nobody can say what should be in the source distribution")
+        return
+    missing = sorted(tracked - names)
     if missing:
         fail(f"the source distribution lacks {', '.join(missing[:5])} ({len(missing)} files)")
-    extra = [name for name in names if name in GENERATED or name.endswith((".so", ".pyc")) or "node_modules" in name]
+    folders = {str(parent) for name in tracked for parent in Path(name).parents}
+    extra = sorted(name for name in names - tracked - folders - MADE if not name.startswith("src/opendmux.egg-info"))
     if extra:
-        fail(f"the source distribution has {', '.join(extra[:5])}")
+        fail(f"the source distribution has {', '.join(extra[:5])} ({len(extra)} files), which the repository has not")
 
 
 def check_wheel(wheel: Path) -> None:

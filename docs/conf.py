@@ -23,7 +23,6 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 html_theme = "furo"
 html_title = f"opendmux {__version__}"
-html_static_path = ["_static"]
 html_copy_source = False
 html_theme_options: Final[dict[str, Any]] = {"top_of_page_buttons": [], "source_edit_link": ""}
 pygments_style = "friendly"

@@ -21,6 +21,7 @@ from opendmux.config import (
     Timeouts,
     TlsConfig,
     UpstreamConfig,
+    WatchConfig,
     check,
     load,
     parse_address,
@@ -117,6 +118,23 @@ def test_a_value_that_makes_no_sense_is_named(group: str, name: str, value: int)
         return
     with pytest.raises(ConfigError, match=rf"{group}\.{name} = {value}: must be greater than 0"):
         check(config)
+
+
+@pytest.mark.parametrize(
+    ("watch", "text"),
+    [
+        (WatchConfig(ask_s=-1), r"watch\.ask_s = -1: must be 0 or more"),
+        (WatchConfig(ask_s=0.5), r"watch\.ask_s = 0\.5: must be 0, or 1 or more"),
+        (WatchConfig(mute_s=float("inf")), r"watch\.mute_s = inf"),
+        (WatchConfig(key_days=float("nan")), r"watch\.key_days = nan"),
+        (WatchConfig(quota_percent=101), r"watch\.quota_percent = 101: must be from 1 to 100"),
+        (WatchConfig(quota_percent=0), r"watch\.quota_percent = 0"),
+    ],
+)
+def test_what_can_not_be_watched(watch: WatchConfig, text: str) -> None:
+    check(Config(watch=WatchConfig(ask_s=0, mute_s=0, key_days=0)))
+    with pytest.raises(ConfigError, match=text):
+        check(Config(watch=watch))
 
 
 @pytest.mark.parametrize("name", Timeouts.__struct_fields__)
@@ -362,7 +380,7 @@ def test_more_lanes_than_the_data_path_has_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "cls", [Config, Limits, Timeouts, TlsConfig, UpstreamConfig, Listener], ids=lambda cls: cls.__name__
+    "cls", [Config, Limits, Timeouts, TlsConfig, UpstreamConfig, Listener, WatchConfig], ids=lambda cls: cls.__name__
 )
 def test_every_setting_says_what_it_is(cls: type[msgspec.Struct]) -> None:
     """A line of text behind each field; the groups of `Config` speak for themselves."""
@@ -377,12 +395,12 @@ def test_every_setting_says_what_it_is(cls: type[msgspec.Struct]) -> None:
         and isinstance(after.value, ast.Constant)
         and isinstance(after.value.value, str)
     }
-    assert documented | {"limits", "timeouts", "tls"} >= set(cls.__struct_fields__)
+    assert documented | {"limits", "timeouts", "tls", "watch"} >= set(cls.__struct_fields__)
 
 
 def test_units_stand_in_the_names() -> None:
     assert all(name.endswith("_s") for name in Timeouts.__struct_fields__)
-    counts = {"in_flight", "silent_per_address", "extra_lanes", "tls_handshakes"}
+    counts = {"in_flight", "silent_per_address", "extra_lanes", "tls_handshakes", "http_per_address"}
     assert all(name.endswith("_bytes") for name in set(Limits.__struct_fields__) - counts)
 
 

@@ -188,6 +188,38 @@ def test_status(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     assert proxy.asked == [("GET", "/v1/status", None)]
 
 
+def test_what_is_wrong_comes_first(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
+    code = {
+        "kind": "code_needed",
+        "opend": "127.0.0.1:11111",
+        "subject": "127.0.0.1:11111",
+        "active": True,
+        "since": "2026-11-21T09:59:00.000000Z",
+        "times": 1,
+        "blocks": True,
+        "conclusion": "OpenD waits for a code.",
+        "figures": f'OpenD says: "{EVIL}".',
+        "next_step": "opendmux opend input_phone_verify_code -code=123456",
+    }
+    order = {**code, "kind": "outcome_unknown", "active": False, "times": 3, "figures": ""}
+    one = {**OPEND, "program": "needs a phone code", "stale": 4}
+    stale = {**SUBSCRIPTION, "stale": True, "stale_reason": "OpenD has lost its login for quotes"}
+    proxy.body = json.dumps(
+        {**SNAPSHOT, "conditions": [code, order], "opends": [one], "subscriptions": [stale]}
+    ).encode()
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "code_needed, for 1 min 0 s: OpenD waits for a code. OpenD says:" in out
+    assert "\n  opendmux opend input_phone_verify_code -code=123456\n" in out
+    assert "outcome_unknown, 1 min 0 s ago, 3 times: OpenD waits for a code.\n" in out
+    assert out.index("code_needed") < out.index("127.0.0.1:11111: ready")
+    assert "needs a phone code, quote login yes" in out
+    assert "5, 4 of them stale (quota" in out
+    assert cli.main(["subs", "--connect", proxy.where]) == 0
+    assert "stale: OpenD has lost its login for quotes" in capsys.readouterr().out
+
+
 def test_status_of_one_that_is_not_ready(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     down = {**OPEND, "state": "down", "version": None, "quota_used": None, "protocols": []}
     changed = {"ready": False, "reasons": ["OpenD is away"], "simulated": True, "opends": [down]}

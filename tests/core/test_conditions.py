@@ -72,7 +72,8 @@ def test_what_is_found() -> None:
     assert book.of(NAME, Kind.MUTE) == []
     assert book.find(Kind.AUDIT, "/a") is not None
     assert book.find(Kind.AUDIT, "/b") is None
-    assert [one.blocks for one in book.active()] == [False, True]
+    book.begin(Kind.KICKED, NAME, 1.0, opend=NAME)
+    assert [one.blocks for one in book.active()] == [False, False, True]
 
 
 @pytest.mark.parametrize(("kind", "cause"), sorted(TEXTS))

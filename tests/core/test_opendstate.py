@@ -33,12 +33,12 @@ def test_the_state(quote: bool, trade: bool, proto_fmt: int) -> None:
 
 
 def test_the_user() -> None:
-    s2c = opend.GetUserInfoS2C(hkQotRight=3, subQuota=300, isNeedAgreeDisclaimer=True, updateType=2)
+    s2c = opend.GetUserInfoS2C(hkQotRight=3, subQuota=300)
     found = read_user_untrusted(encode(opend.GetUserInfoResponse(retType=0, s2c=s2c)), 0)
-    assert found == UserInfo({"hkQotRight": 3}, ApiQuota(300, None), True, True)
-    s2c = opend.GetUserInfoS2C(historyKLQuota=0, updateType=1)
+    assert found == UserInfo({"hkQotRight": 3}, ApiQuota(300, None))
+    s2c = opend.GetUserInfoS2C(historyKLQuota=0)
     found = read_user_untrusted(encode(opend.GetUserInfoResponse(retType=0, s2c=s2c)), 0)
-    assert found == UserInfo({}, ApiQuota(None, 0), False, False)
+    assert found == UserInfo({}, ApiQuota(None, 0))
 
 
 def test_neither_the_name_nor_the_web_ticket_is_asked_for() -> None:

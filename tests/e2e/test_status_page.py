@@ -75,7 +75,7 @@ def test_logic_of_the_page() -> None:
         [node, str(HERE / "node" / "page_logic.js"), str(PAGE)], capture_output=True, text=True, timeout=60
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count("ok ") == 10
+    assert ran.stdout.count("ok ") == 11
 
 
 @needs_browser

@@ -20,7 +20,7 @@ from opendmux.wire.protocols import ProtoId
 from tests.wire.secure_kit import OURS, RSA, frame, hello
 
 from . import bodies
-from .world import OK, Client, MemoryListener, OpenD, World, world
+from .world import OK, QUIET, Client, MemoryListener, OpenD, World, world
 
 ORDER = ProtoId.TRD_PLACE_ORDER
 
@@ -47,7 +47,7 @@ async def group(config: Config) -> AsyncIterator[tuple[OpenD, OpenD, MemoryListe
 
 
 async def test_an_unknown_trade_call_of_a_group_goes_to_the_one_that_trades(autojump_clock: MockClock) -> None:
-    async with group(Config(allow_unknown=True)) as (quotes, trade, listener):
+    async with group(Config(allow_unknown=True, watch=QUIET)) as (quotes, trade, listener):
         client = Client(*await listener.connect())
         await client.init()
         await client.request(2299, b"\x0a\x00")
@@ -231,7 +231,7 @@ async def encrypted_world(config: Config) -> AsyncIterator[World]:
 
 
 async def test_encrypted_clients_have_the_same_bounds(autojump_clock: MockClock) -> None:
-    async with encrypted_world(Config(limits=Limits(client_body_total_bytes=300 * KIB))) as w:
+    async with encrypted_world(Config(limits=Limits(client_body_total_bytes=300 * KIB), watch=QUIET)) as w:
         stranger, first, second = [await w.connect() for _ in range(3)]
         await stranger.stream.send_all(build_frame(1001, 0, 1, bytes(65 * KIB))[:44])
         assert await stranger.stream.receive_some() == b""

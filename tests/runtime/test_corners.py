@@ -22,7 +22,7 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from . import bodies
-from .world import OK, Client, MemoryListener, OpenD, World, world
+from .world import OK, QUIET, Client, MemoryListener, OpenD, World, world
 
 TICKER, MINUTE, DAY = 4, 11, 6
 TENCENT, APPLE, MSFT = (1, "00700"), (11, "AAPL"), (11, "MSFT")
@@ -593,7 +593,7 @@ async def test_a_large_reply_leaves_room_for_a_push_behind_it() -> None:
         sock = trio.socket.socket()
         await sock.bind(("127.0.0.1", 0))
         sock.listen()
-        face = Face(Reach("opend.test:1", double.dial), Config(), listeners=[trio.SocketListener(sock)])
+        face = Face(Reach("opend.test:1", double.dial), Config(watch=QUIET), listeners=[trio.SocketListener(sock)])
 
         async def run(task_status: trio.TaskStatus[Proxy]) -> None:
             await run_proxy([face], drain_s=1, task_status=task_status)

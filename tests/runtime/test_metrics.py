@@ -14,10 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from trio.testing import MockClock
 
 from opendmux.config import Config
+from opendmux.core.conditions import Conditions, Kind
 from opendmux.core.keys import HoursWindow, Key, KeyLimits, Scopes
 from opendmux.core.limits import Limits
 from opendmux.core.notices import ConnStatus
-from opendmux.core.tally import Tally
+from opendmux.core.tally import Series, Tally
+from opendmux.core.watch import Quota
 from opendmux.runtime.metric_table import METRICS
 from opendmux.runtime.metrics import FRESH_S, ROOMS_MAX, AuditState, KeyRoom, Metrics, Sources, rooms_of
 from opendmux.runtime.station import Reach, Station
@@ -40,11 +42,18 @@ def tally() -> Tally:
 
 
 def full_sources() -> Sources:
+    conditions = Conditions()
+    conditions.begin(Kind.MUTE, "HK", 1.0, opend=OPEND)
+    operated = Series(0)
+    operated.add((OPEND, "ping", "success"))
     return Sources(
         tally(),
         "1.2.3",
         headroom=lambda: [KeyRoom("bot", "rate", 4.0)],
         audit=lambda: AuditState(healthy=False, written=7, queued=1, lost=2),
+        crowded=lambda: 3,
+        operated=operated,
+        conditions=conditions,
     )
 
 
@@ -101,6 +110,8 @@ async def busy(w: World) -> None:
 async def test_every_name_of_the_table_and_no_other(autojump_clock: MockClock) -> None:
     async with world() as w:
         await busy(w)
+        w.proxy.stations[0].watch.quotas["history"] = Quota(95, 100)
+        w.proxy.stations[0].quote_right.lost(trio.current_time())
         text = Metrics(lambda: w.proxy.stations, full_sources()).text(trio.current_time())
         described = dict(re.findall(rb"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
         assert {name.decode(): kind.decode() for name, kind in described.items()} == {

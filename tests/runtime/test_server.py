@@ -22,7 +22,7 @@ from opendmux.wire.protocols import ProtoId
 from tests.core.trade_kit import place
 from tests.wire.grpc_kit import Client as GrpcClient
 
-from .world import OpenD, world
+from .world import QUIET, OpenD, world
 
 BASIC_QOT = 3004
 
@@ -68,7 +68,7 @@ async def test_stop_drains_requests_in_flight(autojump_clock: MockClock) -> None
 async def test_settings_that_change_while_it_runs(autojump_clock: MockClock) -> None:
     async with world(Config(coalesce=False, budgets=False)) as w:
         before = await w.client()
-        now = Config(coalesce=False, budgets=False, limits=Limits(in_flight=1), audit_reads=True)
+        now = Config(coalesce=False, budgets=False, limits=Limits(in_flight=1), audit_reads=True, watch=QUIET)
         w.proxy.apply(now)
         after = await w.client()
         for _ in range(3):

@@ -8,10 +8,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
 import trio
 import trio.testing
 
-from opendmux.config import PROTOCOLS, Config, ProtocolName
+from opendmux.config import PROTOCOLS, Config, ProtocolName, WatchConfig
 from opendmux.runtime.door import Plain
 from opendmux.runtime.house import House
 from opendmux.runtime.operator import Member
@@ -27,6 +28,8 @@ MemoryStream: TypeAlias = "trio.StapledStream[trio.testing.MemorySendStream, tri
 MAX_BODY = 64 * 1024 * 1024
 UPSTREAM_CONN_ID = 0x1234_5678_9ABC_DEF0
 OK = ret_body(0, 0)
+QUIET = WatchConfig(ask_s=0)
+"""OpenD is not asked how it is, so its log holds what the test has sent."""
 
 
 class MemoryListener(trio.abc.Listener[trio.StapledStream[trio.abc.SendStream, trio.abc.ReceiveStream]]):
@@ -235,15 +238,19 @@ async def world(
     protocols: Sequence[ProtocolName] = PROTOCOLS,
     plain: Plain = Plain.ANYBODY,
     bound_to: str | None = None,
+    asks: bool = False,
     consoles: Sequence[Member] = (),
 ) -> AsyncIterator[World]:
-    """A running proxy on memory streams; ends without a drain."""
+    """A running proxy on memory streams; ends without a drain. ``asks``: it asks OpenD how it is, as it does for
+    users; see `QUIET`."""
     async with trio.open_nursery() as nursery:
         opend_double = OpenD(nursery, up=up)
         listener = MemoryListener()
 
         async def run(task_status: trio.TaskStatus[Proxy]) -> None:
             settings = config or Config()
+            if not asks:
+                settings = msgspec.structs.replace(settings, watch=QUIET)
             face = Face(
                 Reach("opend.test:11111", opend_double.dial, consoles=consoles),
                 settings,

@@ -54,6 +54,8 @@ def _show(where: str, found: dict[str, Any]) -> None:
     for freeze in found.get("freezes", ()):
         print(f"FROZEN: {clean(freeze['text'])}")
     now = _moment(found["time"])
+    for condition in found.get("conditions", ()):  # an older proxy has none
+        _show_condition(condition, now)
     for one in found["opends"]:
         _show_opend(one, now)
     requests = [(one, protocol) for one in found["opends"] for protocol in one["protocols"]]
@@ -86,10 +88,20 @@ def _show(where: str, found: dict[str, Any]) -> None:
             print(f"  {ago} ago, {reject['count']} x, {who}: {clean(reject['text'])}")
 
 
+def _show_condition(one: dict[str, Any], now: dt.datetime) -> None:
+    ago = age((now - _moment(one["since"])).total_seconds())
+    when = f"for {ago}" if one["active"] else f"{ago} ago" + (f", {one['times']} times" if one["times"] > 1 else "")
+    figures = f" {clean(one['figures'])}" if one["figures"] else ""
+    print(f"\n{one['kind']}, {when}: {clean(one['conclusion'])}{figures}")
+    print(f"  {clean(one['next_step'])}")
+
+
 def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
     said = [f"{one['state']} for {age((now - _moment(one['since'])).total_seconds())}"]
     if one["version"] is not None:
         said.append(f"version {one['version']}")
+    if one.get("program") not in (None, "ready"):
+        said.append(clean(one["program"]))
     said += [f"{area} login {_known(one[f'{area}_login'])}" for area in ("quote", "trade")]
     if one["reconnects"]:
         said.append(f"reconnected {one['reconnects']} times")
@@ -98,7 +110,8 @@ def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
     print()
     print(f"{clean(one['name'])}: {', '.join(said)}")
     print(f"  clients        {one['clients']}")
-    print(f"  subscriptions  {one['subscriptions']}{quota}")
+    stale = f", {one['stale']} of them stale" if one.get("stale") else ""
+    print(f"  subscriptions  {one['subscriptions']}{stale}{quota}")
     print(f"  requests       {one['requests_per_s']:g}/s, {one['pending']} wait for OpenD")
     print(f"  pushes         {one['pushes_in_per_s']:g}/s in, {one['pushes_out_per_s']:g}/s out")
     print(f"  outboxes       {one['outbox_bytes']} bytes, {one['conflated']} pushes conflated so far")

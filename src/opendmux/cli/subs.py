@@ -66,4 +66,6 @@ def run(args: argparse.Namespace) -> int:
 def _state(one: dict[str, Any]) -> str:
     if one["state"] == "leaving":
         return f"leaves in {age(one['leaves_in_s'])}"
-    return f"refused: {one['refusal']}" if one["state"] == "refused" else str(one["state"])
+    if one["state"] == "refused":
+        return f"refused: {one['refusal']}"
+    return f"stale: {one['stale_reason']}" if one.get("stale") else str(one["state"])

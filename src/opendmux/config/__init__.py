@@ -25,6 +25,7 @@ from .structs import (
     Timeouts,
     TlsConfig,
     UpstreamConfig,
+    WatchConfig,
 )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Timeouts",
     "TlsConfig",
     "UpstreamConfig",
+    "WatchConfig",
     "check",
     "load",
     "parse_address",

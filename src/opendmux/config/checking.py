@@ -21,6 +21,9 @@ SDK_TIMEOUT_S: Final = 12.0
 EXTRA_LANES_MAX: Final = 12
 """The data path has 16 upstream connections for a group of OpenDs, four of which have a purpose of their own."""
 
+WATCH_LEAST_S: Final = 1.0
+"""OpenD is not asked more often than this: it would be for nothing."""
+
 Named = Callable[[str], str]
 """From a key such as ``limits.in_flight`` to how sentences begin: with the file or the variable that it comes from."""
 
@@ -51,6 +54,14 @@ def _check_figures(config: Config, named: Named) -> None:
             value = getattr(values, name)
             if not 0 < value < float("inf") and not (name in ("drain_s", "silent_s") and value == 0):
                 raise ConfigError(f"{named(f'{group}.{name}')} = {value}: must be greater than 0")
+    for name in config.watch.__struct_fields__:
+        value = getattr(config.watch, name)
+        if not 0 <= value < float("inf"):
+            raise ConfigError(f"{named(f'watch.{name}')} = {value}: must be 0 or more")
+    if 0 < config.watch.ask_s < WATCH_LEAST_S:
+        raise ConfigError(f"{named('watch.ask_s')} = {config.watch.ask_s:g}: must be 0, or {WATCH_LEAST_S:g} or more")
+    if not 1 <= config.watch.quota_percent <= 100:
+        raise ConfigError(f"{named('watch.quota_percent')} = {config.watch.quota_percent}: must be from 1 to 100")
     if config.limits.extra_lanes > EXTRA_LANES_MAX:
         raise ConfigError(
             f"{named('limits.extra_lanes')} = {config.limits.extra_lanes}: must not be over {EXTRA_LANES_MAX}"

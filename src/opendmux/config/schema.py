@@ -28,6 +28,10 @@ LIVE: Final[Mapping[str, str]] = {
     "timeouts.goodbye_s": "",
     "timeouts.replay_s": "",
     "timeouts.write_stall_s": "",
+    "watch.ask_s": "",
+    "watch.key_days": "",
+    "watch.mute_s": "",
+    "watch.quota_percent": "",
 }
 """Settings that SIGHUP changes in a running proxy, and for whom where that is not everybody. The others are built into
 what runs: ports, upstreams, and the rows and sizes that the native code was given at the start."""
@@ -127,7 +131,7 @@ def expected(kind: object) -> str:
 def unit_of(entry: Entry) -> str:
     """What the value is counted in, or what kind of value it is."""
     bare = _bare(entry.kind)
-    for suffix, unit in (("_per_s", "per second"), ("_s", "seconds"), ("_bytes", "bytes")):
+    for suffix, unit in (("_per_s", "per second"), ("_s", "seconds"), ("_bytes", "bytes"), ("_days", "days")):
         if entry.name.endswith(suffix) and bare in (int, float):
             return unit
     return expected(entry.kind).removeprefix("must be ").removeprefix("a ").removeprefix("one of ")

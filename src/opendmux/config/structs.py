@@ -26,6 +26,7 @@ __all__ = [
     "Timeouts",
     "TlsConfig",
     "UpstreamConfig",
+    "WatchConfig",
 ]
 
 DEFAULT_PORT: Final = 33333
@@ -85,6 +86,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silent_per_address: int = 64
     """Connections of one address that never sent InitConnect; above it the oldest is closed. The Python SDK leaves such
     connections behind, and closing one tears its good session down, so they are capped, not timed out."""
+    http_per_address: int = 2048
+    """Connections of one address that speak HTTP/1.1, WebSocket or gRPC, on all ports together; more are refused. Never
+    more than half of the files that the process may have open (``ulimit -n``). All clients of this machine are one
+    address, and so are all that come by one reverse proxy; of IPv6 addresses the first 64 bits count."""
     tls_handshakes: int = 64
     """TLS handshakes at a time; the others wait for their turn, within ``timeouts.handshake_s``."""
 
@@ -121,6 +126,22 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     is closed, so set this only where no such program connects."""
     goodbye_s: float = 2.0
     """To finish a half-sent frame before closing: a torn frame would poison the SDK's next session."""
+
+
+class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the proxy looks after by itself: the ``[watch]`` section; see docs/alerts.md."""
+
+    ask_s: float = 30.0
+    """How often OpenD is asked how it is (GetGlobalState), beside what it says by itself; 0 = never: then logins
+    and the state of its program are known only when OpenD or a client's question tells them, and no feed is ever
+    called mute."""
+    mute_s: float = 60.0
+    """No price of an open market for so long, though some are subscribed: its feed is mute. Markets whose prices are
+    usually further apart get longer. 0 = never."""
+    quota_percent: int = 90
+    """Above this share of a quota of OpenD (subscriptions, historical candles) it counts as nearly used up."""
+    key_days: float = 3.0
+    """How many days before a key expires that is told; 0 = never."""
 
 
 class TlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -258,5 +279,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_lines_per_s: int = 20
     """Log lines of one kind per second, with bursts of ten times as many; what is left out is counted and said.
     0: no limit."""
+    watch: WatchConfig = WatchConfig()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()

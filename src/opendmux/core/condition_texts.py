@@ -83,7 +83,8 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "for its login may not listen yet: look at its window or console.",
     ),
     (Kind.UPSTREAM_DOWN, "trade"): Text(
-        "{opend}, which takes the orders of a group, is not connected; opendmux keeps trying, and orders are refused.",
+        "OpenD at {subject}, which takes the orders of a group, is not connected; opendmux keeps trying, and orders "
+        "are refused.",
         "Check that OpenD runs and that its address is its api_port: opendmux doctor",
     ),
     (Kind.MUTE, ""): Text(

@@ -26,8 +26,9 @@ SAME_S: Final = 60.0
 """The same single event again within so long counts on, and is not told again: a connection lost over twenty orders is
 one piece of news."""
 
-BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM, Kind.UPSTREAM_DOWN, Kind.AUDIT, Kind.PAUSED})
-"""While one of these lasts, the proxy can't serve what it is there for: `/readyz` says 503."""
+BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM})
+"""While one of these lasts, OpenD serves nobody until a person has done something: `/readyz` says 503. It says so of a
+lost connection, of the audit log, and of a pause in words of its own."""
 
 Change: TypeAlias = Literal["begin", "over", "happened"]
 
@@ -74,7 +75,7 @@ class Condition:
 
     @property
     def blocks(self) -> bool:
-        """The proxy can't serve while it lasts."""
+        """OpenD serves nobody while it lasts."""
         return not self.single and self.kind in BLOCKING
 
     @property

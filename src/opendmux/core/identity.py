@@ -109,6 +109,8 @@ class Upstream:
     """ProgramStatusType of OpenD; None likewise."""
     state: GlobalState | None = None
     """The latest answer to GetGlobalState of this connection."""
+    reason: str = ""
+    """Why the connection was lost or could not be made, the last time, in the words of the log."""
     pushed_at: float | None = None
     """When the latest push came, whatever its kind; None: none has come since the start."""
 

@@ -1,4 +1,5 @@
-"""What OpenD says of itself when it is asked: GetGlobalState (1002) and GetUserInfo (1005), as far as we need it."""
+"""What OpenD says of itself when it is asked, as far as we need it: GetGlobalState (1002), GetUserInfo (1005), and the
+quota in GetSubInfo (3003)."""
 
 from __future__ import annotations
 
@@ -12,18 +13,24 @@ from opendmux.wire.pb import opend
 
 from .notices import ApiQuota, ConnStatus, ProgramStatus, rights_in
 
-__all__ = ["STATE_REQUEST", "USER_REQUEST", "GlobalState", "UserInfo", "read_state_untrusted", "read_user_untrusted"]
+__all__ = [
+    "STATE_REQUEST",
+    "SUB_INFO_REQUEST",
+    "USER_REQUEST",
+    "GlobalState",
+    "UserInfo",
+    "read_quota_untrusted",
+    "read_state_untrusted",
+    "read_user_untrusted",
+]
 
-_API, _QOT_RIGHT, _DISCLAIMER, _UPDATE = 2, 4, 8, 16
+_API, _QOT_RIGHT = 2, 4
 """GetUserInfo.UserInfoField. Neither the user's name (1) nor the web login ticket (2048) is any business of ours."""
 
-UPDATE_FORCED: Final = 2
-"""GetUserInfo.UpdateType."""
-
 STATE_REQUEST: Final = encode(opend.GetGlobalStateRequest(c2s=opend.GetGlobalStateC2S(userID=0)))
-USER_REQUEST: Final = encode(
-    opend.GetUserInfoRequest(c2s=opend.GetUserInfoC2S(flag=_API | _QOT_RIGHT | _DISCLAIMER | _UPDATE))
-)
+USER_REQUEST: Final = encode(opend.GetUserInfoRequest(c2s=opend.GetUserInfoC2S(flag=_API | _QOT_RIGHT)))
+
+SUB_INFO_REQUEST: Final = encode(opend.GetSubInfoRequest(c2s=opend.GetSubInfoC2S(isReqAllConn=False)))
 
 MARKET_FIELDS: Final[Mapping[int, str]] = {
     1: "marketHK",
@@ -53,9 +60,6 @@ class UserInfo(NamedTuple):
     rights: Mapping[str, int]
     """See `notices.QotRight`."""
     quota: ApiQuota
-    must_agree: bool
-    """The disclaimer is still to be accepted."""
-    must_update: bool
 
 
 def read_state_untrusted(body: bytes, proto_fmt: int) -> GlobalState | None:
@@ -88,4 +92,15 @@ def read_user_untrusted(body: bytes, proto_fmt: int) -> UserInfo | None:
         s2c.subQuota if s2c.HasField("subQuota") else None,
         s2c.historyKLQuota if s2c.HasField("historyKLQuota") else None,
     )
-    return UserInfo(rights_in(s2c), quota, s2c.isNeedAgreeDisclaimer, s2c.updateType == UPDATE_FORCED)
+    return UserInfo(rights_in(s2c), quota)
+
+
+def read_quota_untrusted(body: bytes, proto_fmt: int) -> tuple[int, int] | None:
+    """(used, left) of the subscription quota in a GetSubInfo answer; None likewise."""
+    try:
+        response = decode_answer_untrusted(opend.GetSubInfoResponse, body, proto_fmt)
+    except RemoteProtocolError:
+        return None
+    if response.retType != RetType.SUCCEED or not response.s2c.HasField("remainQuota"):
+        return None
+    return response.s2c.totalUsedQuota, response.s2c.remainQuota

@@ -107,6 +107,8 @@ class Pushes:
     ) -> None:
         self.taken = 0
         """Pushes that came from upstream."""
+        self.heard: dict[int, int] = {}
+        """QotMarket -> quote pushes of streams that somebody has subscribed."""
         self.unroutable = 0
         """Pushes that could not be read or that nobody can be told from."""
         self.push_fmt = ProtoFmt.PROTOBUF
@@ -191,6 +193,8 @@ class Pushes:
             return []
         key = PushKey(space, market, code, sub_type, rehab_type)
         self._latest[key] = frame
+        if space is Space.QOT:
+            self.heard[market] = self.heard.get(market, 0) + 1
         audience = self._ledger.audience(space, market, code, sub_type, rehab_type)
         if not audience:
             return []

@@ -13,6 +13,7 @@ import msgspec
 __all__ = [
     "Audit",
     "Client",
+    "Condition",
     "Freeze",
     "History",
     "Lane",
@@ -25,6 +26,25 @@ __all__ = [
     "Snapshot",
     "Subscription",
 ]
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that is wrong, or has happened; see docs/alerts.md."""
+
+    kind: str
+    opend: str
+    """The name of the OpenD it is about; empty for what concerns the proxy itself."""
+    subject: str
+    active: bool
+    """It lasts; else it happened within the last hour, and has no duration."""
+    since: str
+    times: int
+    """How often it happened."""
+    blocks: bool
+    """OpenD serves nobody while it lasts."""
+    conclusion: str
+    figures: str
+    next_step: str
 
 
 class Lane(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,14 +123,24 @@ class Opend(msgspec.Struct, frozen=True, kw_only=True):
     quote_login: bool | None
     """None: OpenD has not said so on this connection."""
     trade_login: bool | None
+    program: str | None
+    """The state of OpenD's program, in words; None likewise."""
+    rights: dict[str, str]
+    """What it may quote, by market; empty while it has not said so."""
     quote_right: QuoteRight | None
     """None: none is lost, as far as is known."""
     reconnects: int
     quota_used: int | None
-    """What OpenD said last of its subscription quota; None: nobody has asked it yet."""
+    """What OpenD said last of its subscription quota; None: it has not."""
     quota_left: int | None
+    history_used: int | None
+    """Securities with historical candles, likewise."""
+    history_quota: int | None
+    """How many of them there may be."""
     subscriptions: int
     """What this proxy holds there now."""
+    stale: int
+    """Those among them whose prices may be old."""
     clients: int
     pending: int
     """Requests that wait for OpenD."""
@@ -166,6 +196,10 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     """Since OpenD took it."""
     leaves_in_s: float | None
     refusal: str
+    stale: bool
+    """What is known of its prices may be old."""
+    stale_reason: str
+    """Why, in one sentence."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -226,6 +260,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     ready: bool
     reasons: list[str]
     """Why not, one sentence each."""
+    conditions: list[Condition]
+    """What is wrong now, and what has happened within the last hour; the oldest first."""
     simulated: bool
     keys: bool
     """Keys are configured."""

@@ -54,7 +54,7 @@ class Carrier:
         limits = config.limits
         self.config = config
         self.house = house
-        self.notary = Notary(house)
+        self.notary = Notary(house, upstream_name)
         self.switch = Switch(
             max_client_body=limits.client_body_bytes,
             client_body_total=limits.client_body_total_bytes,

@@ -46,6 +46,12 @@ METRICS: Final = _table(
     Metric("opendmux_sessions", "gauge", ("opend", "transport"), "Connected clients."),
     Metric("opendmux_sessions_begun_total", "counter", ("opend",), "Clients that have connected."),
     Metric("opendmux_sessions_ended_total", "counter", ("opend", "reason"), "Clients that have gone, by reason."),
+    Metric(
+        "opendmux_http_connections_refused_total",
+        "counter",
+        (),
+        "HTTP connections refused because their address has limits.http_per_address of them.",
+    ),
     Metric("opendmux_torn_total", "counter", ("opend",), "Client connections closed in the middle of a frame."),
     Metric(
         "opendmux_frames_total",
@@ -104,6 +110,21 @@ METRICS: Final = _table(
         ("key_id", "limit"),
         "What is left of a key's limit: rate (orders), daily (money), hours (1 within, 0 outside).",
     ),
+    Metric("opendmux_history_quota_used", "gauge", ("opend",), "Securities with historical candles so far."),
+    Metric("opendmux_history_quota", "gauge", ("opend",), "How many of them there may be."),
+    Metric(
+        "opendmux_subscriptions_stale",
+        "gauge",
+        ("opend", "reason"),
+        "Subscriptions whose prices may be old, for link, login, right or mute; 0 for each when all is well.",
+    ),
+    Metric(
+        "opendmux_condition",
+        "gauge",
+        ("opend", "kind", "subject"),
+        "1 while it lasts: something is wrong, see docs/alerts.md.",
+    ),
+    Metric("opendmux_conditions_total", "counter", ("kind",), "Conditions that have begun, and events."),
     Metric(
         "opendmux_operations_total",
         "counter",

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from opendmux.core.conditions import Conditions, Kind
 from opendmux.core.keys import Key
 from opendmux.core.lanes import LaneKind
 from opendmux.core.limits import Limits
 from opendmux.core.streams import Space
 from opendmux.core.tally import Series, Tally
+from opendmux.core.watch import STALE_REASONS
 from opendmux.native import LATENCY_BUCKETS_S
 
 from .metric_table import METRICS
@@ -83,6 +85,9 @@ class Sources:
     audit: Callable[[], AuditState] | None = None
     operated: Series | None = None
     """Operation commands; see `House`."""
+    crowded: Callable[[], int] | None = None
+    """HTTP connections that were refused; see `Crowd`."""
+    conditions: Conditions | None = None
 
 
 class Metrics:
@@ -125,11 +130,15 @@ class Metrics:
             _upstream(sheet, name, station)
             _subscriptions(sheet, name, station)
             _pushes(sheet, name, station)
+            _watch(sheet, name, station, self._now)
             _budgets(sheet, name, station, self._now)
             sheet.latencies("opendmux_request_latency_seconds", name, station.hub.switch.latencies())
         if self._sources.operated is not None:
             sheet.put_all("opendmux_operations_total", self._sources.operated)
         _audit(sheet, self._sources)
+        if self._sources.crowded is not None:
+            sheet.put("opendmux_http_connections_refused_total", self._sources.crowded())
+        _conditions(sheet, self._sources)
         return sheet.families.values()
 
 
@@ -285,6 +294,26 @@ def _budgets(sheet: _Sheet, name: str, station: Station, now: float) -> None:
         sheet.put("opendmux_budget_refused_total", counters.refused, name, budget)
         sheet.put("opendmux_budget_waiting", waiting[budget], name, budget)
     sheet.put("opendmux_shared_reads_total", metering.in_flight.shared, name)
+
+
+def _watch(sheet: _Sheet, name: str, station: Station, now: float) -> None:
+    stale = station.watch.count_stale(now)
+    for reason in STALE_REASONS:
+        sheet.put("opendmux_subscriptions_stale", stale[reason], name, reason)
+    history = station.watch.quotas["history"]
+    if history.used is not None:
+        sheet.put("opendmux_history_quota_used", history.used, name)
+    if history.total is not None:
+        sheet.put("opendmux_history_quota", history.total, name)
+
+
+def _conditions(sheet: _Sheet, sources: Sources) -> None:
+    if sources.conditions is None:
+        return
+    for one in sources.conditions.active():
+        sheet.put("opendmux_condition", 1, one.opend, one.kind, one.subject)
+    for kind in Kind:
+        sheet.put("opendmux_conditions_total", sources.conditions.begun.get(kind, 0), kind)
 
 
 def _audit(sheet: _Sheet, sources: Sources) -> None:

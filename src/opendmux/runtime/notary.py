@@ -10,6 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Final
+
+import trio
 
 from opendmux.core.answers import name_of
 from opendmux.core.audit import (
@@ -21,7 +24,8 @@ from opendmux.core.audit import (
     args_hash_of,
     order_summary_untrusted,
 )
-from opendmux.core.commands import Forward, Reply, Request, Witness
+from opendmux.core.commands import Failure, Forward, Reply, Request, Witness
+from opendmux.core.conditions import Kind
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.identity import Session
 from opendmux.core.keys import Scopes
@@ -38,12 +42,24 @@ log = logging.getLogger("opendmux.audit")
 AUDITED_IDS = WRITE_IDS | PACKET_ID_IDS | {ProtoId.TRD_UNLOCK_TRADE}
 """What is put down whoever asks; refusals of keys are as well."""
 
+UNKNOWN_WHY: Final = {
+    Failure.LOST.value: "the connection was lost before the answer",
+    Failure.TIMEOUT.value: "no answer came in time",
+    Failure.CORRUPT.value: "the answer was damaged",
+}
+"""Why nobody knows how a trade request ended."""
+
+
+SAID_OF: Final = frozenset({DenialKind.UNAUTHENTICATED, DenialKind.PERMISSION, DenialKind.LIMIT})
+"""Refusals that are about the client. Those about OpenD, of which an outage makes many, are for the debug level."""
+
 
 class Notary:
-    """Of one hub."""
+    """Of one hub. ``opend``: the name of its OpenD; empty for what is no hub's."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, opend: str = "") -> None:
         self._house = house
+        self._opend = opend
 
     def denied(self, reply: Reply) -> None:
         """A request was turned away."""
@@ -64,6 +80,8 @@ class Notary:
             denial.reason,
         )
         self._house.rejects.add(cause, denial.text, time.time())
+        level = logging.INFO if denial.kind in SAID_OF else logging.DEBUG
+        log.log(level, "%s: %s refused: %s", session, name_of(reply.proto_id), denial.text)
         if self._house.audit is None or reply.request is None:
             return
         if session.key is not None or denial.kind is DenialKind.UNAUTHENTICATED or reply.proto_id in AUDITED_IDS:
@@ -79,12 +97,15 @@ class Notary:
         host = peer.rpartition(":")[0] or peer  # each of its attempts comes from another port
         cause = Cause(iface, host, key_id, "", 0, denial.kind.value, denial.reason)
         self._house.rejects.add(cause, denial.text, time.time())
+        about = {"peer": peer, "transport": iface, "key": key_id}
+        log.info("%s: turned away: %s", peer, denial.text, extra=about)
         if self._house.audit is not None:
             self._house.audit.write(AuditEvent(iface, peer, key_id, "admission", "reject", denial.reason, denial.scope))
 
     def ended(self, iface: str, peer: str, key_id: str, whom: str) -> None:
         """Somebody's session was ended on request of another."""
-        log.warning("%s was closed by %s of %s", whom, key_id, peer)
+        about = {"peer": peer, "transport": iface, "key": key_id}
+        log.warning("%s was closed by %s of %s", whom, key_id, peer, extra=about)
         if self._house.audit is not None:
             self._house.audit.write(AuditEvent(iface, peer, key_id, "close client", "success", whom))
 
@@ -104,6 +125,8 @@ class Notary:
         log.log(level, "%s: %s %s %s", request.session, name_of(request.proto_id), witness.outcome, witness.note)
         if request.proto_id == ProtoId.INIT_CONNECT and witness.outcome == "allow":
             self._house.access.tally.auth(request.session.transport, "allow", _key_id(request.session, None))
+        if witness.outcome == "unknown" and request.proto_id in PACKET_ID_IDS:
+            self._tell_unknown(witness)
         audit = self._house.audit
         if audit is None:
             if reply is not None:
@@ -129,6 +152,13 @@ class Notary:
             leave()
 
         audit.write(event, then=noted)
+
+    def _tell_unknown(self, witness: Witness) -> None:
+        request = witness.request
+        who = str(request.session) if request.session.key is None else f"key {request.session.key.id}"
+        why = UNKNOWN_WHY.get(witness.note) or UNKNOWN_WHY.get(witness.reason) or "OpenD gave no verdict"
+        figures = f"{name_of(request.proto_id)}: {why}."
+        self._house.conditions.happened(Kind.OUTCOME_UNKNOWN, who, trio.current_time(), figures, opend=self._opend)
 
 
 def _key_id(session: Session, denial: Denial | None) -> str:

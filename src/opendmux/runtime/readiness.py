@@ -1,22 +1,26 @@
 """Can this proxy serve now, and if not, why: what `/readyz` says.
 
-Ready means that the connection to every OpenD has done InitConnect and restored what clients hold. OpenD's own logins
-and the state of its program are shown beside it and change nothing: OpenD answers for itself what it can't do.
+Ready means that the connection to every OpenD has done InitConnect and restored what clients hold, and that no OpenD
+waits for a person: for a code, for an agreement, for somebody who logs it in again (`conditions.BLOCKING`). OpenD's own
+logins, quote rights and quotas are shown beside it, with what to do about them, and change nothing: OpenD answers for
+itself what it can't do, and the rest of it works.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from opendmux.core import snapshot
 from opendmux.core.audit import timestamp_of
+from opendmux.core.conditions import Condition
 from opendmux.core.lanes import Lane, Lanes
 from opendmux.core.notices import program_name
 
 from .station import Station
 
-__all__ = ["OpendState", "Readiness", "readiness_of"]
+__all__ = ["OpendState", "Readiness", "readiness_of", "shown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +51,38 @@ class Readiness:
     simulated: bool
     """Some of it is the built-in simulator: no real market, no real money."""
     opends: list[OpendState]
+    conditions: list[snapshot.Condition] = field(default_factory=list)
+    """Everything that is wrong now, whether it makes the proxy unready or not, with the next step."""
 
 
-def readiness_of(stations: Sequence[Station], *, now: float, wall: float, further: Iterable[str] = ()) -> Readiness:
+def shown(condition: Condition, offset: float) -> snapshot.Condition:
+    """A condition for people who look from outside. ``offset``: UTC less Trio seconds."""
+    return snapshot.Condition(
+        kind=condition.kind,
+        opend=condition.opend,
+        subject=condition.subject,
+        active=not condition.single,
+        since=timestamp_of(offset + condition.since),
+        times=condition.times,
+        blocks=condition.blocks,
+        conclusion=condition.conclusion,
+        figures=condition.figures,
+        next_step=condition.next_step,
+    )
+
+
+def readiness_of(
+    stations: Sequence[Station],
+    *,
+    now: float,
+    wall: float,
+    further: Iterable[str] = (),
+    conditions: Iterable[Condition] = (),
+) -> Readiness:
     """Look at every station. ``now``: Trio seconds, ``wall``: UTC seconds. ``further``: other reasons not to be ready,
-    such as a drain."""
-    reasons = list(further)
+    such as a drain. ``conditions``: what is wrong now."""
+    wrong = list(conditions)
+    reasons = [*further, *(one.sentence for one in wrong if one.blocks)]
     states = []
     for station in stations:
         lanes = station.hub.router.lanes
@@ -73,7 +103,8 @@ def readiness_of(stations: Sequence[Station], *, now: float, wall: float, furthe
                 _age(lanes, now),
             )
         )
-    return Readiness(not reasons, reasons, any(state.simulated for state in states), states)
+    told = [shown(one, wall - now) for one in wrong]
+    return Readiness(not reasons, reasons, any(state.simulated for state in states), states, told)
 
 
 def _age(lanes: Lanes, now: float) -> float | None:

@@ -47,6 +47,7 @@ from .transports.operations import operation_routes
 from .transports.safety import freeze_routes, pause_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
+from .vigil import note, vigil
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
 
@@ -130,7 +131,13 @@ class Proxy:
 
     def readiness(self) -> Readiness:
         """Can it serve now, and if not, why."""
-        return readiness_of(self.stations, now=trio.current_time(), wall=time.time(), further=self.trouble())
+        return readiness_of(
+            self.stations,
+            now=trio.current_time(),
+            wall=time.time(),
+            further=self.trouble(),
+            conditions=self.house.conditions.active(),
+        )
 
 
 async def run_proxy(
@@ -147,6 +154,7 @@ async def run_proxy(
     Raises ConfigError when a bound address can't be listened on. Cancellation stops at once, without a drain.
     """
     house = house or House()
+    house.conditions.on_change.append(note)
     wings: dict[int, Wing] = {}
     for face in faces:
         if id(face.reach) not in wings:
@@ -164,6 +172,7 @@ async def run_proxy(
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
             services.start_soon(proxy.pauser.run)
             services.start_soon(proxy.steward.run)
             for watcher in watchers:
@@ -219,7 +228,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, W
         async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
             wing = wings[id(face.reach)]
             await wing.station.link.first_ready.wait()
-            door = Door(face_rooms(face, wing, clients), face_rules(face, proxy.house))
+            door = Door(face_rooms(face, wing, clients), face_rules(face, proxy.house), proxy.house.crowd)
             clients.doors.append(door)
             listeners = [*listen(face.bound), *face.listeners]
             await trio.serve_listeners(door.serve, listeners, handler_nursery=clients.sessions, task_status=task_status)
@@ -244,11 +253,24 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         return AuditState(audit.healthy, audit.written, audit.queued, audit.lost)
 
     sources = Sources(
-        house.access.tally, __version__, rooms, None if house.audit is None else audit_state, house.operated
+        house.access.tally,
+        __version__,
+        rooms,
+        None if house.audit is None else audit_state,
+        house.operated,
+        lambda: house.crowd.refused,
+        house.conditions,
     )
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
-        lambda: proxy.stations, house.access, Notary(house), figures, house.names, house.open_locally, proxy.trouble
+        lambda: proxy.stations,
+        house.access,
+        Notary(house),
+        figures,
+        house.names,
+        house.open_locally,
+        proxy.trouble,
+        house.conditions.active,
     )
     status = Status(lambda: proxy.stations, house, __version__, site.readiness, rooms, sources.audit)
     return site, status

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import trio
 
 from opendmux.core.access import Access
+from opendmux.core.conditions import Condition
 from opendmux.core.denial import Denial
 from opendmux.core.keys import Key
 
@@ -34,6 +35,8 @@ class ProxySite:
     """From this machine metrics and probes need no key."""
     trouble: Callable[[], Iterable[str]] = tuple
     """Reasons not to be ready that stations do not know of: a drain, an audit log that can't be written."""
+    conditions: Callable[[], Iterable[Condition]] = tuple
+    """What is wrong now."""
     wall: Callable[[], float] = time.time
 
     @property
@@ -47,7 +50,13 @@ class ProxySite:
 
     def readiness(self) -> Readiness:
         """See `Site`."""
-        return readiness_of(self.stations(), now=trio.current_time(), wall=self.wall(), further=self.trouble())
+        return readiness_of(
+            self.stations(),
+            now=trio.current_time(),
+            wall=self.wall(),
+            further=self.trouble(),
+            conditions=self.conditions(),
+        )
 
     def admit(self, bearer: str | None, *, peer: str, local: bool, certified: str | None = None) -> Key | Denial:
         """See `Site`."""

@@ -11,6 +11,7 @@ import trio
 from opendmux.config import SIMULATED, Config
 from opendmux.core.lanes import Lane
 from opendmux.core.quote_right import QuoteRight
+from opendmux.core.watch import Watch, WatchRules
 from opendmux.wire.cipher import RsaKey
 
 from .binding import dial_group
@@ -78,6 +79,8 @@ class Station:
     rsa_key: RsaKey | None = None
     """For clients that encrypt."""
     hub: Hub = field(init=False)
+    watch: Watch = field(init=False)
+    """What is wrong with this OpenD."""
     link: UpstreamLink = field(init=False)
     """Of the MAIN lane."""
     quotes_from: str = field(init=False)
@@ -93,10 +96,17 @@ class Station:
         self.hub = Hub(
             self.config, self.reach.name, trade_name=self.reach.trade_name, rsa_key=self.rsa_key, house=self.house
         )
+        self.watch = Watch(self.hub.router, self.house.conditions, self._rules, name=self.reach.name)
+        self.hub.on_tick.append(lambda now: self.hub.run(self.watch.due(now)))
         self.quotes_from = self.reach.members_known[0].address
         self.quote_right = QuoteRight(self.reach.members_known[0].quote_right)
         self._send, self._receive = trio.open_memory_channel[Batch](BATCHES_WAITING)
         self.link = self._make(self.hub.router.lanes.main)
+
+    def _rules(self) -> WatchRules:
+        """As they are now: a reload may change them."""
+        watch = self.hub.config.watch
+        return WatchRules(watch.ask_s, watch.mute_s, watch.quota_percent / 100)
 
     def _make(self, lane: Lane) -> UpstreamLink:
         dial = self.reach.dial

@@ -22,8 +22,10 @@ from opendmux.core.audit import NO_KEY, timestamp_of
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
+from opendmux.core.notices import market_name, right_name
 from opendmux.core.quote_right import QuoteRight
 from opendmux.core.streams import Space, StreamView
+from opendmux.core.watch import Watch
 from opendmux.native import LATENCY_BUCKETS_S
 from opendmux.wire.protocols import PROTOCOLS
 
@@ -31,7 +33,7 @@ from .house import House
 from .metrics import AuditState, KeyRoom
 from .notary import Notary
 from .ports import Client
-from .readiness import Readiness
+from .readiness import Readiness, shown
 from .sampler import Latencies, Sampler, Samples, figures_of
 from .station import Station
 
@@ -129,6 +131,9 @@ class Status:
             up_s=round(now - self._started, 1),
             ready=readiness.ready,
             reasons=readiness.reasons,
+            conditions=[
+                shown(one, wall - now) for one in (*self.house.conditions.active(), *self.house.conditions.recent(now))
+            ],
             simulated=readiness.simulated,
             keys=self.house.access.keyring is not None,
             opends=[
@@ -138,7 +143,8 @@ class Status:
             clients=clients,
             clients_left_out=sum(len(_sessions(station)) for _, station in stations) - len(clients),
             subscriptions=[
-                _subscription(number, lane, view, now) for number, lane, view in islice(streams, SUBSCRIPTIONS_MAX)
+                _subscription(number, lane, view, now, stations[number - 1][1].watch)
+                for number, lane, view in islice(streams, SUBSCRIPTIONS_MAX)
             ],
             subscriptions_left_out=max(0, len(streams) - SUBSCRIPTIONS_MAX),
             rejects=[
@@ -175,7 +181,7 @@ def _sessions(station: Station) -> list[Session]:
 def _opend(
     number: int, station: Station, samples: Samples, readiness: Readiness, now: float, wall: float
 ) -> snapshot.Opend:
-    hub = station.hub
+    hub, watch = station.hub, station.watch
     lanes, quota, counters = hub.router.lanes, hub.router.subscriptions.quota, hub.switch.counters()
     state, main = readiness.opends[number - 1], lanes.main.upstream
     down = next((lane.upstream for lane in (lanes.main, lanes.trade) if not lane.upstream.ready), None)
@@ -200,11 +206,16 @@ def _opend(
         version=None if main.identity is None else main.identity.server_ver,
         quote_login=state.quote_login,
         trade_login=state.trade_login,
+        program=state.program_status,
+        rights={market_name(field): right_name(right) for field, right in watch.rights.now.items()},
         quote_right=_quote_right(station.quote_right, wall - now),
         reconnects=sum(lane.upstream.reconnects for lane in lanes.all),
         quota_used=None if quota is None else quota[0],
         quota_left=None if quota is None else quota[1],
+        history_used=watch.quotas["history"].used,
+        history_quota=watch.quotas["history"].total,
         subscriptions=sum(len(lane.ledger.upstream_streams()) for lane in wanted),
+        stale=sum(watch.count_stale(now).values()),
         clients=len(_sessions(station)),
         pending=counters.pending,
         outbox_bytes=counters.outbox_bytes,
@@ -275,7 +286,8 @@ def _stamp(wall: float) -> str:
     return timestamp_of(wall)
 
 
-def _subscription(number: int, lane: Lane, view: StreamView, now: float) -> snapshot.Subscription:
+def _subscription(number: int, lane: Lane, view: StreamView, now: float, watch: Watch) -> snapshot.Subscription:
+    stale = watch.stale(lane, view.key, now)
     state: str = "subscribed" if view.present else "refused" if view.refusal else "asking"
     if view.leaves_at is not None:
         state = "leaving"
@@ -292,6 +304,8 @@ def _subscription(number: int, lane: Lane, view: StreamView, now: float) -> snap
         age_s=round(max(0.0, now - view.since), 1) if view.since else None,
         leaves_in_s=None if view.leaves_at is None else round(max(0.0, view.leaves_at - now), 1),
         refusal=view.refusal,
+        stale=stale is not None,
+        stale_reason="" if stale is None else stale.text,
     )
 
 

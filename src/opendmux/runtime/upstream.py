@@ -84,7 +84,6 @@ class UpstreamLink:
         self._secure: ClientSide | None = None
         self._greeted = False
         """This connection's InitConnect has been answered."""
-        self._reason = ""
         self._last_rx = 0.0
         self._logged: tuple[str, float] = ("", 0.0)
         self._outlet: Outlet | None = None
@@ -101,6 +100,15 @@ class UpstreamLink:
         """What logs call it: OpenD's address, with the lane where it is not the usual one."""
         lane = "" if self._lane.kind is LaneKind.MAIN else f" ({self._lane})"
         return f"OpenD at {self._lane.upstream.address}{lane}"
+
+    @property
+    def _reason(self) -> str:
+        """Why it is down; core sees it too."""
+        return self._lane.upstream.reason
+
+    @_reason.setter
+    def _reason(self, reason: str) -> None:
+        self._lane.upstream.reason = reason
 
     def flush(self) -> None:
         """See `LinkPort`."""

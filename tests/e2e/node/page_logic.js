@@ -68,8 +68,14 @@ const checks = {
     assert.deepStrictEqual(plain(alone), { kind: "bad", word: "OpenD down", title: "OpenD is not connected", reasons: ["away"] });
     assert.match(logic.verdict({ ready: false, reasons: [], opends: [up, down] }).title, /^1 of 2/);
     assert.strictEqual(logic.verdict({ ready: false, reasons: ["stopping"], opends: [up] }).word, "not ready");
+    const look = logic.verdict({ ready: true, reasons: [], opends: [up], conditions: [{ active: true }, { active: false }] });
+    assert.deepStrictEqual([look.kind, look.word], ["warn", "ready, 1 to look at"]);
     const frozen = logic.verdict({ ready: true, reasons: [], opends: [up], freezes: [{ text: "by ops" }] });
     assert.deepStrictEqual(plain(frozen), { kind: "warn", word: "frozen", title: "Trading is frozen", reasons: ["by ops"] });
+  },
+  what_blocks_comes_first() {
+    const happened = { n: 1, active: false }, lasts = { n: 2, active: true }, blocks = { n: 3, active: true, blocks: true };
+    assert.deepStrictEqual(plain(logic.troubles([happened, lasts, blocks, lasts])).map((one) => one.n), [3, 2, 2, 1]);
   },
 };
 

@@ -1,0 +1,354 @@
+"""Watches one OpenD: what it says by itself, what it answers when the proxy asks it how it is, and what is missing.
+
+Everything ends as a condition in the one book of the process (`conditions`). The questions are few and small:
+GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo and GetSubInfo when the main connection is
+ready, after a notice of quote rights, and now and then. OpenD is not known to limit any of them; at most one of each
+is on its way, no client waits for them, and there are none during a pause.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from opendmux.wire.protocols import ProtoId
+
+from .commands import Ask, Command, Outcome
+from .conditions import Conditions, Kind
+from .lanes import Lane
+from .markets import QOT_MARKETS
+from .mute import LIVELY, OPEN_STATES, Hearing
+from .notices import ApiQuota, ConnStatus, GtwEvent, Notice, ProgramStatus, QotRight, UsedQuota, market_name
+from .opendstate import (
+    STATE_REQUEST,
+    SUB_INFO_REQUEST,
+    USER_REQUEST,
+    GlobalState,
+    read_quota_untrusted,
+    read_user_untrusted,
+)
+from .program import ProgramWatch
+from .rights import Rights
+from .router import Router
+from .streams import Space, StreamKey
+
+__all__ = ["STALE_REASONS", "Quota", "Stale", "Watch", "WatchRules"]
+
+LOOK_S: Final = 1.0
+"""How often feed and quotas are looked at."""
+
+STREAMS_S: Final = 5.0
+"""How often the subscriptions are gone through for it: with thousands of them that takes milliseconds."""
+
+USER_EVERY: Final = 10
+"""Rights and quotas are asked for with every tenth question about the state: they change seldom, and OpenD tells most
+of it by itself."""
+
+USER_LEAST_S: Final = 5.0
+"""Between two of those: OpenD may send a burst of notices about rights."""
+
+QUOTA_HYSTERESIS: Final = 0.05
+"""The share by which a quota must fall below the mark before all is well again."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRules:
+    """What the owner of the proxy decided. 0 for a time: never."""
+
+    ask_s: float = 30.0
+    mute_s: float = 60.0
+    quota_share: float = 0.9
+
+
+STALE_REASONS: Final = ("link", "login", "right", "mute")
+
+
+class Stale(NamedTuple):
+    """Why what is known of a subscription may be old."""
+
+    reason: str
+    """One of `STALE_REASONS`."""
+    text: str
+    """The same in a sentence."""
+
+
+@dataclass(slots=True)
+class Quota:
+    """As OpenD said last; None: it has not."""
+
+    used: int | None = None
+    total: int | None = None
+
+
+class Watch:
+    """Of one router. ``name``: of its OpenD or group, as everywhere. During a pause nothing is asked and nothing is
+    missed."""
+
+    def __init__(
+        self,
+        router: Router,
+        conditions: Conditions,
+        rules: Callable[[], WatchRules],
+        *,
+        name: str,
+    ) -> None:
+        self.rights = Rights(conditions, name)
+        self.quotas = {"subscriptions": Quota(), "history": Quota()}
+        """By the cause of `Kind.QUOTA`; ``history`` counts securities with historical candles."""
+        self._router = router
+        self._conditions = conditions
+        self._rules = rules
+        self._name = name
+        self._program = ProgramWatch(conditions, name)
+        self._lanes = tuple(dict.fromkeys((router.lanes.main, router.lanes.trade)))
+        self._hearing = Hearing()
+        self._mute: dict[int, float] = {}
+        """QotMarket -> since when nothing comes of it."""
+        self._lively: Counter[int] = Counter()
+        """QotMarket -> subscriptions of which something must come, as of the latest count."""
+        self._counted_at = -STREAMS_S
+        self._greeted: dict[int, float] = {}
+        """By lane: `ready_since` of the connection that was greeted last."""
+        self._known: dict[int, GlobalState] = {}
+        """By lane: the answer that was learnt from last."""
+        self._state_at = 0.0
+        """When the latest answer about the markets came."""
+        self._asking: set[tuple[int, int]] = set()
+        """(lane, proto_id) of questions on their way."""
+        self._ask_at: dict[int, float] = {}
+        self._rounds = 0
+        self._user_at: float | None = None
+        self._user_asked = -USER_LEAST_S
+        self._look_at = 0.0
+        self._told_quota: tuple[int, int] | None = None
+        router.on_notice.append(self._noticed)
+
+    # -- what OpenD says by itself
+
+    def _noticed(self, notice: Notice, now: float) -> None:
+        match notice:
+            case GtwEvent():
+                self._program.event(notice, now)
+            case ProgramStatus():
+                self._program.status(notice, now)
+            case ConnStatus():
+                self._logins(now)
+            case QotRight(rights):
+                self.rights.take(rights, now)
+                self._user_at = now
+            case ApiQuota():
+                self._allowed(notice)
+            case UsedQuota(subscriptions, history):
+                for quota, used in zip(self.quotas.values(), (subscriptions, history), strict=True):
+                    quota.used = quota.used if used is None else used
+
+    def _logins(self, now: float) -> None:
+        lanes = self._router.lanes
+        self._program.logins(lanes.main.upstream.logins, lanes.trade.upstream.logins, now)
+
+    def _allowed(self, allowed: ApiQuota) -> None:
+        for quota, total in zip(self.quotas.values(), allowed, strict=True):
+            quota.total = quota.total if total is None else total
+
+    # -- time
+
+    def due(self, now: float) -> list[Command]:
+        """Called some times a second; returns the questions that are due."""
+        if self._router.lanes.main.upstream.pause is not None:
+            self._rest(now)
+            return []
+        commands: list[Command] = []
+        for lane in self._lanes:
+            if self._look_at_link(lane, now):
+                commands += self._questions(lane, now)
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            self._look_at_feed(now)
+            self._look_at_quotas(now)
+            self._program.due(now)
+        return commands
+
+    def _rest(self, now: float) -> None:
+        for lane in self._lanes:
+            self._conditions.over(Kind.UPSTREAM_DOWN, self._called(lane), now, opend=self._name)
+        self._set_mute({}, now)
+        self._hearing.reset()
+        self._program.gone()
+
+    def _called(self, lane: Lane) -> str:
+        return self._name if lane is self._router.lanes.main else lane.upstream.address
+
+    def _look_at_link(self, lane: Lane, now: float) -> bool:
+        """Whether it can be asked."""
+        upstream, main = lane.upstream, lane is self._router.lanes.main
+        if not upstream.ready:
+            self._known.pop(lane.index, None)
+            if main:
+                self._program.gone()
+            if upstream.reason:
+                self._conditions.begin(
+                    Kind.UPSTREAM_DOWN,
+                    self._called(lane),
+                    now,
+                    f"Reason: {upstream.reason}.",
+                    opend=self._name,
+                    cause="" if main else "trade",
+                )
+            return False
+        if self._greeted.get(lane.index) != upstream.ready_since:
+            self._greeted[lane.index] = self._ask_at[lane.index] = upstream.ready_since
+            self._conditions.over(Kind.UPSTREAM_DOWN, self._called(lane), now, opend=self._name)
+            if main:
+                self._user_at = now
+        if upstream.state is not None and upstream.state is not self._known.get(lane.index):
+            self._known[lane.index] = upstream.state
+            self._learn(lane, upstream.state, now)
+        return True
+
+    def _learn(self, lane: Lane, state: GlobalState, now: float) -> None:
+        self._logins(now)
+        if lane is not self._router.lanes.main:
+            return
+        self._state_at = now
+        if state.program is not None:
+            self._program.status(state.program, now)
+        elif state.logins.quote:
+            self._program.ready(now)
+
+    # -- questions
+
+    def _questions(self, lane: Lane, now: float) -> list[Command]:
+        every = self._rules().ask_s
+        if not every:
+            return []
+        main = lane is self._router.lanes.main
+        commands: list[Command] = []
+        if now >= self._ask_at[lane.index]:
+            self._ask_at[lane.index] = now + every
+            if main:
+                self._rounds += 1
+                if self._rounds % USER_EVERY == 0:
+                    self._user_at = now
+            commands += self._ask(
+                lane, ProtoId.GET_GLOBAL_STATE, STATE_REQUEST, lambda o, _at: lane.upstream.told(o.body, o.proto_fmt)
+            )
+        if main and self._user_at is not None and now >= max(self._user_at, self._user_asked + USER_LEAST_S):
+            self._user_at, self._user_asked = None, now
+            commands += self._ask(lane, ProtoId.GET_USER_INFO, USER_REQUEST, self._told_user)
+            commands += self._ask(lane, ProtoId.QOT_GET_SUB_INFO, SUB_INFO_REQUEST, self._told_subscriptions)
+        return commands
+
+    def _ask(self, lane: Lane, proto_id: int, body: bytes, told: Callable[[Outcome, float], None]) -> list[Command]:
+        asking = lane.index, proto_id
+        if asking in self._asking:
+            return []
+        self._asking.add(asking)
+
+        def then(outcome: Outcome, now: float) -> list[Command]:
+            self._asking.discard(asking)
+            if outcome.failure is None and lane.upstream.ready:
+                told(outcome, now)
+            return []
+
+        return [Ask(lane.index, proto_id, body, then)]
+
+    def _told_user(self, outcome: Outcome, now: float) -> None:
+        user = read_user_untrusted(outcome.body, outcome.proto_fmt)
+        if user is not None:
+            self.rights.take(user.rights, now)
+            self._allowed(user.quota)
+
+    def _told_subscriptions(self, outcome: Outcome, _now: float) -> None:
+        quota = read_quota_untrusted(outcome.body, outcome.proto_fmt)
+        if quota is not None:
+            self._router.subscriptions.quota = quota
+
+    # -- what is missing
+
+    def _look_at_quotas(self, now: float) -> None:
+        told = self._router.subscriptions.quota
+        if told is not None and told is not self._told_quota:
+            self._told_quota = told
+            subscriptions = self.quotas["subscriptions"]
+            subscriptions.used, subscriptions.total = told[0], sum(told)
+        mark = self._rules().quota_share
+        for cause, quota in self.quotas.items():
+            if quota.used is None or not quota.total:
+                continue
+            share = quota.used / quota.total
+            if share > mark:
+                figures = f"{quota.used} of {quota.total} are used."
+                self._conditions.begin(Kind.QUOTA, cause, now, figures, opend=self._name, cause=cause)
+            elif share <= mark - QUOTA_HYSTERESIS:
+                self._conditions.over(Kind.QUOTA, cause, now, opend=self._name)
+
+    def _look_at_feed(self, now: float) -> None:
+        mute_s, main = self._rules().mute_s, self._router.lanes.main.upstream
+        if not mute_s or not main.ready or main.state is None:
+            self._hearing.reset()
+            self._set_mute({}, now)
+            return
+        if now - self._counted_at >= min(STREAMS_S, mute_s / 4):
+            self._counted_at = now
+            self._lively = self._count()
+        heard: Counter[int] = Counter()
+        for lane in self._router.lanes.all:
+            heard.update(lane.pushes.heard)
+        markets = main.state.markets
+        expected = [market for market in self._lively if markets.get(market) in OPEN_STATES]
+        silent = self._hearing.look(heard, expected, now, mute_s)
+        confirmed = {}
+        for market, since in silent.items():
+            # It may have closed since OpenD was asked the last time.
+            if market in self._mute or self._state_at - since >= mute_s / 2:
+                confirmed[market] = since
+            else:
+                self._ask_at[self._router.lanes.main.index] = now
+        self._set_mute(confirmed, now)
+
+    def _count(self) -> Counter[int]:
+        return Counter(
+            view.key.market
+            for lane in self._router.lanes.wanted()
+            for view in lane.ledger.overview()
+            if view.present and view.registered and view.key.space is Space.QOT and view.key.sub_type in LIVELY
+        )
+
+    def _set_mute(self, mute: dict[int, float], now: float) -> None:
+        for market in [market for market in self._mute if market not in mute]:
+            self._conditions.over(Kind.MUTE, _market(market), now, opend=self._name)
+        for market, since in mute.items():
+            figures = f"None for {now - since:.0f} s, of {self._lively[market]} subscriptions."
+            self._conditions.begin(Kind.MUTE, _market(market), now, figures, opend=self._name)
+        self._mute = mute
+
+    def count_stale(self, now: float) -> Counter[str]:
+        """How many subscriptions may be old, by reason."""
+        found: Counter[str] = Counter()
+        for lane in self._router.lanes.wanted():
+            for key in lane.ledger.upstream_streams():
+                stale = self.stale(lane, key, now)
+                if stale is not None:
+                    found[stale.reason] += 1
+        return found
+
+    def stale(self, lane: Lane, key: StreamKey, now: float) -> Stale | None:
+        """Why the prices of this subscription may be old; None: no reason is known."""
+        if not lane.upstream.ready:
+            return Stale("link", lane.upstream.absence(now))
+        logins = self._router.lanes.main.upstream.logins
+        if logins is not None and not logins.quote:
+            return Stale("login", "OpenD has lost its login for quotes")
+        lost = self.rights.lost_for(key.market, key.code)
+        if lost is not None:
+            return Stale("right", f"OpenD has lost its quote right for {market_name(lost)}")
+        if key.space is Space.QOT and key.market in self._mute:
+            seconds = round(now - self._mute[key.market])
+            return Stale("mute", f"OpenD has sent nothing of {_market(key.market)} for {seconds} s")
+        return None
+
+
+def _market(market: int) -> str:
+    return QOT_MARKETS.get(market, f"market {market}")
