@@ -190,6 +190,7 @@ def by_curl(party: Party, name: str) -> PriceOf:
 def by_reader(reader: Reader) -> PriceOf:
     """It breaks off before each look, and goes on where it was."""
     reader.open().subscribe()
+    reader.wait_ticks(1)  # others get the newest known one when they come
 
     def price(sequence: int) -> float:
         reader.wait_ticks(1)
