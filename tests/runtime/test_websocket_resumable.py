@@ -15,6 +15,7 @@ from opendmux.config import Config
 from opendmux.core.freezes import Freeze, FrozenMode
 from opendmux.core.pushring import EVENT_BYTES
 from opendmux.runtime.callers import GRACE_S
+from opendmux.runtime.metrics import Metrics, Sources
 from opendmux.runtime.pushstreams import STREAMS_MAX
 from opendmux.runtime.transports import _websocket_resumable
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType, Splitter, build_frame
@@ -630,3 +631,5 @@ async def test_all_connections_of_a_key_are_one_session(autojump_clock: MockCloc
         (session,) = w.proxy.hub.router.sessions.values()
         assert session.key is not None
         assert (session.transport, session.key.id) == ("ws", "anonymous")
+        figures = Metrics(lambda: w.proxy.stations, Sources(w.proxy.house.access.tally, "1")).text(trio.current_time())
+        assert b'opendmux_sessions{opend="opend.test:11111",transport="ws"} 1.0' in figures
