@@ -202,7 +202,8 @@ def _refused(port: Port) -> Finding:
     return _problem(
         f"Nothing listens on {port.address}: OpenD does not run, or it has another port.",
         figures,
-        f"Start OpenD, and compare api_port in OpenD.xml with {number}.{container}"
+        f"Start OpenD, and compare api_port in OpenD.xml with {number}. If it ends by itself, the end of its log says "
+        f"why: agreements that are not done, data that is missing, a login that failed.{container}"
         + ("" if port.seen else f" `{command_for(number, sys.platform)}` shows whether something listens."),
     )
 

@@ -26,6 +26,7 @@ COLOURS: Final = {
     State.WARNING: "yellow",
     State.PROBLEM: "bold red",
 }
+ARROW: Final = "->"
 WIDTH: Final = max(map(len, MARKS.values()))
 
 
@@ -45,7 +46,7 @@ def _lines(finding: Finding) -> list[str]:
     if finding.figures:
         lines.append(printable(finding.figures))
     if finding.next_step:
-        lines.append(f"-> {printable(finding.next_step)}")
+        lines.append(f"{ARROW} {printable(finding.next_step)}")
     return lines
 
 
@@ -55,16 +56,17 @@ def print_report(sections: Sequence[Section]) -> None:
         print(text_of(sections))
         return
     from rich.console import Console
-    from rich.padding import Padding
+    from rich.table import Table
     from rich.text import Text
 
     console = Console(highlight=False)
     console.print(Text(summary_of(sections), COLOURS[worst_of(sections)]))
     for section in sections:
-        console.print()
-        console.print(Text(section.heading, "bold"))
+        grid = Table.grid(padding=(0, 2))
         for finding in section.findings:
             head, *more = _lines(finding)
-            console.print(Text.assemble("  ", (f"{MARKS[finding.state]:<{WIDTH}}", COLOURS[finding.state]), "  ", head))
+            grid.add_row("", Text(MARKS[finding.state].ljust(WIDTH), COLOURS[finding.state]), Text(head))
             for line in more:
-                console.print(Padding(Text(line, "" if line.startswith("->") else "dim"), (0, 0, 0, WIDTH + 4)))
+                grid.add_row("", "", Text(line, "" if line.startswith(ARROW) else "dim"))
+        console.print("\n", Text(section.heading, "bold"), sep="")
+        console.print(grid)
