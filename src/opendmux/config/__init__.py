@@ -9,6 +9,8 @@ from .address import parse_address
 from .checking import check
 from .reading import load
 from .structs import (
+    AlertConfig,
+    AlertKind,
     DEFAULT_PORT,
     DEFAULT_UPSTREAM,
     LOG_LEVELS,
@@ -29,6 +31,8 @@ from .structs import (
 )
 
 __all__ = [
+    "AlertConfig",
+    "AlertKind",
     "DEFAULT_PORT",
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
