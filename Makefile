@@ -56,6 +56,7 @@ generated: $(VENV)/.test-ready
 	$(BIN)/python _native/gen_tables.py --check
 	$(BIN)/python proto/gen_pb.py --check
 	$(BIN)/python docs/gen_config.py --check
+	$(BIN)/python docs/gen_cli.py --check
 	$(BIN)/python docs/gen_metrics.py --check
 
 # An editable install builds the compiled modules in place; it is repeated when their sources change.

@@ -183,8 +183,9 @@ def main(words: Sequence[str]) -> int:
     command = [shutil.which(words[0]) or words[0], *words[1:]]
     if "/" in command[0]:
         command[0] = str(Path(command[0]).absolute())  # not resolved: a venv's python is a link
-    if len(command) == 1:
-        print(f"{words[0]}: {Path(command[0]).stat().st_size / 1e6:.1f} MB")
+    size = Path(command[0]).stat().st_size
+    if len(command) == 1 and size > 1e6:  # a small one is a script that leads elsewhere
+        print(f"{words[0]}: {size / 1e6:.1f} MB")
     with tempfile.TemporaryDirectory() as folder:
         smoke = Smoke(command, Path(folder))
         smoke.commands()

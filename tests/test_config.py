@@ -400,7 +400,7 @@ def test_every_setting_says_what_it_is(cls: type[msgspec.Struct]) -> None:
 
 def test_units_stand_in_the_names() -> None:
     assert all(name.endswith("_s") for name in Timeouts.__struct_fields__)
-    counts = {"in_flight", "silent_per_address", "extra_lanes", "tls_handshakes"}
+    counts = {"in_flight", "silent_per_address", "extra_lanes", "tls_handshakes", "http_per_address"}
     assert all(name.endswith("_bytes") for name in set(Limits.__struct_fields__) - counts)
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from opendmux import __version__, cli
 from opendmux.errors import CommandError, ConfigError
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -225,3 +230,23 @@ def test_an_option_is_not_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["keys", "list", "--js"])
     assert ended.value.code == 2
     assert "unrecognized arguments: --js" in capsys.readouterr().err
+
+
+# -- docs/cli.md
+
+
+def test_the_page_is_up_to_date() -> None:
+    words = [sys.executable, "docs/gen_cli.py", "--check"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, ""), "run docs/gen_cli.py"
+
+
+@pytest.mark.parametrize("words", commands())
+def test_the_page_has_every_option(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the generator: what --help shows against the section of the command."""
+    with pytest.raises(SystemExit):
+        cli.main([*words.split(), "--help"])
+    options = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, flags=re.MULTILINE))
+    section = re.search(rf"^#+ opendmux {words}\n(.*?)(?=^#)", f"{PAGE}\n#", flags=re.MULTILINE | re.DOTALL)
+    assert section is not None
+    assert options <= set(re.findall(r"^- `(--[a-z-]+)", section[1], flags=re.MULTILINE))

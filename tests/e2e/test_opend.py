@@ -10,9 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,7 +142,9 @@ def test_the_code_from_the_phone_through_the_proxy(tmp_path: Path) -> None:
             "input_phone_verify_code",
             "input_phone_verify_code",
         ]
-        assert not [line for line in proxy.errors if "123456" in line or "654321" in line]
+        said = [line for line in proxy.errors if "opendmux.opend:" in line]  # others say how a code is entered
+        assert len(said) == 6
+        assert not [line for line in said if "123456" in line or "654321" in line]
 
 
 def test_the_code_by_the_protocol_where_there_is_no_console() -> None:
@@ -243,3 +247,56 @@ def test_a_peer_that_dribbles_and_never_ends() -> None:
     assert done.stdout == f"行情权限已取回\n完成\n-- by OpenD's Telnet console at 127.0.0.1:{peer.port}\n"
     assert peer.got == b"request_highest_quote_right\r\n"
     assert peer.ended.wait(PATIENCE_S)
+
+
+# -- the quote right
+
+
+@no_sdk
+def test_quotes_flow_again_after_the_phone_has_taken_them(tmp_path: Path) -> None:
+    config = tmp_path / "opendmux.toml"
+    with Sim() as sim:
+        config.write_text(f'telnet = "127.0.0.1:{sim.telnet}"\nquote_right = "when-lost"\n')
+        with (
+            proxy_of(sim, "--config", str(config), telnet=False) as proxy,
+            SdkProgram("quote", proxy.port, tmp_path / "home").wait_ready() as sdk,
+        ):
+            sdk.ok("subscribe", ["HK.00700"], ["QUOTE"])
+            sdk.wait_push("quote")
+            until(lambda: sim.control.ask("report")["requests"].get("1005"))  # the rights are known
+            sim.control.ask("kick")
+            proxy.wait_for_error("a quote right is lost")
+            sdk.drain_pushes()
+            before = len(sdk.pushes)
+            until(lambda: sim.control.ask("report")["operations"])
+            sdk.wait_push("quote")
+            assert len(sdk.pushes) > before
+            report = sim.control.ask("report")
+            assert (report["operations"], report["faults"]["kicked"]) == (["request_highest_quote_right"], False)
+            proxy.wait_for_error("the quote right was asked back. Asked back 1 time")
+            until(lambda: status_of(proxy)["opends"][0]["quote_right"] is None)
+
+
+@no_sdk
+def test_by_default_the_phone_keeps_them_and_it_is_said(tmp_path: Path) -> None:
+    with Sim() as sim, proxy_of(sim) as proxy:
+        until(lambda: sim.control.ask("report")["requests"].get("1005"))
+        sim.control.ask("kick")
+        until(lambda: status_of(proxy)["opends"][0]["quote_right"])
+        assert status_of(proxy)["opends"][0]["quote_right"]["policy"] == "never"
+        time.sleep(4)  # the wait before the first try of the other policies
+        assert not sim.control.ask("report")["operations"]
+        opend("request_highest_quote_right", "--connect", f"127.0.0.1:{proxy.port}")
+        until(lambda: status_of(proxy)["opends"][0]["quote_right"] is None)
+
+
+def until(ready: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not ready():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.1)
+
+
+def status_of(proxy: Opendmux) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{proxy.port}/v1/status", timeout=PATIENCE_S) as answer:
+        return json.load(answer)

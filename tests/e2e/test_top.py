@@ -3,65 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from .harness import PATIENCE_S, Opendmux, SdkProgram
+from .harness import Opendmux, SdkProgram
+from .terminal import Terminal
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux, which plays the terminal")
-
-
-class Terminal:
-    """A shell in a terminal of 80 x 24."""
-
-    def __init__(self, folder: Path, term: str) -> None:
-        self._tmux = ["tmux", "-S", str(folder / "tmux.sock"), "-f", "/dev/null"]
-        env = {**os.environ, "OPENDMUX": f"{sys.executable} -m opendmux", "TERM": "xterm"}
-        shell = f"env TERM={term} bash --noprofile --norc -i"
-        subprocess.run([*self._tmux, "new-session", "-d", "-x", "80", "-y", "24", shell], check=True, env=env)
-        self._pid = int(self._ask("display-message", "-p", "#{pid}"))
-
-    def _ask(self, *words: str) -> str:
-        return subprocess.run([*self._tmux, *words], check=True, capture_output=True, text=True).stdout
-
-    def keys(self, *keys: str) -> None:
-        self._ask("send-keys", *keys)
-
-    def line(self, text: str) -> None:
-        self.keys(text, "Enter")
-
-    def resize(self, columns: int, lines: int) -> None:
-        self._ask("resize-window", "-x", str(columns), "-y", str(lines))
-
-    def screen(self) -> str:
-        return self._ask("capture-pane", "-p")
-
-    def wait(self, shows: Callable[[str], bool]) -> str:
-        deadline = time.monotonic() + PATIENCE_S
-        while not shows(screen := self.screen()):
-            assert time.monotonic() < deadline, f"not on the screen:\n{screen}"
-            time.sleep(0.05)
-        return screen
-
-    def wait_for(self, text: str) -> str:
-        return self.wait(lambda screen: text in screen)
-
-    def close(self) -> None:
-        self._ask("kill-server")
 
 
 @pytest.fixture(params=["screen-256color", "vt100"])
 def terminal(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
     """With and without colours."""
-    with contextlib.closing(Terminal(tmp_path, request.param)) as terminal:
+    shell = f"env TERM={request.param} bash --noprofile --norc -i"
+    with contextlib.closing(Terminal(tmp_path, shell, OPENDMUX=f"{sys.executable} -m opendmux")) as terminal:
         terminal.line("echo before-$((1 + 1)); stty -a > before")
         terminal.wait_for("before-2")
         yield terminal

@@ -9,7 +9,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from opendmux.config import Config, ProtocolName, Timeouts
+from opendmux.config import Config, Limits, ProtocolName, Timeouts
 from opendmux.runtime.door import NO_TLS, Plain
 
 from .world import MemoryStream, World, world
@@ -226,3 +226,52 @@ async def test_plain_is_refused_where_tls_is_required(
 async def test_this_machine_may_be_plain_where_others_need_tls(autojump_clock: MockClock) -> None:
     async with world(plain=Plain.LOCAL) as w:
         await others_are_served(w)
+
+
+# -- too many of one address
+
+
+async def test_too_many_are_refused_in_their_own_words(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(Config(limits=Limits(http_per_address=2))) as w:
+        first, _ = await w.listener.connect()
+        await first.send_all(GET)
+        assert (await first.receive_some()).startswith(b"HTTP/1.1 200 ")
+        second, _ = await w.listener.connect()
+        await second.send_all(PREFACE + SETTINGS)
+        assert await second.receive_some()
+        with caplog.at_level(logging.WARNING):
+            for _ in range(3):
+                said = await refused((await w.listener.connect())[0], GET)
+                head, _, body = said.partition(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+                assert b"retry-after: 1" in head
+                assert f"content-length: {len(body)}".encode() in head
+                assert b"limits.http_per_address" in body
+                assert (await asked(w))[0] == 503, "a WebSocket is HTTP too"
+                said = await refused((await w.listener.connect())[0], PREFACE + SETTINGS)
+                assert said.startswith(SETTINGS)
+                assert said[9:13] == (len(said) - 18).to_bytes(3) + b"\x07"
+                assert b"\0\0\0\x0byour address has too many" in said
+        (line,) = [record.getMessage() for record in caplog.records]
+        assert line == (
+            "memory: refused, it has 2 HTTP connections, and limits.http_per_address allows no more; 1 refused lately"
+        )
+        await others_are_served(w)
+        await first.send_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        said, _ = await said_until_the_end(first)
+        assert b"opendmux_http_connections_refused_total 9.0" in said
+        await trio.sleep(2)
+        again, _ = await w.listener.connect()
+        await again.send_all(GET)
+        assert (await again.receive_some()).startswith(b"HTTP/1.1 200 "), "one has left"
+
+
+async def test_who_does_not_speak_http_is_not_counted(autojump_clock: MockClock) -> None:
+    async with world(Config(limits=Limits(http_per_address=1))) as w:
+        silent, _ = await w.listener.connect()
+        for _ in range(3):
+            await others_are_served(w)
+        await silent.send_all(GET)
+        assert (await silent.receive_some()).startswith(b"HTTP/1.1 200 ")

@@ -50,11 +50,13 @@ async def test_every_lane_of_a_group_begins_with_the_first_member(autojump_clock
         await trio.sleep(1)
         # MAIN, TRADE, JSON and JSON_TRADE.
         assert (first.connections, second.connections) == (4, 0)
+        assert proxy.stations[0].quoting.address == "first"
         first.up = False
         for peer in first.peers:
             await trio.aclose_forcefully(peer.stream)
         await trio.sleep(5)
         assert (first.connections, second.connections) == (4, 2), "quotes fail over, trading does not"
+        assert proxy.stations[0].quoting.address == "second", "whose quote right it is from now on"
         nursery.cancel_scope.cancel(reason="test is over")
 
 

@@ -51,6 +51,7 @@ def full_sources() -> Sources:
         "1.2.3",
         headroom=lambda: [KeyRoom("bot", "rate", 4.0)],
         audit=lambda: AuditState(healthy=False, written=7, queued=1, lost=2),
+        crowded=lambda: 3,
         operated=operated,
         conditions=conditions,
     )

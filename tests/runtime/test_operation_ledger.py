@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 
 from opendmux.core.operations import OPERATIONS, OperationError
-from opendmux.runtime.operation_ledger import FILE, OperationLedger
+from opendmux.runtime.operation_ledger import FILE, LOCK, OperationLedger
 from opendmux.runtime.state import StateDir
 
 PHONE, HELP = OPERATIONS["req_phone_verify_code"], OPERATIONS["help"]
@@ -50,3 +51,19 @@ def test_where_nothing_can_be_kept_the_process_still_counts(
             ledger.book(["a"], PHONE, 1001.0)
     assert len(caplog.records) == 1
     assert "in memory alone" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such lock")
+def test_a_process_that_was_stopped_in_between_holds_nobody_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    import fcntl
+
+    with (tmp_path / LOCK).open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ledger = OperationLedger(StateDir(tmp_path))
+        with caplog.at_level(logging.WARNING):
+            ledger.book(["a"], PHONE, 1000.0)
+        assert "in memory alone" in caplog.text
+        with pytest.raises(OperationError):
+            ledger.book(["a"], PHONE, 1001.0)

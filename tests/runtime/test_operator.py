@@ -38,6 +38,7 @@ BOSS = Asker("http", "192.0.2.1:5", "boss")
 class Book:
     """The audit log, as far as it is written to."""
 
+    path = "audit.jsonl"
     trusted = healthy = True
     written = queued = lost = 0
 

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 
 from opendmux.sim import serve_control
+from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .kit import BASIC, TENCENT, Play, playing
@@ -235,3 +236,18 @@ async def test_lines_may_come_in_any_cuts_but_not_too_long(autojump_clock: MockC
         assert (await control.raw(b"x" * 70_000))["ok"] is False
         with pytest.raises(trio.EndOfChannel):
             await control.line()
+
+
+async def test_what_it_says_of_itself(autojump_clock: MockClock) -> None:
+    async with controlled() as (play, control):
+        before = play.sim.world.now
+        await control.ask("about", version=1009, clock_ahead_s=-90, update_type=2, must_agree=True)
+        await control.ask("about")
+        client = await play.client()
+        state_request = opend.GetGlobalStateRequest(c2s=opend.GetGlobalStateC2S(userID=0))
+        state = (await client.call(ProtoId.GET_GLOBAL_STATE, state_request, opend.GetGlobalStateResponse)).s2c
+        user_request = opend.GetUserInfoRequest(c2s=opend.GetUserInfoC2S())
+        user = (await client.call(ProtoId.GET_USER_INFO, user_request, opend.GetUserInfoResponse)).s2c
+        assert state.serverVer == 1009
+        assert state.localTime < before - 80
+        assert (user.updateType, user.isNeedAgreeDisclaimer) == (2, True)

@@ -53,12 +53,17 @@ COMMANDS: Final = {
     "pause": Command("operate", "let go of OpenD for maintenance; clients stay connected"),
     "resume": Command("operate", "end a pause"),
     "config": Command("operate", "check, show or begin the settings"),
+    "doctor": Command("operate", "say what is wrong with OpenD, this machine or opendmux, and what to do"),
     "opend": Command("operate", "send OpenD an operation command: a login code, the quote right, ..."),
     "proto": Command("tools", "write out the gRPC service definition"),
     "bench": Command("tools", "measure throughput and latency against a stub OpenD"),
     "version": Command("tools", "show the versions of opendmux and of what it runs on"),
+    "completion": Command("tools", "print a script by which a shell completes"),
 }
 """In the order of the help."""
+
+COMPLETE: Final = "__complete"
+"""What the scripts of `opendmux completion` ask; in no list."""
 
 DESCRIPTION: Final = "A local proxy in front of Futu/moomoo OpenD: many programs share one OpenD through one port."
 
@@ -95,6 +100,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in words
     try:
+        if words[:1] == [COMPLETE]:
+            from .completion import answer
+
+            return answer(words[1:])
         if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
             if words and not words[0].startswith("-"):
                 from opendmux.wording import nearest

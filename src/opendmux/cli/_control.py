@@ -30,6 +30,7 @@ __all__ = [
     "add_options",
     "age",
     "ask",
+    "ask_text",
     "clean",
     "draw",
     "find_socket",
@@ -93,6 +94,19 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None, *
 
     By its admin socket where there is one for us, else by its port. Raises CommandError, ConfigError for bad options.
     """
+    return _judged(*_exchanged(args, method, path, body, timeout_s))
+
+
+def ask_text(args: argparse.Namespace, path: str) -> str:
+    """What is at this path, when it is no JSON. Raises as `ask`."""
+    where, status, answer, with_key = _exchanged(args, "GET", path, None, TIMEOUT_S)
+    return answer.decode(errors="replace") if status == 200 else str(_judged(where, status, answer, with_key))
+
+
+def _exchanged(
+    args: argparse.Namespace, method: str, path: str, body: object, timeout_s: float
+) -> tuple[str, int, bytes, bool]:
+    """Who was asked, the status, the answer, and whether a key was shown or none is needed."""
     import http.client
     import ssl
 
@@ -125,7 +139,7 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None, *
         raise CommandError(f"{where} can't be reached: {error.strerror or error}") from None
     finally:
         connection.close()
-    return _judged(where, status, answer, key is not None or place is not None)
+    return where, status, answer, key is not None or place is not None
 
 
 def may_carry_secrets(args: argparse.Namespace) -> bool:

@@ -7,7 +7,8 @@ the size has been bounded by the caller. Values of elements that are not used, p
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final, NamedTuple
 from xml.parsers import expat
 
 from opendmux.errors import ConfigError
@@ -15,11 +16,13 @@ from opendmux.errors import ConfigError
 from .address import parse_address
 from .structs import DEFAULT_PORT, Address
 
-__all__ = ["read_opend_xml"]
+__all__ = ["OpendOptions", "read_opend_options", "read_opend_xml"]
 
 TAKEN: Final = ("ip", "api_port", "rsa_private_key", "telnet_ip", "telnet_port", "websocket_port")
 KNOWN: Final = (*TAKEN, "login_account", "login_pwd", "login_pwd_md5", "lang", "log_level", "push_proto_type")
 """One of them must be there, or the file is somebody else's."""
+SHOWN: Final = (*TAKEN, "log_level", "auto_hold_quote_right", "lang", "log_path", "push_proto_type", "websocket_ip")
+"""What `read_opend_options` keeps: nothing secret."""
 VALUE_MAX: Final = 4096
 """Characters of a value: a path's length."""
 DEPTH_MAX: Final = 8
@@ -34,10 +37,13 @@ OFF: Final = ("", "0")
 class _Elements:
     """What stands directly in the root."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, taken: Collection[str] = TAKEN) -> None:
         self.values: dict[str, str] = {}
         self.names: dict[str, None] = {}
+        self.filled: set[str] = set()
+        """Those with a value, whatever it is."""
         self._file = file
+        self._taken = taken
         self._path: list[str] = []
         self._parser = expat.ParserCreate()
         self._parser.buffer_text = True
@@ -57,7 +63,7 @@ class _Elements:
         if len(self._path) > DEPTH_MAX:
             raise ConfigError(f"{self._file} is not OpenD's configuration: its elements are nested too deep")
         if len(self._path) == 2:
-            if name in self.names and name in TAKEN:
+            if name in self.names and name in self._taken:
                 raise ConfigError(f"{self._file} has <{name}> twice; keep one")
             self.names[name] = None
             if len(self.names) > ELEMENTS_MAX:
@@ -67,8 +73,12 @@ class _Elements:
         self._path.pop()
 
     def _text(self, text: str) -> None:
-        if len(self._path) == 2 and self._path[1] in TAKEN:
-            name = self._path[1]
+        if len(self._path) != 2:
+            return
+        name = self._path[1]
+        if text.strip():
+            self.filled.add(name)
+        if name in self._taken:
             self.values[name] = self.values.get(name, "") + text
             if len(self.values[name]) > VALUE_MAX:
                 raise ConfigError(f"{self._file}: <{name}> is longer than {VALUE_MAX} characters")
@@ -76,13 +86,7 @@ class _Elements:
 
 def read_opend_xml(content: bytes, file: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Settings as a TOML file would give them, and what is said about the rest. Raises ConfigError."""
-    elements = _Elements(file)
-    try:
-        elements.parse(content)
-    except (expat.ExpatError, LookupError, ValueError) as error:
-        raise ConfigError(f"{file} is not XML that can be read: {error}") from None
-    if not any(name in KNOWN for name in elements.names):
-        raise ConfigError(f"{file} is not OpenD's configuration: it has neither <api_port> nor another of its options")
+    elements = _parsed(content, file, TAKEN)
     values = {name: text.strip() for name, text in elements.values.items()}
     upstream = _address(values, "ip", "api_port", file)
     assert upstream is not None, "the API port has a default"
@@ -93,6 +97,32 @@ def read_opend_xml(content: bytes, file: str) -> tuple[dict[str, Any], tuple[str
     if telnet is not None:
         data["telnet"] = str(telnet)
     return data, tuple(_notes(elements, values, data, file))
+
+
+class OpendOptions(NamedTuple):
+    """What a person who looks after OpenD needs of the file; no value in it is secret."""
+
+    values: Mapping[str, str]
+    """Of the options in `SHOWN` that are there."""
+    filled: frozenset[str]
+    """Every option that has a value."""
+
+
+def read_opend_options(content: bytes, file: str) -> OpendOptions:
+    """The same file, read to be looked at. Raises ConfigError."""
+    elements = _parsed(content, file, SHOWN)
+    return OpendOptions({name: text.strip() for name, text in elements.values.items()}, frozenset(elements.filled))
+
+
+def _parsed(content: bytes, file: str, taken: Collection[str]) -> _Elements:
+    elements = _Elements(file, taken)
+    try:
+        elements.parse(content)
+    except (expat.ExpatError, LookupError, ValueError) as error:
+        raise ConfigError(f"{file} is not XML that can be read: {error}") from None
+    if not any(name in KNOWN for name in elements.names):
+        raise ConfigError(f"{file} is not OpenD's configuration: it has neither <api_port> nor another of its options")
+    return elements
 
 
 def _notes(elements: _Elements, values: dict[str, str], data: dict[str, Any], file: str) -> list[str]:

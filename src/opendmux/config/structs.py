@@ -88,6 +88,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     silent_per_address: int = 64
     """Connections of one address that never sent InitConnect; above it the oldest is closed. The Python SDK leaves such
     connections behind, and closing one tears its good session down, so they are capped, not timed out."""
+    http_per_address: int = 2048
+    """Connections of one address that speak HTTP/1.1, WebSocket or gRPC, on all ports together; more are refused. Never
+    more than half of the files that the process may have open (``ulimit -n``). All clients of this machine are one
+    address, and so are all that come by one reverse proxy; of IPv6 addresses the first 64 bits count."""
     tls_handshakes: int = 64
     """TLS handshakes at a time; the others wait for their turn, within ``timeouts.handshake_s``."""
 

@@ -8,7 +8,7 @@ from typing import Final
 from .conditions import Conditions, Kind
 from .notices import ConnStatus, Event, GtwEvent, Program, ProgramStatus, program_name
 
-__all__ = ["ProgramWatch"]
+__all__ = ["STARTING", "STATES", "ProgramWatch"]
 
 START_S: Final = 60.0
 """A program that is loading, logging in or preparing its data for longer than this is stuck."""
@@ -16,7 +16,7 @@ START_S: Final = 60.0
 SAID_MAX: Final = 200
 """Characters of OpenD's own words that are repeated."""
 
-_STATES: Final[Mapping[int, tuple[Kind, str]]] = {
+STATES: Final[Mapping[int, tuple[Kind, str]]] = {
     Program.PICTURE_CODE: (Kind.CODE_NEEDED, "picture"),
     Program.PHONE_CODE: (Kind.CODE_NEEDED, "phone"),
     Program.LOGIN_FAILED: (Kind.PROGRAM, "login_failed"),
@@ -51,7 +51,7 @@ _HAPPENS: Final[Mapping[int, str]] = {
 }
 """Events without such a state, by the cause of `Kind.PROGRAM` under which they are told."""
 
-_STARTING: Final = frozenset({Program.NONE, Program.LOADED, Program.LOGGING_IN, Program.DATA_PREPARING})
+STARTING: Final = frozenset({Program.NONE, Program.LOADED, Program.LOGGING_IN, Program.DATA_PREPARING})
 """States that pass by themselves."""
 
 _KINDS: Final = (Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM)
@@ -78,13 +78,13 @@ class ProgramWatch:
     def status(self, status: ProgramStatus, now: float) -> None:
         """It is in this state."""
         self._status = status.status
-        waits_for = _STATES.get(status.status)
+        waits_for = STATES.get(status.status)
         if waits_for is not None:
             self._starting_since = None
             self._begin(*waits_for, _said(status.text), now)
         elif status.status == Program.READY:
             self.ready(now)
-        elif status.status in _STARTING and self._starting_since is None:
+        elif status.status in STARTING and self._starting_since is None:
             self._starting_since = now
             # It has got past the code that it was waiting for.
             self._conditions.over(Kind.CODE_NEEDED, self._name, now, opend=self._name)

@@ -17,11 +17,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
+import msgspec
 import trio
 
 from opendmux.config.reach import is_loopback
 from opendmux.wire.sniff import Kind, sniff
 
+from .crowd import Crowd
 from .ports import Guest
 from .silence import Silence
 from .tls import HandshakeError, Tls, TlsStream
@@ -41,15 +43,32 @@ GOODBYE_S: Final = 1.0
 HOSTS_NAMED: Final = 1000
 """So many addresses that come without TLS are named in the log, once each."""
 
-USE_HTTPS: Final = b'{"error": {"status": 400, "reason": "plain", "text": "this port takes TLS: use https"}}\n'
-BAD_REQUEST: Final = (
-    b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-) % (len(USE_HTTPS), USE_HTTPS)
-SETTINGS: Final = b"\0\0\0\4\0\0\0\0\0"
-USE_TLS: Final = b"this port takes TLS"
-GOAWAY: Final = (8 + len(USE_TLS)).to_bytes(3) + b"\7\0\0\0\0\0" + b"\0\0\0\0" + b"\0\0\0\x0c" + USE_TLS
-"""HTTP/2's goodbye, INADEQUATE_SECURITY."""
-PLAIN_REFUSALS: Final[Mapping[Kind, bytes]] = {Kind.HTTP1: BAD_REQUEST, Kind.HTTP2: SETTINGS + GOAWAY}
+
+def _http_refusal(status: str, reason: str, text: str, further: str = "") -> bytes:
+    body = msgspec.json.encode({"error": {"status": int(status[:3]), "reason": reason, "text": text}}) + b"\n"
+    head = f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n{further}"
+    return f"{head}connection: close\r\n\r\n".encode() + body
+
+
+def _goaway(error: int, text: str) -> bytes:
+    """HTTP/2's goodbye, behind the settings that have to come first."""
+    head = (8 + len(text)).to_bytes(3) + b"\7\0\0\0\0\0"
+    return b"\0\0\0\4\0\0\0\0\0" + head + bytes(4) + error.to_bytes(4) + text.encode("ascii")
+
+
+CALM, INADEQUATE = 0x0B, 0x0C
+"""Errors of HTTP/2: ENHANCE_YOUR_CALM and INADEQUATE_SECURITY."""
+PLAIN_REFUSALS: Final[Mapping[Kind, bytes]] = {
+    Kind.HTTP1: _http_refusal("400 Bad Request", "plain", "this port takes TLS: use https"),
+    Kind.HTTP2: _goaway(INADEQUATE, "this port takes TLS"),
+}
+CROWDED: Final = (
+    "your address has too many HTTP connections (limits.http_per_address): close some, or ask more over each"
+)
+CROWDED_REFUSALS: Final[Mapping[Kind, bytes]] = {
+    Kind.HTTP1: _http_refusal("503 Service Unavailable", "connections", CROWDED, "retry-after: 1\r\n"),
+    Kind.HTTP2: _goaway(CALM, CROWDED),
+}
 NO_TLS: Final = b"\x15\x03\x01\0\2\2\x28"
 """A fatal TLS alert, handshake_failure."""
 
@@ -73,6 +92,7 @@ class Rules:
     """Of one listener."""
 
     silent_per_address: int
+    http_per_address: int
     bound_to: str | None = None
     """The key id that stands for clients which show no key."""
     first_s: float = 10.0
@@ -85,11 +105,13 @@ class Rules:
 
 
 class Door:
-    """Of one listener. ``rooms``: who serves which protocol; one that is missing is not served here."""
+    """Of one listener. ``rooms``: who serves which protocol; one that is missing is not served here. ``crowd``: of the
+    process."""
 
-    def __init__(self, rooms: Mapping[Kind, Room], rules: Rules) -> None:
+    def __init__(self, rooms: Mapping[Kind, Room], rules: Rules, crowd: Crowd) -> None:
         self._rooms = rooms
         self._rules = rules
+        self._crowd = crowd
         self._alpn = tuple(name for name in ("http/1.1", "h2") if AGREED[name] in rooms)
         self._silence: Silence[trio.CancelScope] = Silence(rules.silent_per_address, lambda _scope: True)
         self._waiting: set[trio.CancelScope] = set()
@@ -129,8 +151,17 @@ class Door:
         room = self._rooms.get(kind)
         if room is None:
             log.info("%s: closed, %s is not served on this port", guest.peer, kind.value, extra={"peer": guest.peer})
-        else:
+        elif kind not in CROWDED_REFUSALS:
             await room(stream, guest)
+        elif self._crowd.enter(guest.peer_host, self._rules.http_per_address, trio.current_time()):
+            try:
+                await room(stream, guest)
+            finally:
+                self._crowd.leave(guest.peer_host)
+        else:
+            with self._crowd.telling() as may_be_told:
+                if may_be_told:
+                    await _last_words(stream, CROWDED_REFUSALS[kind])
 
     async def _first(self, stream: trio.abc.Stream, guest: Guest) -> tuple[Kind | None, bytes]:
         """The protocol and the bytes that told it; None when the peer left, or has to leave."""

@@ -28,6 +28,8 @@ ESTABLISHED: Final = 0x01
 NAME_SHOWN: Final = 60
 """Characters of a program's name."""
 SOCKET_LINK: Final = re.compile(r"socket:\[(\d+)\]")
+PYTHON_FLAGS: Final = frozenset({"-u", "-B", "-I", "-E", "-s", "-O", "-OO", "-q"})
+"""Options before the script or ``-m`` that say nothing of who it is."""
 PYTHON: Final = re.compile(r"(?i)(python|pypy)[\d.]*(\.exe)?$")
 
 
@@ -70,9 +72,9 @@ class Sockets:
             self.known = True
             self.all += [found for line in lines[1:] if (found := _socket(line)) is not None]
 
-    def listening(self, port: int) -> list[TcpSocket]:
-        """Who listens on that port, on whatever address."""
-        return [sock for sock in self.all if sock.state == LISTEN and sock.local.port == port]
+    def listening(self, port: int | None = None) -> list[TcpSocket]:
+        """Who listens on that port, or on any, on whatever address."""
+        return [sock for sock in self.all if sock.state == LISTEN and port in (None, sock.local.port)]
 
     def connected_to(self, port: int) -> list[TcpSocket]:
         """The server's ends of the connections that are established to that port of this machine."""
@@ -135,7 +137,7 @@ def _name(arguments: Sequence[str]) -> str:
         return ""
     program = os.path.basename(arguments[0])
     if PYTHON.match(program):
-        following = [word for word in arguments[1:3] if word != "-u"]
+        following = [word for word in arguments[1:5] if word not in PYTHON_FLAGS]
         if following[:1] == ["-m"] and len(following) > 1:
             program = f"{program} -m {following[1]}"
         elif following and not following[0].startswith("-"):

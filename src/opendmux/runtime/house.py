@@ -16,6 +16,7 @@ from opendmux.core.rejects import Rejects
 from opendmux.core.tally import Series
 
 from .audit import AuditLog
+from .crowd import Crowd
 from .operation_ledger import OperationLedger
 from .state import StateDir
 from .store import Store
@@ -45,6 +46,8 @@ class House:
     """From this machine metrics and probes need no key."""
     tls: Tls | None = None
     """None: TLS is not configured."""
+    crowd: Crowd = field(default_factory=Crowd)
+    """Who has how many HTTP connections."""
     rejects: Rejects = field(default_factory=Rejects)
     """What was turned away lately."""
     conditions: Conditions = field(default_factory=Conditions)

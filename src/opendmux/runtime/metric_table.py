@@ -46,6 +46,12 @@ METRICS: Final = _table(
     Metric("opendmux_sessions", "gauge", ("opend", "transport"), "Connected clients."),
     Metric("opendmux_sessions_begun_total", "counter", ("opend",), "Clients that have connected."),
     Metric("opendmux_sessions_ended_total", "counter", ("opend", "reason"), "Clients that have gone, by reason."),
+    Metric(
+        "opendmux_http_connections_refused_total",
+        "counter",
+        (),
+        "HTTP connections refused because their address has limits.http_per_address of them.",
+    ),
     Metric("opendmux_torn_total", "counter", ("opend",), "Client connections closed in the middle of a frame."),
     Metric(
         "opendmux_frames_total",

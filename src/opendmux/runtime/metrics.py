@@ -85,6 +85,8 @@ class Sources:
     audit: Callable[[], AuditState] | None = None
     operated: Series | None = None
     """Operation commands; see `House`."""
+    crowded: Callable[[], int] | None = None
+    """HTTP connections that were refused; see `Crowd`."""
     conditions: Conditions | None = None
 
 
@@ -134,6 +136,8 @@ class Metrics:
         if self._sources.operated is not None:
             sheet.put_all("opendmux_operations_total", self._sources.operated)
         _audit(sheet, self._sources)
+        if self._sources.crowded is not None:
+            sheet.put("opendmux_http_connections_refused_total", self._sources.crowded())
         _conditions(sheet, self._sources)
         return sheet.families.values()
 

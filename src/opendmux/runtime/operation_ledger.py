@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,9 @@ log = logging.getLogger("opendmux.opend")
 
 FILE: Final = "operations.json"
 LOCK: Final = "operations.lock"
+LOCK_TRIES: Final = 6
+LOCK_PAUSE_S: Final = 0.01
+"""Between two of them; the others need a millisecond or so between reading and writing."""
 
 
 class OperationLedger:
@@ -77,13 +81,20 @@ class OperationLedger:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """No other process is between reading and writing. Windows has no such lock, and takes the risk of one command
-    too many."""
+    """No other process is between reading and writing. Raises OSError when one stays there: nobody's clients wait for
+    a process that was stopped. Windows has no such lock, and takes the risk of one command too many."""
     if sys.platform == "win32":
         yield
         return
     import fcntl  # not on Windows
 
     with (folder / LOCK).open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        for left in reversed(range(LOCK_TRIES)):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not left:
+                    raise
+                time.sleep(LOCK_PAUSE_S)
         yield

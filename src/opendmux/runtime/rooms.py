@@ -13,6 +13,7 @@ from opendmux.wire.cipher import RsaKey
 from opendmux.wire.sniff import Kind
 
 from .callers import Callers
+from .crowd import within_files
 from .door import Door, Plain, Room, Rules
 from .house import House
 from .ports import Guest
@@ -130,6 +131,7 @@ def face_rules(face: Face, house: House) -> Rules:
     limits, timeouts = face.config.limits, face.config.timeouts
     return Rules(
         limits.silent_per_address,
+        within_files(limits.http_per_address),
         face.bound_to,
         timeouts.handshake_s,
         timeouts.silent_s,

@@ -225,7 +225,7 @@ async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, W
         async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
             wing = wings[id(face.reach)]
             await wing.station.link.first_ready.wait()
-            door = Door(face_rooms(face, wing, clients), face_rules(face, proxy.house))
+            door = Door(face_rooms(face, wing, clients), face_rules(face, proxy.house), proxy.house.crowd)
             clients.doors.append(door)
             listeners = [*listen(face.bound), *face.listeners]
             await trio.serve_listeners(door.serve, listeners, handler_nursery=clients.sessions, task_status=task_status)
@@ -255,6 +255,7 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         rooms,
         None if house.audit is None else audit_state,
         house.operated,
+        lambda: house.crowd.refused,
         house.conditions,
     )
     figures = Metrics(lambda: proxy.stations, sources)

@@ -158,6 +158,17 @@ def _event(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _about(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
+    """What it says of itself when it is asked; what is not named stays."""
+    status = simulator.world.status
+    if "version" in command:
+        status.version = int(number(command, "version"))
+    status.clock_ahead_s = number(command, "clock_ahead_s", status.clock_ahead_s)
+    status.update_type = int(number(command, "update_type", status.update_type))
+    status.must_agree = bool(command.get("must_agree", status.must_agree))
+    return {}
+
+
 FAULT_COMMANDS: dict[str, Callable[[Simulator, dict[str, Any]], dict[str, Any]]] = {
     "drop": _drop,
     "stall": _stall,
@@ -181,4 +192,5 @@ FAULT_COMMANDS: dict[str, Callable[[Simulator, dict[str, Any]], dict[str, Any]]]
     "keep_right": _keep_right,
     "program_status": _program_status,
     "event": _event,
+    "about": _about,
 }

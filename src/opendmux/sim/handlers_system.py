@@ -38,7 +38,7 @@ def init_connect(world: World, session: Session, c2s: opend.InitConnectC2S) -> o
     session.record.client_id = c2s.clientID
     session.record.push_proto_fmt = c2s.pushProtoFmt
     return opend.InitConnectS2C(
-        serverVer=world.config.server_ver,
+        serverVer=world.server_ver,
         loginUserID=world.config.login_user_id,
         connID=session.conn_id,
         connAESKey=session.secrets.aes_key,
@@ -65,10 +65,10 @@ def get_global_state(world: World, session: Session, c2s: opend.GetGlobalStateC2
         marketJP=stock,
         qotLogined=world.status.qot_logined,
         trdLogined=world.status.trd_logined,
-        serverVer=world.config.server_ver,
+        serverVer=world.server_ver,
         serverBuildNo=world.config.server_build_no,
-        time=int(world.now),
-        localTime=world.now,
+        time=int(world.now + world.status.clock_ahead_s),
+        localTime=world.now + world.status.clock_ahead_s,
         programStatus=world.status.program_status(),
         connID=session.conn_id,
     )
@@ -85,9 +85,9 @@ def get_user_info(world: World, session: Session, c2s: opend.GetUserInfoC2S) -> 
         nickName="Simulated user",
         avatarUrl="",
         apiLevel="",
-        isNeedAgreeDisclaimer=False,
+        isNeedAgreeDisclaimer=world.status.must_agree,
         userID=world.config.login_user_id,
-        updateType=0,
+        updateType=world.status.update_type,
         webKey="",
         subQuota=world.subscriptions.quota,
         historyKLQuota=world.config.history_quota,

@@ -48,6 +48,14 @@ class Status:
     """strExtDesc"""
     qot_logined: bool = True
     trd_logined: bool = True
+    version: int | None = None
+    """serverVer; None: the one of the configuration."""
+    clock_ahead_s: float = 0.0
+    """By how much OpenD's clock is wrong."""
+    update_type: int = 0
+    """UpdateType in GetUserInfo: 1 an update is advised, 2 it is forced."""
+    must_agree: bool = False
+    """GetUserInfo says that the disclaimer is still to be agreed to."""
 
     def program_status(self) -> opend.ProgramStatus:
         return opend.ProgramStatus(type=self.program, strExtDesc=self.description or None)

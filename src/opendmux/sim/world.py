@@ -95,6 +95,11 @@ class World:
         """The wall clock of the simulator, in seconds UTC."""
         return self.config.epoch + self.elapsed()
 
+    @property
+    def server_ver(self) -> int:
+        """What it calls its version."""
+        return self.config.server_ver if self.status.version is None else self.status.version
+
     def stock(self, security: opend.Security) -> Stock:
         """The security of a message. Raises Refused."""
         return self.market.stock((security.market, security.code), self.now)
