@@ -7,7 +7,7 @@ import math
 import pytest
 
 from opendmux.core.alerting import EVENTS_MAX, SUBJECTS_SHOWN, Alarm, Alert, Rule, payload_of, trial
-from opendmux.core.conditions import Conditions, Kind
+from opendmux.core.conditions import Change, Condition, Conditions, Kind
 
 NAME = "127.0.0.1:11111"
 KICKED = "OpenD at A was logged out: its account logged in at another place, or was logged out from there."
@@ -19,7 +19,10 @@ class Desk(Conditions):
     def __init__(self, **rule: object) -> None:
         super().__init__()
         self.alarm = Alarm(Rule("desk", **rule))  # type: ignore[arg-type]
-        self.on_change.append(self.alarm.heard)
+        self.on_change.append(self._hears)
+
+    def _hears(self, change: Change, one: Condition, now: float) -> None:
+        self.alarm.heard(change, one, now)
 
     def due(self, now: float) -> list[tuple[str, Kind, str]]:
         return [(alert.event, alert.condition.kind, alert.condition.subject) for alert in self.alarm.due(now)]

@@ -9,8 +9,6 @@ from .address import parse_address
 from .checking import check
 from .reading import load
 from .structs import (
-    AlertConfig,
-    AlertKind,
     DEFAULT_PORT,
     DEFAULT_UPSTREAM,
     LOG_LEVELS,
@@ -18,6 +16,8 @@ from .structs import (
     SIM,
     SIMULATED,
     Address,
+    AlertConfig,
+    AlertKind,
     Config,
     Limits,
     Listener,
@@ -31,8 +31,6 @@ from .structs import (
 )
 
 __all__ = [
-    "AlertConfig",
-    "AlertKind",
     "DEFAULT_PORT",
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
@@ -40,6 +38,8 @@ __all__ = [
     "SIM",
     "SIMULATED",
     "Address",
+    "AlertConfig",
+    "AlertKind",
     "Config",
     "Limits",
     "Listener",

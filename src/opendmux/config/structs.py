@@ -10,8 +10,6 @@ from typing import Final, Literal
 import msgspec
 
 __all__ = [
-    "AlertConfig",
-    "AlertKind",
     "DEFAULT_PORT",
     "DEFAULT_UPSTREAM",
     "LOG_LEVELS",
@@ -19,6 +17,8 @@ __all__ = [
     "SIM",
     "SIMULATED",
     "Address",
+    "AlertConfig",
+    "AlertKind",
     "Config",
     "Limits",
     "Listener",

@@ -90,9 +90,10 @@ class Webhook:
             if isinstance(event, h11.Response):
                 return event.status_code
             if event is h11.NEED_DATA:
-                http.receive_data(await stream.receive_some(READ_BYTES))
-            elif not isinstance(event, h11.InformationalResponse):
-                raise WebhookError(f"{self} closed the connection without an answer")
+                data = await stream.receive_some(READ_BYTES)
+                if not data:
+                    raise WebhookError(f"{self} closed the connection without an answer")
+                http.receive_data(bytes(data))
 
 
 def open_webhook(url: str, ca: str, what: str) -> Webhook:

@@ -7,10 +7,9 @@ from typing import Final, Protocol
 
 import msgspec
 
-from opendmux.core.keys import Scopes
 from opendmux.runtime.alerts import Delivered
 
-from .control import json_body
+from .control import BODY_BYTES, json_body
 from .http import Exchange, Route
 
 __all__ = ["TEST_PATH", "AlertsFace", "alert_routes"]
@@ -85,4 +84,4 @@ def alert_routes(face: AlertsFace) -> Mapping[str, Route]:
             return
         await exchange.respond_json(200, {"alerts": [one._asdict() for one in found]})
 
-    return {TEST_PATH: Route({"POST": test}, Scopes.ADMIN, control=True, about=_TEST)}
+    return {TEST_PATH: Route({"POST": test}, control=True, body_bytes=BODY_BYTES, about=_TEST)}
