@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opendmux.config.opend_xml import read_opend_xml
+from opendmux.config.opend_xml import read_opend_options, read_opend_xml
 from opendmux.config.sources import settings_of
 from opendmux.errors import ConfigError
 
@@ -122,3 +122,12 @@ def test_any_bytes_are_settings_or_a_config_error(content: bytes) -> None:
             read_opend_xml(tried, "x")
         except ConfigError:
             continue
+
+
+def test_options_to_be_looked_at_hold_no_secret() -> None:
+    options = read_opend_options(WHOLE.encode(), "OpenD.xml")
+    assert options.values["api_port"] == "11112"
+    assert options.filled >= {"login_account", "login_pwd", "login_pwd_md5"}
+    assert not [secret for secret in ("hunter2", "e10adc", "100000") if secret in repr(options)]
+    with pytest.raises(ConfigError, match="is not OpenD's configuration"):
+        read_opend_options(b"<html/>", "OpenD.xml")

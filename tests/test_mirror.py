@@ -44,6 +44,7 @@ ELSEWHERE: dict[str, str] = {
     "runtime/house.py": "tests/cli/test_house.py",
     "runtime/hub.py": "driven by every test of sessions, links and broadcasts",
     "runtime/metric_table.py": "data, held against what is scraped: tests/runtime/test_metrics.py",
+    "runtime/own.py": "the seat of a sweep: tests/runtime/test_steward.py",
     "runtime/outlet.py": "the writer of every session and link",
     "runtime/ports.py": "protocols without code",
     "runtime/pump.py": "real sockets only: tests/runtime/test_server.py and tests/e2e",

@@ -104,6 +104,7 @@ def test_every_limit_is_an_option(keys: Shell) -> None:
         *("--hours-window", "22:00-04:00", "--tz", "Asia/Hong_Kong", "--allowed-machines", "this,abc"),
         *("--allowed-acc-ids", "281756455988247915", "--allowed-card-nums", "1001100100000001"),
         *("--allow-unknown", "--strict-unlock", "--expires", "30d", "--websocket", "--note", "a bot"),
+        *("--cancel-on-disconnect", "--dead-man-s", "30"),
         scopes="qot:read,trade:real",
     )
     raw = keys.raw()
@@ -129,6 +130,8 @@ def test_every_limit_is_an_option(keys: Shell) -> None:
         "tz": "Asia/Hong_Kong",
         "allow_unknown": True,
         "strict_unlock": True,
+        "cancel_on_disconnect": 15.0,
+        "dead_man_s": 30.0,
         "md5": hashlib.md5(plaintext.encode()).hexdigest(),
     }
 

@@ -77,6 +77,8 @@ def test_every_field() -> None:
         "tz": "Asia/Hong_Kong",
         "allow_unknown": True,
         "strict_unlock": True,
+        "cancel_on_disconnect": 0,
+        "dead_man_s": 30.5,
         "previous_hash": "sha256:" + "b" * 64,
         "previous_until": "2027-01-01",
         "md5": MD5,
@@ -103,6 +105,8 @@ def test_every_field() -> None:
         tz="Asia/Hong_Kong",
         allow_unknown=True,
         strict_unlock=True,
+        cancel_on_disconnect=0.0,
+        dead_man_s=30.5,
     )
     assert read_key(limits=limits, **others) == expected
     assert read_key(**limits, **others) == expected, "limits may stand flat too"
@@ -239,6 +243,10 @@ BAD_FIELDS: list[tuple[dict[str, object], str]] = [
     ({"tz": 8}, "tz must be text like Asia/Hong_Kong, not 8"),
     ({"allow_unknown": 1}, "allow_unknown must be true or false, not 1"),
     ({"strict_unlock": "yes"}, "strict_unlock must be true or false, not 'yes'"),
+    ({"cancel_on_disconnect": True}, "cancel_on_disconnect must be a number of seconds, not true"),
+    ({"cancel_on_disconnect": -1}, "cancel_on_disconnect must be from 0 to 86400 seconds, not -1"),
+    ({"dead_man_s": 0.5}, "dead_man_s must be from 1 to 86400 seconds, not 0.5"),
+    ({"dead_man_s": 86401}, "dead_man_s must be from 1 to 86400 seconds, not 86401"),
     ({"previous_hash": "b" * 64}, "previous_hash needs previous_until beside it"),
     ({"previous_until": NOW}, "previous_until needs previous_hash beside it"),
     ({"previous_md5": "b" * 32}, "previous_md5 needs previous_hash beside it"),
@@ -386,6 +394,8 @@ def records(draw: st.DrawFn) -> list[Record]:
             tz=draw(st.sampled_from([None, "Asia/Hong_Kong", "UTC"])),
             allow_unknown=draw(st.none() | st.booleans()),
             strict_unlock=draw(st.none() | st.booleans()),
+            cancel_on_disconnect=draw(st.none() | st.floats(0, 86_400)),
+            dead_man_s=draw(st.none() | st.floats(1, 86_400)),
             previous_hash=f"sha256:{number + 100:064x}" if rotated else None,
             previous_until=draw(TIMES) if rotated else None,
             md5=draw(st.sampled_from([None, f"{number:032x}"])),

@@ -67,7 +67,8 @@ def add(args: argparse.Namespace) -> int:
         raw["allowed_machines"] = _machines(args.allowed_machines)
     if args.expires is not None:
         raw["expires_at"] = utc_text(_moment(args.expires, now, "--expires"))
-    raw |= {name: value for name in ("note", "tz") if (value := getattr(args, name)) is not None}
+    further = ("note", "tz", "cancel_on_disconnect", "dead_man_s")
+    raw |= {name: value for name in further if (value := getattr(args, name)) is not None}
     raw |= {name: True for name in ("allow_unknown", "strict_unlock") if getattr(args, name)}
     if args.websocket:
         raw["md5"] = _md5(plaintext)

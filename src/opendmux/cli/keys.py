@@ -13,6 +13,8 @@ from . import _keys_commands as commands
 __all__ = ["add_parser"]
 
 DEFAULT_FILE = "keys.json"
+GRACE_S = 15.0
+"""The Python SDK connects again 6 seconds after it has lost a connection; twice that and a little."""
 PLAINTEXT = "print JSON: the plaintext is `key` in it"
 ALL_FIELDS = "print JSON: all fields but the hashes"
 
@@ -82,6 +84,20 @@ def _add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     limits.add_argument("--allowed-card-nums", metavar="NUM,NUM", help="accounts by card number")
     parser.add_argument("--allow-unknown", action="store_true", help="with trade:real: proto_ids unknown to opendmux")
     parser.add_argument("--strict-unlock", action="store_true", help="trade:real alone may not unlock trading")
+    parser.add_argument(
+        "--cancel-on-disconnect",
+        nargs="?",
+        type=float,
+        const=GRACE_S,
+        metavar="S",
+        help="cancel its open orders S seconds after its last connection has ended (without S: %(const)g)",
+    )
+    parser.add_argument(
+        "--dead-man-s",
+        type=float,
+        metavar="S",
+        help="cancel them when it shows no life for S seconds, connected or not",
+    )
     parser.add_argument("--expires", metavar="30d|12h|DATE", help="when it stops working (default: never)")
     parser.add_argument("--websocket", action="store_true", help="keep the MD5 too, which WebSocket programs log in by")
     parser.add_argument("--note", metavar="TEXT", help="for yourself")

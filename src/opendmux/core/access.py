@@ -58,6 +58,9 @@ class Access:
         self.tally = Tally()
         self.freezes = Freezes()
         """Whose trading is frozen."""
+        self.heard: Callable[[str, int, float], bool] = lambda _key_id, _proto_id, _now: False
+        """Told of every request of a key that wants to be watched, with its proto_id and the time; True when this ends
+        what its dead-man timer had put it under. See `vigil`."""
         self._machine_id = machine_id
         # Orders to the proxy itself are no trading: nobody gives them without a key.
         everything = frozenset(ALL_SCOPES) - {Scopes.ADMIN}
@@ -150,7 +153,7 @@ class Access:
 
     def ended(self, session: Session, wall: float) -> bool:
         """What the session was admitted with is good no more."""
-        if self.keyring is None:
+        if self.keyring is None or session.own:
             return False
         key = self.still(session, wall)
         # A caller's connections may come from several machines; each of them is looked at by itself.

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     AUDIT = "audit"
     PAUSED = "paused"
     FROZEN = "frozen"
+    ORDERS_LEFT = "orders_left"
+    """A key is missing, and its open orders could not be cancelled."""
 
 
 class Text(NamedTuple):
@@ -182,6 +184,10 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
     (Kind.FROZEN, ""): Text(
         "Trading is frozen for {subject}.",
         "When it may go on: `opendmux freeze --mode off`, for a single key with `--key ID`.",
+    ),
+    (Kind.ORDERS_LEFT, ""): Text(
+        "The key {subject} is missing, and orders that it has open at {opend} could not be cancelled yet.",
+        "opendmux goes on trying. If trading is locked, unlock it in OpenD; else cancel them there or in the app.",
     ),
 }
 """By kind and cause; a kind without causes, and a cause that is not listed, stand under the empty one."""

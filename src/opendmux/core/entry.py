@@ -10,15 +10,16 @@ from opendmux.wire import handshake
 from opendmux.wire.cipher import EncAlgo, conn_secrets
 from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.handshake import ClientHello, State
-from opendmux.wire.protocols import ProtoId
+from opendmux.wire.protocols import PROTOCOLS, ProtoId
 from opendmux.wire.websocket import init_reply as websocket_init_reply
 from opendmux.wire.websocket import ws_hello_untrusted
 
 from .access import Access, Admitted
 from .answers import denied, reply, unavailable
 from .commands import Close, Command, Request, UseRow, Witness
+from .custody import guarded
 from .denial import Denial, DenialKind
-from .gate import key_row
+from .gate import inspecting, key_row
 from .identity import Session
 from .keys import KEY_PREFIX, Key
 from .lanes import Lanes
@@ -30,6 +31,9 @@ log = logging.getLogger("opendmux.router")
 SETTLE_S = 0.05
 """No push goes to a client before this long after its InitConnect reply: the SDK drops one in the same segment."""
 
+
+UNKNOWN = 0
+"""Stands for every id that is not known."""
 
 LOOKS_LIKE_KEY = re.compile(rf"^\s*(?:bearer\s+)?{KEY_PREFIX}|{KEY_PREFIX}[0-9a-f]{{16}}|[0-9a-f]{{64}}", re.IGNORECASE)
 """A client id that is meant as a key, spelt well or not: it is judged as one, and never logged."""
@@ -46,6 +50,8 @@ class Entry:
     def row_of(self, key: Key | None) -> bytes:
         """The policy row of a session with this key, as freezes leave it."""
         row = self._open_row if key is None else key_row(self._open_row, key)
+        if guarded(key):  # every request of it is a sign of life
+            row = inspecting(row, (UNKNOWN, *PROTOCOLS))
         return self._access.freezes.narrowed(row, None if key is None else key.id)
 
     def init(self, request: Request, now: float, wall: float) -> list[Command]:

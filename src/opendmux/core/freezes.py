@@ -27,13 +27,19 @@ from .denial import Denial, DenialKind
 from .gate import TRADE_IDS
 from .orders import is_calming_untrusted
 
-__all__ = ["FROZEN", "Freeze", "Freezes", "FrozenMode", "dump", "parse"]
+__all__ = ["FROZEN", "Freeze", "Freezes", "FrozenMode", "dump", "is_order", "parse"]
 
 FROZEN: Final = "frozen"
 """The reason of refusals, in metrics and audit."""
 
 AREAS: Final = frozenset({"trade-write", "unlock"})
 """What a freeze is about."""
+
+
+def is_order(proto_id: int) -> bool:
+    """A freeze is about it: a trade write, the unlock, or something of trading that nobody knows."""
+    protocol = PROTOCOLS.get(proto_id)
+    return proto_id in TRADE_IDS if protocol is None else protocol.area in AREAS
 
 
 class FrozenMode(enum.StrEnum):
@@ -78,11 +84,8 @@ class Freeze:
     def refuses(self, proto_id: int, proto_fmt: int, body: bytes) -> bool:
         """This request may not be sent. Ids that nobody knows may not when their number is one of trading; a body that
         can't be read takes no risk away."""
-        protocol = PROTOCOLS.get(proto_id)
-        if protocol is None:
-            return proto_id in TRADE_IDS
-        if protocol.area not in AREAS:
-            return False
+        if proto_id not in PROTOCOLS or not is_order(proto_id):
+            return is_order(proto_id)
         try:
             return self.mode is FrozenMode.READ_ONLY or not is_calming_untrusted(proto_id, proto_fmt, body)
         except RemoteProtocolError:

@@ -51,6 +51,10 @@ class Session:
     """The slots of a caller's open push streams; None for a client that gets its pushes in its own slot."""
     sdk_dialect: bool = False
     """It speaks ft-v1.0, the JavaScript SDK's own: what comes as its InitConnect is an InitWebSocket."""
+    own: bool = False
+    """It is the proxy's own, for what it does in the place of a client that is missing."""
+    attended: bool = True
+    """Somebody uses it: a caller's session outlives its connections for a while."""
     admitted: bool = False
     """Its transport's handshake has told who it is, so its InitConnect need not."""
     client_id: str = ""

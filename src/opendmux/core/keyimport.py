@@ -32,7 +32,17 @@ _EMPTY: Final = (
     ("allowed_symbols", "no symbol is allowed"),
     ("allowed_trd_sides", "no order is allowed"),
 )
-_OURS: Final = ("tz", "allow_unknown", "strict_unlock", "previous_hash", "previous_until", "md5", "previous_md5")
+_OURS: Final = (
+    "tz",
+    "allow_unknown",
+    "strict_unlock",
+    "cancel_on_disconnect",
+    "dead_man_s",
+    "previous_hash",
+    "previous_until",
+    "md5",
+    "previous_md5",
+)
 
 
 def differences(records: Iterable[Record]) -> list[Difference]:

@@ -53,6 +53,8 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     tz: str | None = None
     allow_unknown: bool | None = None
     strict_unlock: bool | None = None
+    cancel_on_disconnect: float | None = None
+    dead_man_s: float | None = None
     previous_hash: str | None = None
     """Of the plaintext before the last rotation, which works until ``previous_until``."""
     previous_until: Time | None = None
@@ -147,6 +149,8 @@ def key_of(record: Record) -> Key:
         tz=record.tz,
         allow_unknown=bool(record.allow_unknown),
         strict_unlock=bool(record.strict_unlock),
+        cancel_on_disconnect=record.cancel_on_disconnect,
+        dead_man_s=record.dead_man_s,
     )
 
 

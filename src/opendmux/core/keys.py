@@ -91,6 +91,10 @@ class Key:
     """Proto ids that opendmux does not know may be sent, together with trade:real."""
     strict_unlock: bool = False
     """trade:real alone does not unlock; trade:unlock must be there."""
+    cancel_on_disconnect: float | None = None
+    """Seconds after the end of its last connection when its open orders are cancelled; None: never."""
+    dead_man_s: float | None = None
+    """Seconds without a sign of life after which its open orders are cancelled; None: never."""
 
     @property
     def names_accounts(self) -> bool:

@@ -29,6 +29,8 @@ ANONYMOUS: Final = "anonymous"
 LATEST_S: Final = 100_000_000_000
 """Unix seconds from here on, the year 5138, are milliseconds that somebody mistook for seconds."""
 U64: Final = 2**64
+DAY_S: Final = 86_400.0
+"""A longer wait for a program that is missing is none."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _HASH: Final = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
@@ -153,6 +155,16 @@ def _amount(value: float) -> None:
         raise BadValueError(f"must be a number of 0 or more, not {shown_value(value)}")
 
 
+def _grace(value: float) -> None:
+    if not 0 <= value <= DAY_S:
+        raise BadValueError(f"must be from 0 to {DAY_S:g} seconds, not {shown_value(value)}")
+
+
+def _dead_man(value: float) -> None:
+    if not 1 <= value <= DAY_S:
+        raise BadValueError(f"must be from 1 to {DAY_S:g} seconds, not {shown_value(value)}")
+
+
 def _note(value: str) -> None:
     try:
         value.encode()
@@ -203,6 +215,8 @@ FIELDS: Final[Mapping[str, tuple[str, Callable[..., None] | None]]] = {
     "tz": ("must be text like Asia/Hong_Kong", _tz),
     "allow_unknown": (_YES_NO, None),
     "strict_unlock": (_YES_NO, None),
+    "cancel_on_disconnect": ("must be a number of seconds", _grace),
+    "dead_man_s": ("must be a number of seconds", _dead_man),
     "previous_hash": ("must be text", _hash),
     "previous_until": (_TIME, _said_by(seconds_of)),
     "md5": ("must be text", _md5),

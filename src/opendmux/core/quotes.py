@@ -130,7 +130,7 @@ class Quotes:
         commands = self._commands(actions, now)
         for owner, what in lost.items():
             text = _loss(what)
-            log.warning("client #%d: %s", owner, text)
+            log.warning("client #%d: %s", owner, text, extra={"conn": owner})
             event = opend.NotifyGtwEvent(eventType=GTW_EVENT_NONE, desc=text)
             commands += self._pushes.notify([owner], opend.NotifyS2C(type=GTW_EVENT, event=event), now)
         return commands

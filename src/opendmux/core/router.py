@@ -17,7 +17,7 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
-from opendmux.wire.frame import HEADER_LEN, ProtoFmt
+from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
 from opendmux.wire.handshake import Act, Identity, State
 from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId, RequestAction
 
@@ -26,6 +26,7 @@ from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits
 from .commands import Command, Failure, Forward, Outcome, Push, Reply, Request, Then, in_time
+from .custody import PLACING, Custody, guarded
 from .denial import Denial, DenialKind
 from .entry import Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade, missing_scope
@@ -130,6 +131,8 @@ class Router:
         )
         self._outages = Outages(self.sessions, self.lanes)
         self.withdrawals = Withdrawals()
+        self.custody = Custody()
+        """Orders of keys that are watched."""
         self._writes: dict[int, Request] = {}
         """Trade writes without an answer, by id of the request object, which the entry keeps alive."""
         self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
@@ -215,7 +218,11 @@ class Router:
         session = request.session
         session.state, act = handshake.step(session.state, request.proto_id)
         if act is Act.HANDLE:
-            return self._handle(request, now, request.until)
+            key = session.key
+            thawed: list[Command] = []
+            if key is not None and guarded(key) and self.access.heard(key.id, request.proto_id, now):
+                thawed = self.tenancy.refreeze()
+            return thawed + self._handle(request, now, request.until)
         if act is Act.ANSWER_INIT:
             return self.entry.init(request, now, now + self.wall_offset)
         if act is Act.ANSWER_KEEP_ALIVE:
@@ -310,6 +317,15 @@ class Router:
     def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float) -> None:
         self._writes.pop(id(request), None)
         wall = now + self.wall_offset
+        key = request.session.key
+        if key is not None and guarded(key) and ret_type == RetType.SUCCEED and request.proto_id in PLACING:
+            asked = request.proto_id, request.proto_fmt, request.body
+            try:
+                self.custody.accepted_untrusted(key.id, asked, (outcome.proto_fmt, outcome.body), wall)
+            except RemoteProtocolError as error:
+                log.error(
+                    "%s: an order was accepted and can't be named, so nobody cancels it: %s", request.session, error
+                )
         self.gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
 
     def unsent(self, request: Request) -> None:
@@ -393,6 +409,8 @@ class Router:
         self.metering.fence(push.proto_id)
         if self.access.learning and push.proto_id in LEARNT_IDS:
             self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
+        if push.proto_id == ProtoId.TRD_UPDATE_ORDER:
+            self.custody.pushed(push.frame[HEADER_LEN:], push.proto_fmt)
         if push.proto_id == ProtoId.NOTIFY:
             self._notified(self.lanes[index], read_notice_untrusted(push.frame[HEADER_LEN:], push.proto_fmt), now)
         return self.lanes[index].pushes.route_untrusted(push, now)

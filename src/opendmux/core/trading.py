@@ -203,7 +203,8 @@ class Trading:
             real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
         except RemoteProtocolError as error:
             return [denied(request, Denial(DenialKind.INVALID, "body", f"{name} was not sent: {error}"))]
-        if real and not self._unlock.may_trade(request.session.owner):
+        # The proxy's own are cancels, for which OpenD's own lock is enough.
+        if real and not request.session.own and not self._unlock.may_trade(request.session.owner):
             text = f"{name} was not sent: this program has not unlocked trading (unlock_trade) since OpenD was locked"
             return [denied(request, Denial(DenialKind.PERMISSION, "unlock", text))]
 

@@ -135,7 +135,7 @@ class _Desk:
     def __init__(self, hub: Hub, iface: str, key: Key) -> None:
         self._hub = hub
         self.session = hub.open_session("callers", "callers", iface, "hold")
-        self.session.key = key
+        self.session.key, self.session.attended = key, False
         self._tally, self._key_id = hub.house.access.tally, key.id
         hub.router.tenancy.open_caller(self.session)
         hub.add(self)
@@ -223,12 +223,12 @@ class _Desk:
 
     def attach(self) -> None:
         self._users += 1
-        self.unused_since = None
+        self.unused_since, self.session.attended = None, True
 
     def detach(self) -> None:
         self._users -= 1
         if self._users == 0:
-            self.unused_since = trio.current_time()
+            self.unused_since, self.session.attended = trio.current_time(), False
 
     def leave(self, why: Denial) -> None:
         """The session is over: open requests and streams are told, what it held is released. Idempotent."""

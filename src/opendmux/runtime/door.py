@@ -126,8 +126,8 @@ class Door:
 
     async def serve(self, stream: trio.abc.Stream) -> None:
         """Serve one accepted connection; its crash ends with it."""
+        peer, peer_host = _name_of(stream)
         try:
-            peer, peer_host = _name_of(stream)
             _find_dead_peers(stream)
             own_host = _own_host(stream)
             local = peer_host == own_host or is_loopback(peer_host)
@@ -141,16 +141,16 @@ class Door:
             elif kind is not None:
                 await self._enter(kind, stream, guest)
         except* trio.BrokenResourceError:
-            log.debug("a connection broke before it said what it wants")
+            log.debug("%s: the connection broke before it said what it wants", peer, extra={"peer": peer})
         except* Exception:  # a crash during cancellation comes mixed with Cancelled
-            log.exception("a session crashed; the others go on")
+            log.exception("%s: a session crashed; the others go on", peer, extra={"peer": peer})
         finally:
             await trio.aclose_forcefully(stream)
 
     async def _enter(self, kind: Kind, stream: trio.abc.Stream, guest: Guest) -> None:
         room = self._rooms.get(kind)
         if room is None:
-            log.info("%s: closed, %s is not served on this port", guest.peer, kind.value, extra={"peer": guest.peer})
+            log.info("%s: closed, %s is not served on this port", guest.peer, kind.value, extra=_about(guest, kind))
         elif kind not in CROWDED_REFUSALS:
             await room(stream, guest)
         elif self._crowd.enter(guest.peer_host, self._rules.http_per_address, trio.current_time()):
@@ -177,7 +177,7 @@ class Door:
                 while (kind := sniff(first)) is None:
                     data = await stream.receive_some(FIRST_BYTES)
                     if not data:
-                        log.debug("%s: left without a word", guest.peer, extra={"peer": guest.peer})
+                        log.debug("%s: left without a word", guest.peer, extra=_about(guest))
                         return None, first
                     if not first:
                         scope.deadline = trio.current_time() + rules.first_s
@@ -186,7 +186,7 @@ class Door:
             finally:
                 self._waiting.discard(scope)
                 self._silence.remove(host, scope)
-        log.info("%s: closed, it has not said what it wants", guest.peer, extra={"peer": guest.peer})
+        log.info("%s: closed, it has not said what it wants", guest.peer, extra=_about(guest))
         return None, first
 
     # -- TLS
@@ -194,7 +194,7 @@ class Door:
     async def _serve_tls(self, stream: trio.abc.Stream, guest: Guest) -> None:
         tls = self._rules.tls
         if tls is None:
-            log.info("%s: closed, tls is not served on this port", guest.peer, extra={"peer": guest.peer})
+            log.info("%s: closed, tls is not served on this port", guest.peer, extra=_about(guest, Kind.TLS))
             await _last_words(stream, NO_TLS)
             return
         inside = await self._shake(tls, stream, guest)
@@ -221,7 +221,7 @@ class Door:
             try:
                 return await tls.accept(stream, guest.first, self._alpn)
             except HandshakeError as error:
-                log.info("%s: closed, %s", guest.peer, error, extra={"peer": guest.peer})
+                log.info("%s: closed, %s", guest.peer, error, extra=_about(guest, Kind.TLS))
                 await _last_words(stream, b"")
             finally:
                 self._waiting.discard(scope)
@@ -243,9 +243,18 @@ class Door:
                 guest.peer_host,
                 kind.value,
                 why,
-                extra={"peer": guest.peer_host},
+                extra=_about(guest, kind),
             )
         await _last_words(stream, PLAIN_REFUSALS.get(kind, b""))
+
+
+TRANSPORTS: Final = {Kind.OPEND: "tcp", Kind.HTTP1: "http", Kind.HTTP2: "grpc", Kind.TLS: "tls"}
+"""What a line of the log calls them, as it does of a session; a WebSocket is not yet told from HTTP here."""
+
+
+def _about(guest: Guest, kind: Kind | None = None) -> dict[str, str]:
+    """The client of a log line, before there is a session."""
+    return {"peer": guest.peer, "transport": "unknown" if kind is None else TRANSPORTS[kind]}
 
 
 async def _last_words(stream: trio.abc.Stream, data: bytes) -> None:

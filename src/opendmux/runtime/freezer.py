@@ -110,15 +110,6 @@ class Freezer:
         log.warning("%s: %s, by %s", "thawed" if mode == "off" else f"FROZEN ({mode})", name, by)
         return self._answer(key_id)
 
-    def silence(self, freeze: Freeze) -> None:
-        """A dead-man timer puts its key under this one, or ends it when it holds already."""
-        freezes = self._access.freezes
-        if freezes.silent(freeze.key or "") is freeze:
-            freezes.lift(freeze)
-        else:
-            freezes.put(freeze)
-        self.apply()
-
     def _check(self, key_id: str | None) -> None:
         freezes, keyring = self._access.freezes, self._access.keyring
         if key_id is None or freezes.of(key_id) is not None or freezes.silent(key_id) is not None:

@@ -1,8 +1,9 @@
 """Logs: one line per event, for people or as JSON, so many a second and no more, and without secrets.
 
-A record that is about a client names it by passing the `Session` as an argument (``log.info("%s: closed", session)``),
-or, before there is one, ``extra={"peer": ..., "transport": ...}``. JSON lines then carry it in fields of its own. Only
-our own loggers follow ``log_level``: at their debug level the libraries print headers and frames, which hold keys.
+A record that is about a client names it by passing the `Session` as an argument (``log.info("%s: closed",
+session)``), or, before there is one, some of ``extra={"conn": ..., "peer": ..., "transport": ..., "key": ...}``. JSON
+lines then carry it in fields of its own. Only our own loggers follow ``log_level``: at their debug level the
+libraries print headers and frames, which hold keys.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def _client_of(record: logging.LogRecord) -> dict[str, Any]:
     if session is not None:
         client = {"conn": session.owner, "peer": session.peer, "transport": session.transport}
         return client if session.key is None else {**client, "key": session.key.id}
-    return {name: getattr(record, name) for name in ("peer", "transport") if hasattr(record, name)}
+    return {name: getattr(record, name) for name in ("conn", "peer", "transport", "key") if hasattr(record, name)}
 
 
 @dataclass(slots=True)

@@ -50,6 +50,10 @@ UNKNOWN_WHY: Final = {
 """Why nobody knows how a trade request ended."""
 
 
+SAID_OF: Final = frozenset({DenialKind.UNAUTHENTICATED, DenialKind.PERMISSION, DenialKind.LIMIT})
+"""Refusals that are about the client. Those about OpenD, of which an outage makes many, are for the debug level."""
+
+
 class Notary:
     """Of one hub. ``opend``: the name of its OpenD; empty for what is no hub's."""
 
@@ -76,6 +80,8 @@ class Notary:
             denial.reason,
         )
         self._house.rejects.add(cause, denial.text, time.time())
+        level = logging.INFO if denial.kind in SAID_OF else logging.DEBUG
+        log.log(level, "%s: %s refused: %s", session, name_of(reply.proto_id), denial.text)
         if self._house.audit is None or reply.request is None:
             return
         if session.key is not None or denial.kind is DenialKind.UNAUTHENTICATED or reply.proto_id in AUDITED_IDS:
@@ -91,12 +97,15 @@ class Notary:
         host = peer.rpartition(":")[0] or peer  # each of its attempts comes from another port
         cause = Cause(iface, host, key_id, "", 0, denial.kind.value, denial.reason)
         self._house.rejects.add(cause, denial.text, time.time())
+        about = {"peer": peer, "transport": iface, "key": key_id}
+        log.info("%s: turned away: %s", peer, denial.text, extra=about)
         if self._house.audit is not None:
             self._house.audit.write(AuditEvent(iface, peer, key_id, "admission", "reject", denial.reason, denial.scope))
 
     def ended(self, iface: str, peer: str, key_id: str, whom: str) -> None:
         """Somebody's session was ended on request of another."""
-        log.warning("%s was closed by %s of %s", whom, key_id, peer)
+        about = {"peer": peer, "transport": iface, "key": key_id}
+        log.warning("%s was closed by %s of %s", whom, key_id, peer, extra=about)
         if self._house.audit is not None:
             self._house.audit.write(AuditEvent(iface, peer, key_id, "close client", "success", whom))
 

@@ -40,6 +40,7 @@ from .rooms import Clients, Face, Wing, face_rooms, face_rules
 from .site import ProxySite
 from .station import Station
 from .status import Status
+from .steward import Steward
 from .transports.alerts import alert_routes
 from .transports.control import client_routes
 from .transports.http import ROUTES as PROBES
@@ -74,6 +75,7 @@ class Proxy:
         self.pauser = Pauser(house, lambda: self.stations)
         self.draining = trio.Event()
         """Set when nobody is accepted any more and what is open comes to its end."""
+        self.steward = Steward(house, self.freezer, lambda: self.stations, self.draining.is_set)
         self._stop = trio.Event()
 
     @property
@@ -177,6 +179,7 @@ async def run_proxy(
             services.start_soon(proxy.alerts.run)
             services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
             services.start_soon(proxy.pauser.run)
+            services.start_soon(proxy.steward.run)
             for watcher in watchers:
                 services.start_soon(watcher.run)
             if admin:

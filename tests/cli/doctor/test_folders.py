@@ -94,6 +94,16 @@ def test_the_folder_that_an_sdk_made_is_not_opends(tmp_path: Path) -> None:
     assert states(section) == {"OpenD's data": State.SKIPPED}
 
 
+def test_a_home_that_may_not_be_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stat(path: os.PathLike[str], **_details: object) -> os.stat_result:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "stat", stat)
+    folders = look([tmp_path / NAME], wall=NOW)
+    monkeypatch.undo()
+    assert "Run doctor as the user that OpenD runs as" in only(judged(folders), "OpenD's data").next_step
+
+
 def test_no_folder(tmp_path: Path) -> None:
     assert states(judged(folders_of(tmp_path), runs_here=False)) == {"OpenD's data": State.SKIPPED}
     found = only(judged(folders_of(tmp_path), runs_here=True), "OpenD's data")

@@ -82,6 +82,14 @@ def test_a_file_that_is_named(tmp_path: Path) -> None:
     assert xml_files([], None, tmp_path / "opendmux.toml") == {}
 
 
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)
+    assert homes_of([]) == [Path("/")]
+
+
 # -- several: Q17
 
 

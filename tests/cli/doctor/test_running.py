@@ -13,7 +13,7 @@ from opendmux._version import __version__
 from opendmux.cli import main
 from opendmux.cli.doctor import _files, _listen, _machine
 from opendmux.cli.doctor._finding import Section, State
-from opendmux.cli.doctor._running import judge, judge_absent, judge_process, log_file_of
+from opendmux.cli.doctor._running import judge, judge_absent, judge_or_say_why, judge_process, log_file_of
 from opendmux.config import Address, Config, TlsConfig
 from opendmux.core import snapshot as core
 from opendmux.errors import ConfigError
@@ -108,6 +108,12 @@ def test_its_audit_log() -> None:
     audit = {"healthy": False, "written": 5, "queued": 2, "lost": 1}
     assert only(judged(audit=audit), "audit log").state is State.PROBLEM
     assert only(judged(audit=audit | {"healthy": True}), "audit log").state is State.OK
+
+
+def test_another_version_that_cannot_be_read() -> None:
+    section = Section("opendmux")
+    judge_or_say_why({"opendmux": "9.0"}, section)
+    assert only(section, "version").figures == "KeyError: 'reasons'"
 
 
 def test_one_that_does_not_tell() -> None:

@@ -250,7 +250,7 @@ def _opendmux(
             if found.snapshot is None:
                 _running.judge_absent(str(failure), section, seen=program)
     if found.snapshot is not None:
-        _running.judge(found.snapshot, section)
+        _running.judge_or_say_why(found.snapshot, section)
     if program is not None:
         _running.judge_process(program, section)
         found.own_log = _running.log_file_of(program)

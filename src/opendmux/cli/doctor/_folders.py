@@ -87,7 +87,7 @@ class Folders:
     def is_opends(self) -> bool:
         """An OpenD has been here: the SDKs make the same folder for their own logs."""
         assert self.base is not None
-        return self.log is not None or self.program_folder is not None or (self.base / DATA).exists()
+        return self.log is not None or self.program_folder is not None or os.path.exists(self.base / DATA)
 
 
 def base_folders(homes: Sequence[Path], environ: Mapping[str, str], platform: str = sys.platform) -> list[Path]:
@@ -109,7 +109,7 @@ def base_folders(homes: Sequence[Path], environ: Mapping[str, str], platform: st
 
 def look(bases: Sequence[Path], *, wall: float, program_folder: Path | None = None, log_path: str = "") -> Folders:
     """``wall``: UTC seconds. The first base that is there is the one in use."""
-    there = [base for base in bases if base.is_dir()]
+    there = [base for base in bases if os.path.isdir(base)]
     base = there[0] if there else None
     log_folder = Path(log_path) if log_path else base / LOG if base else None
     if base is None:
@@ -127,7 +127,7 @@ def look(bases: Sequence[Path], *, wall: float, program_folder: Path | None = No
         base,
         bases[0],
         _data_error(data),
-        next((path for path in beside if path.is_file()), None),
+        next((path for path in beside if os.path.isfile(path)), None),
         program_folder,
         device,
         copies,
@@ -138,7 +138,7 @@ def look(bases: Sequence[Path], *, wall: float, program_folder: Path | None = No
 
 
 def _data_error(data: Path) -> str:
-    if not data.exists():
+    if not os.path.exists(data):
         return "it is not there"
     try:
         if not os.listdir(data):

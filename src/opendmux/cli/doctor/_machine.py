@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def sdk_versions() -> dict[str, str]:
 
 def in_container(root: Path = Path("/")) -> bool:
     """As far as the usual marks tell."""
-    return any((root / name).exists() for name in (".dockerenv", "run/.containerenv"))
+    return any(os.path.exists(root / name) for name in (".dockerenv", "run/.containerenv"))
 
 
 def look(section: Section) -> None:

@@ -88,10 +88,10 @@ def xml_files(opends: Iterable[Opend], given: Path | None, config: Path | None) 
     for opend in opends:
         named = opend.options.get("cfg_file")
         places = [Path(named)] if named else [opend.folder / name for name in XML_NAMES] if opend.folder else []
-        found |= {path: opend for path in places if path.is_file()}
+        found |= {path: opend for path in places if os.path.isfile(path)}
     if given is not None:
         inside = [given] if given.suffix == ".xml" else [given / name for name in XML_NAMES]
-        found |= {path: None for path in inside if path.is_file() and path not in found}
+        found |= {path: None for path in inside if os.path.isfile(path) and path not in found}
     if config is not None and config.suffix.lower() == ".xml":
         found.setdefault(config, None)
     return found
@@ -100,7 +100,11 @@ def xml_files(opends: Iterable[Opend], given: Path | None, config: Path | None) 
 def homes_of(opends: Iterable[Opend]) -> list[Path]:
     """Where data of OpenD may lie: the homes of those who run one, and ours."""
     homes = [opend.home for opend in opends if opend.home is not None]
-    return list(dict.fromkeys([*homes, Path.home()]))
+    try:
+        homes.append(Path.home())
+    except RuntimeError:  # a user whom the system does not know, as in containers
+        homes.append(Path("/"))
+    return list(dict.fromkeys(homes))
 
 
 def _by_port(address: Address) -> tuple[int, str]:

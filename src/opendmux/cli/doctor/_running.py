@@ -15,7 +15,7 @@ from opendmux.runtime.holders import PROC, Program
 
 from ._finding import Section, State
 
-__all__ = ["judge", "judge_absent", "judge_process", "log_file_of"]
+__all__ = ["judge", "judge_absent", "judge_or_say_why", "judge_process", "log_file_of"]
 
 CHECK: Final = "running opendmux"
 MILD: Final = frozenset({"paused", "frozen", "quota", "key_expiring"})
@@ -40,6 +40,20 @@ def judge_absent(error: str, section: Section, *, seen: Program | None) -> None:
         )
     else:
         section.say(State.SKIPPED, CHECK, "No opendmux was asked.", clean(error))
+
+
+def judge_or_say_why(snapshot: Mapping[str, Any], section: Section) -> None:
+    """As `judge`, for what may come from another version."""
+    try:
+        judge(snapshot, section)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        section.say(
+            State.UNKNOWN,
+            "version",
+            "What the running opendmux tells can't be read: it is another version.",
+            f"{type(error).__name__}: {error}",
+            "Use the doctor of that version, or start opendmux again after the update.",
+        )
 
 
 def judge(snapshot: Mapping[str, Any], section: Section) -> None:
@@ -163,6 +177,6 @@ def log_file_of(program: Program, root: Path = PROC) -> Path | None:
     """The file that its log goes to, when that is a file: what its stderr is."""
     try:
         path = Path(os.readlink(root / str(program.pid) / "fd" / "2"))
-        return path if path.is_file() else None
+        return path if os.path.isfile(path) else None
     except OSError:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import sys
 from collections.abc import Mapping
@@ -113,7 +114,7 @@ def _encryption(options: Options, section: Section, *, answered: bool, has_rsa: 
     name = options.values.get("rsa_private_key", "")
     if not name:
         return
-    if not Path(name).is_file():
+    if not os.path.isfile(name):
         section.say(
             State.WARNING,
             "RSA key",

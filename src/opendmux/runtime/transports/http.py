@@ -121,7 +121,7 @@ class HttpSession:
                     pass
                 await self._linger()
             except GoneError as gone:
-                log.debug("%s: %s", self.peer, gone)
+                log.debug("%s: %s", self.peer, gone, extra={"peer": self.peer, "transport": "http"})
             finally:
                 self._forget_caller()
             self._nursery.cancel_scope.cancel(reason="the connection is over")
@@ -211,7 +211,8 @@ class HttpSession:
             assert self._wire.may_respond, "a handler that has answered can't refuse any more"
             await self._refuse_as(refused)
         except Exception:
-            log.exception("%s: a crash over %s %s; the others go on", self.peer, head.method, head.path)
+            about = {"peer": self.peer, "transport": "http"}
+            log.exception("%s: a crash over %s %s; the others go on", self.peer, head.method, head.path, extra=about)
             if not self._wire.may_respond:
                 return False
             await self.refuse(500, "crash", "opendmux failed over this request")
@@ -458,7 +459,7 @@ async def serve_http(
     try:
         await session.run(first)
     except* Exception:  # a crash during cancellation comes mixed with Cancelled
-        log.exception("%s: an HTTP session crashed; the others go on", peer)
+        log.exception("%s: an HTTP session crashed; the others go on", peer, extra={"peer": peer, "transport": "http"})
     finally:
         everybody.discard(session)
         await trio.aclose_forcefully(stream)
