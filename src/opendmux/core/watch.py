@@ -128,8 +128,9 @@ class Watch:
     # -- what OpenD says by itself
 
     def _noticed(self, notice: Notice, now: float) -> None:
-        for lane in self._lanes:
-            self._catch_up(lane, now)  # what was answered before it must not count after it
+        for lane in self._lanes:  # what was answered before it is older, and must not be taken for news behind it
+            if lane.upstream.ready:
+                self._look_at_state(lane, now)
         match notice:
             case GtwEvent():
                 self._program.event(notice, now)
@@ -204,11 +205,10 @@ class Watch:
             self._conditions.over(Kind.UPSTREAM_DOWN, self._called(lane), now, opend=self._name)
             if main:
                 self._user_at = now
-        self._catch_up(lane, now)
+        self._look_at_state(lane, now)
         return True
 
-    def _catch_up(self, lane: Lane, now: float) -> None:
-        """Learn from an answer to GetGlobalState, whoever has asked."""
+    def _look_at_state(self, lane: Lane, now: float) -> None:
         state = lane.upstream.state
         if state is not None and state is not self._known.get(lane.index):
             self._known[lane.index] = state
