@@ -88,6 +88,8 @@ class Sources:
     crowded: Callable[[], int] | None = None
     """HTTP connections that were refused; see `Crowd`."""
     conditions: Conditions | None = None
+    alerts: Callable[[], Iterable[tuple[str, str, int]]] = tuple
+    """Entry, outcome, how many."""
 
 
 class Metrics:
@@ -315,6 +317,8 @@ def _conditions(sheet: _Sheet, sources: Sources) -> None:
         sheet.put("opendmux_condition", 1, one.opend, one.kind, one.subject)
     for kind in Kind:
         sheet.put("opendmux_conditions_total", sources.conditions.begun.get(kind, 0), kind)
+    for alert, outcome, count in sources.alerts():
+        sheet.put("opendmux_alerts_total", count, alert, outcome)
 
 
 def _audit(sheet: _Sheet, sources: Sources) -> None:
