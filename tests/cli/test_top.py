@@ -71,21 +71,40 @@ def test_clients_are_sorted(order: str) -> None:
     assert f"s sort: {order}" in shown[-1]
 
 
+def condition(text: str, *, active: bool = True, blocks: bool = False, kind: str = "quota") -> dict[str, Any]:
+    about = {"active": active, "blocks": blocks, "since": "2026-11-21T09:57:00.000000Z"}
+    return {"kind": kind, "conclusion": text, "figures": "3 left.", **about}
+
+
 def test_what_is_wrong_stands_first() -> None:
-    conditions = [
-        {"kind": "code_needed", "conclusion": f"OpenD wants code {n}.", "figures": "3 left."} for n in range(9)
-    ]
-    changed = {"ready": False, "reasons": ["OpenD is away"], "audit": {"healthy": False}}
-    shown = texts({**SNAPSHOT, **changed, "conditions": conditions, "freezes": [{"key": None, "mode": "read-only"}]})
+    conditions = [condition("An old story.", active=False), condition("Nearly full."), condition("Code!", blocks=True)]
+    frozen = {"text": "everybody is frozen"}
+    changed = {"ready": False, "reasons": ["OpenD is away"], "audit": {"healthy": False}, "freezes": [frozen]}
+    shown = texts({**SNAPSHOT, **changed, "conditions": conditions})
     assert "NOT READY" in shown[0]
-    assert shown[1] == "! OpenD wants code 0. 3 left."
-    assert shown[4] == "! and 8 more: see `opendmux status`"
-    shown = texts({**SNAPSHOT, **changed, "freezes": [{"key": None, "mode": "read-only"}]})
-    assert shown[1:4] == [
-        "! OpenD is away",
-        "! frozen: all, read-only",
+    assert shown[1:6] == [
+        "! Code! 3 left.",
+        "! Nearly full. 3 left.",
+        "! everybody is frozen",
         "! the audit log can't be written: orders are refused",
+        "! 3m ago: An old story. 3 left.",
     ]
+    shown = texts({**SNAPSHOT, **changed})
+    assert shown[1:3] == ["! OpenD is away", "! everybody is frozen"]
+
+
+def test_what_a_condition_says_already_is_not_said_again() -> None:
+    changed = {"audit": {"healthy": False}, "freezes": [{"text": "everybody is frozen"}]}
+    conditions = [condition("All is frozen.", kind="frozen"), condition("No audit.", kind="audit")]
+    shown = texts({**SNAPSHOT, **changed, "conditions": conditions})
+    assert [line for line in shown if line.startswith("!")] == ["! All is frozen. 3 left.", "! No audit. 3 left."]
+
+
+def test_long_and_many_sentences() -> None:
+    shown = texts({**SNAPSHOT, "conditions": [condition("so it goes on " * 50) for _ in range(9)]})
+    assert shown[1].startswith("! so it")
+    assert shown[2].endswith(" ...")
+    assert shown[7] == "! and 6 more: see `opendmux status`"
 
 
 def test_a_lost_connection_and_a_pause_are_said() -> None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
@@ -411,11 +412,12 @@ def test_our_port_is_taken(patient: Patient) -> None:
 
 def until(look: Callable[[], Report], check: str) -> Report:
     """Look again until there is such a finding: what a running proxy tells is a second old at most."""
-    for _ in range(40):
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
         report = look()
         if any(one["check"] == check for one in report.tree["findings"]):
-            break
-    return report
+            return report
+        assert time.monotonic() < deadline, report.tree
 
 
 def test_the_running_opendmux_is_asked(patient: Patient) -> None:

@@ -7,6 +7,7 @@ OpenD as well, and a proxy can't mend it. What it can do is to go on, for the pa
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,3 +44,13 @@ def test_the_sdk_in_several_processes(proxy: Opendmux, tmp_path: Path, how: str,
         other.finish()
     assert proxy.popen.poll() is None
     assert not [line for line in proxy.errors if "Traceback" in line or "WARNING" in line], proxy.text()
+
+
+def test_the_remedy_as_the_page_has_it(proxy: Opendmux, tmp_path: Path) -> None:
+    page = (HERE.parents[1] / "docs" / "tcp.md").read_text(encoding="utf-8")
+    (code,) = [code for code in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL) if "spawn" in code]
+    program = tmp_path / "program.py"
+    program.write_text(code.replace("33333", str(proxy.port)))
+    with Process([sys.executable, str(program)], env={"HOME": str(tmp_path)}) as running:
+        assert running.wait() == 0
+        assert sorted(set(running.lines) & {"HK.00700 0", "US.AAPL 0"}) == ["HK.00700 0", "US.AAPL 0"]

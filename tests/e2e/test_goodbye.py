@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
-from .harness import PATIENCE_S, Opendmux, SdkProgram
+from .harness import HERE, PATIENCE_S, Opendmux, Process, SdkProgram
 
 
 def run(*words: str) -> str:
@@ -52,3 +53,18 @@ def test_a_program_of_ones_own_without_keep_alive_is_told_when_opendmux_stops() 
                 rest += data
             assert b"opendmux closes this connection: opendmux stops" in rest
         assert proxy.wait() == 0
+
+
+def test_the_handler_of_the_page_prints_the_reason(tmp_path: Path) -> None:
+    page = (HERE.parents[1] / "docs" / "tcp.md").read_text(encoding="utf-8")
+    (code,) = [code for code in re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL) if "Notes" in code]
+    with Opendmux("--upstream", "sim", "--listen", "127.0.0.1:0").wait_ready() as proxy:
+        program = tmp_path / "program.py"
+        program.write_text(code.replace("33333", str(proxy.port)))
+        with Process([sys.executable, str(program)], env={"HOME": str(tmp_path)}) as running:
+            proxy.wait_for_error(r"#1 tcp .*ready")
+            here = ["--connect", f"127.0.0.1:{proxy.port}"]
+            run("clients", "list", *here)  # it takes longer than the SDK needs to be ready
+            run("clients", "kill", "1", *here)
+            running.wait_for(r"^GTW_EVENT \S+ opendmux closes this connection: closed by an administrator$")
+            running.popen.kill()

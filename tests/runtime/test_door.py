@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from trio.testing import MockClock
 
 from opendmux.config import Config, Limits, ProtocolName, Timeouts
 from opendmux.runtime.door import NO_TLS, Plain
+from opendmux.runtime.logs import JsonFormatter
 
 from .world import MemoryStream, World, world
 from .ws_kit import asked
@@ -221,6 +223,22 @@ async def test_plain_is_refused_where_tls_is_required(
         assert [record.getMessage() for record in caplog.records] == [
             "memory: closed, it speaks http1 without TLS, and tls.require is set"
         ], "once for each address"
+        (line,) = caplog.records
+        fields = json.loads(JsonFormatter().format(line))
+        assert (fields["peer"], fields["transport"]) == ("memory", "http")
+
+
+async def test_who_does_not_say_what_it_wants_is_named_as_far_as_it_is_known(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world() as w:
+        with caplog.at_level(logging.INFO):
+            client, _ = await w.listener.connect()
+            await client.send_all(b"P")
+            assert await client.receive_some() == b""
+        (line,) = [record for record in caplog.records if "has not said" in record.getMessage()]
+        fields = json.loads(JsonFormatter().format(line))
+        assert (fields["peer"], fields["transport"]) == ("memory", "unknown")
 
 
 async def test_this_machine_may_be_plain_where_others_need_tls(autojump_clock: MockClock) -> None:

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from opendmux.config import Config, Limits
+from opendmux.config import Config, Limits, Timeouts
 from opendmux.wire.frame import build_frame
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -121,3 +121,15 @@ async def test_nothing_comes_behind_the_last_word(autojump_clock: MockClock) -> 
             await trio.testing.wait_all_tasks_blocked()
         seen, _text = await last_words(client)
         assert seen == [ProtoId.NOTIFY]
+
+
+async def test_who_takes_nothing_any_more_is_not_waited_for(autojump_clock: MockClock) -> None:
+    async with world(Config(timeouts=Timeouts(goodbye_s=1.0))) as w:
+        client = await w.client(recv_notify=True)
+        client.far_end.send_stream.send_all_hook = trio.sleep_forever
+        began = trio.current_time()
+        await client.stream.send_all(b"oops")
+        while w.proxy.hub.clients:
+            await trio.sleep(0.1)
+        assert trio.current_time() - began < 2.0
+        assert w.proxy.hub.torn == 1, "half of the last word may have got there"

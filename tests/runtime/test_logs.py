@@ -187,3 +187,8 @@ def test_the_end_says_what_was_left_out(ours: logging.Logger) -> None:
         ours.warning("storm")
     logs.end()
     assert stream.getvalue().splitlines()[-1].endswith("WARNING opendmux: 7 more lines like this were left out: storm")
+
+
+def test_whoever_has_no_session_may_be_named_in_full() -> None:
+    fields = as_json(record("turned away", conn=5, peer="p", transport="grpc", key="<invalid>"))
+    assert (fields["conn"], fields["peer"], fields["transport"], fields["key"]) == (5, "p", "grpc", "<invalid>")

@@ -7,6 +7,7 @@ shows how many. Names in a snapshot were chosen by peers: they are cleaned, and 
 from __future__ import annotations
 
 import datetime as dt
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -17,8 +18,10 @@ from ._control import Column, age, clean
 __all__ = ["SORTS", "Line", "View", "frame"]
 
 GAP: Final = "  "
-TOLD_MAX: Final = 4
-"""Lines for what is wrong now: one that needs more has `opendmux status`."""
+TOLD_MAX: Final = 6
+"""Lines for what is wrong: who needs more has `opendmux status`."""
+TOLD_LINES: Final = 2
+"""And of them for one thing."""
 NARROWEST: Final = 20
 LOWEST: Final = 4
 
@@ -64,7 +67,7 @@ SORTS: Final[Mapping[str, Callable[[Row], Any]]] = {
 def frame(found: Row, view: View, columns: int, lines: int) -> list[Line]:
     """Exactly ``lines`` lines, the last one with the keys."""
     columns, lines = max(columns, NARROWEST), max(lines, LOWEST)
-    above = [_head(found, view), *_told(found, view)]
+    above = [_head(found, view), *_told(found, view, columns)]
     above += _table(_opends(found), len(found["opends"]), columns)
     above = above[: lines - 1]
     for part in _fitted(
@@ -86,21 +89,31 @@ def _head(found: Row, view: View) -> Line:
     return Line("  ".join(parts), "bold reverse")
 
 
-def _told(found: Row, view: View) -> list[Line]:
-    """What is wrong."""
-    said = [view.lost] if view.lost else []
+def _told(found: Row, view: View, columns: int) -> list[Line]:
+    """What is wrong now, what blocks everything first; then what has happened lately."""
+    now = dt.datetime.fromisoformat(found["time"])
     conditions = found.get("conditions") or []
-    said += [f"{one.get('conclusion', '')} {one.get('figures', '')}".strip() for one in conditions]
-    if not conditions:
-        said += found["reasons"]
-    said += [f"frozen: {one.get('key') or 'all'}, {one.get('mode')}" for one in found.get("freezes") or []]
+    lasting = sorted((one for one in conditions if one["active"]), key=lambda one: not one["blocks"])
+    said = [view.lost] if view.lost else []
+    said += [_sentence(one) for one in lasting] or found["reasons"]
+    if not any(one["kind"] == "frozen" for one in lasting):
+        said += [one["text"] for one in found.get("freezes") or []]
     audit = found["audit"]
-    if audit is not None and not audit["healthy"]:
+    if audit is not None and not audit["healthy"] and not any(one["kind"] == "audit" for one in lasting):
         said.append("the audit log can't be written: orders are refused")
-    shown = [Line(f"! {clean(text)}", "bold red") for text in said[:TOLD_MAX]]
-    if len(said) > TOLD_MAX:
-        shown[-1] = Line(f"! and {len(said) - TOLD_MAX + 1} more: see `opendmux status`", "bold red")
+    past = [f"{_short(_since(one, now))} ago: {_sentence(one)}" for one in conditions if not one["active"]]
+    shown: list[Line] = []
+    for place, text in enumerate([*said, *reversed(past)]):
+        style = "bold red" if place < len(said) else "yellow"
+        wrapped = textwrap.wrap(clean(text), columns - 2, max_lines=TOLD_LINES, placeholder=" ...")
+        if len(shown) + len(wrapped) > TOLD_MAX:
+            return [*shown, Line(f"! and {len(said) + len(past) - place} more: see `opendmux status`", style)]
+        shown += [Line(f"{'  ' if more else '! '}{line}", style) for more, line in enumerate(wrapped)]
     return shown
+
+
+def _sentence(condition: Row) -> str:
+    return f"{condition['conclusion']} {condition['figures']}".strip()
 
 
 # -- the tables

@@ -37,7 +37,7 @@ from .streams import Space, StreamKey
 __all__ = ["STALE_REASONS", "Quota", "Stale", "Watch", "WatchRules"]
 
 LOOK_S: Final = 1.0
-"""How often feed and quotas are looked at."""
+"""How often feed and quotas are looked at; more often where a feed is to be called mute after less than 20 s."""
 
 STREAMS_S: Final = 5.0
 """How often the subscriptions are gone through for it: with thousands of them that takes milliseconds."""
@@ -128,6 +128,9 @@ class Watch:
     # -- what OpenD says by itself
 
     def _noticed(self, notice: Notice, now: float) -> None:
+        for lane in self._lanes:  # what was answered before it is older, and must not be taken for news behind it
+            if lane.upstream.ready:
+                self._look_at_state(lane, now)
         match notice:
             case GtwEvent():
                 self._program.event(notice, now)
@@ -164,7 +167,7 @@ class Watch:
             if self._look_at_link(lane, now):
                 commands += self._questions(lane, now)
         if now >= self._look_at:
-            self._look_at = now + LOOK_S
+            self._look_at = now + min(LOOK_S, self._rules().mute_s / 20 or LOOK_S)
             self._look_at_feed(now)
             self._look_at_quotas(now)
             self._program.due(now)
@@ -202,10 +205,14 @@ class Watch:
             self._conditions.over(Kind.UPSTREAM_DOWN, self._called(lane), now, opend=self._name)
             if main:
                 self._user_at = now
-        if upstream.state is not None and upstream.state is not self._known.get(lane.index):
-            self._known[lane.index] = upstream.state
-            self._learn(lane, upstream.state, now)
+        self._look_at_state(lane, now)
         return True
+
+    def _look_at_state(self, lane: Lane, now: float) -> None:
+        state = lane.upstream.state
+        if state is not None and state is not self._known.get(lane.index):
+            self._known[lane.index] = state
+            self._learn(lane, state, now)
 
     def _learn(self, lane: Lane, state: GlobalState, now: float) -> None:
         self._logins(now)

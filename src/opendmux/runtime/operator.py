@@ -140,7 +140,9 @@ class Operator:
         self._note(AuditEvent(by.iface, by.peer, by.key_id, f"opend {name}", "reject", str(error)))
 
     async def _send(self, station: Station, member: Member, order: Order, by: Asker) -> Performed:
-        log.info("%s is sent to OpenD at %s for %s", order, member.address, by.key_id if by.peer else "the proxy")
+        about = {"peer": by.peer, "transport": by.iface, "key": by.key_id} if by.peer else {}
+        whom = by.key_id if by.peer else "the proxy"
+        log.info("%s is sent to OpenD at %s for %s", order, member.address, whom, extra=about)
         for told in self.on_sent:
             told(member, order)
         try:
