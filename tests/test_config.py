@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from opendmux.config import (
     LOG_LEVELS,
     Address,
+    AlertConfig,
     Config,
     Limits,
     Listener,
@@ -135,6 +136,50 @@ def test_what_can_not_be_watched(watch: WatchConfig, text: str) -> None:
     check(Config(watch=WatchConfig(ask_s=0, mute_s=0, key_days=0)))
     with pytest.raises(ConfigError, match=text):
         check(Config(watch=watch))
+
+
+HOOK = "https://hooks.example/s3cret?t=t0ken"
+
+
+@pytest.mark.parametrize(
+    ("alert", "text"),
+    [
+        (AlertConfig(), "alert 1: give a webhook or a command"),
+        (AlertConfig(webhook=HOOK, command=("x",)), "give a webhook or a command, one of them"),
+        (AlertConfig(name="ops", webhook="hooks.example/s3cret"), "alerts: ops: webhook is not an address like"),
+        (AlertConfig(webhook="ftp://hooks.example/s3cret"), "webhook is not an address like"),
+        (AlertConfig(webhook="https:///s3cret"), "webhook is not an address like"),
+        (AlertConfig(webhook="https://hooks.example:x/s3cret"), "webhook is not an address like"),
+        (AlertConfig(webhook="https://hooks.example/s3cret\r\nX: y"), "webhook is not an address like"),
+        (AlertConfig(webhook="https://s3cret@hooks.example/"), "neither a user name nor a fragment"),
+        (AlertConfig(webhook=HOOK + "#x"), "neither a user name nor a fragment"),
+        (AlertConfig(webhook="http://127.0.0.1/s3cret", ca="ca.pem"), "ca is for an https webhook"),
+        (AlertConfig(command=("x",), ca="ca.pem"), "ca is for a webhook"),
+        (AlertConfig(command=("x", "")), "command has an empty part"),
+        (AlertConfig(webhook=HOOK, after_s=-1), "after_s = -1: must be 0 or more"),
+        (AlertConfig(webhook=HOOK, repeat_s=float("inf")), "repeat_s = inf"),
+        (AlertConfig(webhook=HOOK, timeout_s=0), "timeout_s = 0: must be greater than 0"),
+        (AlertConfig(webhook=HOOK, timeout_s=301), "not over 300"),
+    ],
+)
+def test_alerts_that_make_no_sense(alert: AlertConfig, text: str) -> None:
+    check(Config(alerts=(AlertConfig(webhook=HOOK), AlertConfig(command=("x",), after_s=0))))
+    with pytest.raises(ConfigError) as caught:
+        check(Config(alerts=(alert,)))
+    assert text in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_two_alerts_have_two_names() -> None:
+    with pytest.raises(ConfigError, match="two entries have the same name, 'alert 2'"):
+        check(Config(alerts=(AlertConfig(name="alert 2", webhook=HOOK), AlertConfig(webhook=HOOK))))
+
+
+def test_an_unknown_kind_is_named_with_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "opendmux.toml"
+    path.write_text(f'[[alerts]]\nwebhook = "{HOOK}"\nkinds = ["kiked"]\n')
+    with pytest.raises(ConfigError, match=r"alerts.*kinds.*kicked"):
+        load(path)
 
 
 @pytest.mark.parametrize("name", Timeouts.__struct_fields__)
@@ -380,7 +425,9 @@ def test_more_lanes_than_the_data_path_has_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "cls", [Config, Limits, Timeouts, TlsConfig, UpstreamConfig, Listener, WatchConfig], ids=lambda cls: cls.__name__
+    "cls",
+    [Config, Limits, Timeouts, TlsConfig, UpstreamConfig, Listener, WatchConfig, AlertConfig],
+    ids=lambda cls: cls.__name__,
 )
 def test_every_setting_says_what_it_is(cls: type[msgspec.Struct]) -> None:
     """A line of text behind each field; the groups of `Config` speak for themselves."""

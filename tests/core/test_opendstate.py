@@ -50,6 +50,7 @@ def test_neither_the_name_nor_the_web_ticket_is_asked_for() -> None:
 
 def test_a_refusal_says_nothing() -> None:
     assert read_state_untrusted(encode(opend.GetGlobalStateResponse(retType=-1)), 0) is None
+    assert read_state_untrusted(encode(opend.GetGlobalStateResponse(retType=0)), 0) is None
     assert read_user_untrusted(encode(opend.GetUserInfoResponse(retType=-1)), 0) is None
 
 

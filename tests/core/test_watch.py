@@ -129,6 +129,16 @@ def test_the_program_and_the_logins() -> None:
     assert play.wrong() == [], "logged in again"
 
 
+def test_what_was_answered_before_a_notice_does_not_count_after_it() -> None:
+    play = Watched()
+    play.looks()
+    asked = next(sent for sent in play.waiting if getattr(sent, "proto_id", 0) == STATE)
+    play.answer(asked, state(program=4))
+    play.notified(type=2, programStatus=opend.NotifyProgramStatus(programStatus=opend.ProgramStatus(type=10)))
+    play.looks(1.0)
+    assert play.wrong() == []
+
+
 def test_an_answer_is_older_than_a_notice_that_came_behind_it() -> None:
     play = Watched()
     play.looks()

@@ -54,6 +54,7 @@ def full_sources() -> Sources:
         crowded=lambda: 3,
         operated=operated,
         conditions=conditions,
+        alerts=lambda: [("ops", "delivered", 2)],
     )
 
 

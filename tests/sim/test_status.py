@@ -150,3 +150,17 @@ async def test_program_states(autojump_clock: MockClock) -> None:
         state = (await client.call(ProtoId.GET_GLOBAL_STATE, GLOBAL_STATE, opend.GetGlobalStateResponse)).s2c
         assert (state.programStatus.type, state.programStatus.strExtDesc) == (4, "a code was sent")
         assert (state.qotLogined, state.trdLogined) == (False, True)
+
+
+async def test_quotas_are_told(autojump_clock: MockClock) -> None:
+    async with playing() as play:
+        client = await play.client(recvNotify=True)
+        play.sim.set_quota(50, 7)
+        told = (await client.push(ProtoId.NOTIFY, opend.NotifyResponse)).s2c
+        assert (told.type, told.apiQuota.subQuota, told.apiQuota.historyKLQuota) == (6, 50, 7)
+        play.sim.notify_used_quota(49, 6)
+        told = (await client.push(ProtoId.NOTIFY, opend.NotifyResponse)).s2c
+        assert (told.type, told.usedQuota.usedSubQuota, told.usedQuota.usedKLineQuota) == (7, 49, 6)
+        request = opend.GetUserInfoRequest(c2s=opend.GetUserInfoC2S(flag=2))
+        info = (await client.call(ProtoId.GET_USER_INFO, request, opend.GetUserInfoResponse)).s2c
+        assert (info.subQuota, info.historyKLQuota) == (50, 7)

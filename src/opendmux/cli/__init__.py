@@ -54,6 +54,7 @@ COMMANDS: Final = {
     "resume": Command("operate", "end a pause"),
     "config": Command("operate", "check, show or begin the settings"),
     "doctor": Command("operate", "say what is wrong with OpenD, this machine or opendmux, and what to do"),
+    "alerts": Command("operate", "send a test alert"),
     "opend": Command("operate", "send OpenD an operation command: a login code, the quote right, ..."),
     "proto": Command("tools", "write out the gRPC service definition"),
     "bench": Command("tools", "measure throughput and latency against a stub OpenD"),

@@ -78,6 +78,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _read_named_files(config: Config) -> None:
+    from opendmux.runtime.alerts import channels_of
     from opendmux.runtime.certificates import read_contexts
     from opendmux.wire.cipher import RsaKey
 
@@ -87,6 +88,7 @@ def _read_named_files(config: Config) -> None:
         read_keys(config)
     if config.tls.cert:
         read_contexts(config.tls)
+    channels_of(config.alerts)
     paths = (config.rsa_private_key, config.upstream_rsa_private_key, *(u.rsa_private_key for u in config.upstreams))
     for path in paths:
         if path:
@@ -96,8 +98,14 @@ def _read_named_files(config: Config) -> None:
 def _show(args: argparse.Namespace) -> int:
     import msgspec
 
+    from opendmux.config.secrets import without_secrets
+
     settings = _settings(args)
-    rows = [row for row in settings.rows() if not (args.changed and row[2].kind == "default")]
+    rows = [
+        (key, without_secrets(value), source)
+        for key, value, source in settings.rows()
+        if not (args.changed and source.kind == "default")
+    ]
     if args.json:
         shown = {
             "file": None if settings.file is None else str(settings.file),

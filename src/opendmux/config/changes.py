@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from .schema import LIVE
+from .secrets import without_secrets
 from .structs import Config
 
 __all__ = ["Change", "changes", "with_live"]
@@ -29,8 +30,8 @@ class Change(NamedTuple):
 
 
 def _shown(value: object) -> str:
-    """As the file would say it."""
-    return msgspec.json.encode(value).decode()
+    """As the file would say it, but for secrets."""
+    return msgspec.json.encode(without_secrets(value)).decode()
 
 
 def changes(old: Config, new: Config) -> list[Change]:

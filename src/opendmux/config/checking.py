@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -12,9 +13,9 @@ from opendmux.wording import nearest
 
 from .address import parse_address
 from .reach import check_configured
-from .structs import LOG_LEVELS, PROTOCOLS, SIM, Config
+from .structs import LOG_LEVELS, PROTOCOLS, SIM, AlertConfig, Config
 
-__all__ = ["check"]
+__all__ = ["alert_name", "check"]
 
 SDK_TIMEOUT_S: Final = 12.0
 """The Python SDK's wait for a reply."""
@@ -23,6 +24,9 @@ EXTRA_LANES_MAX: Final = 12
 
 WATCH_LEAST_S: Final = 1.0
 """OpenD is not asked more often than this: it would be for nothing."""
+
+ALERT_TIMEOUT_MAX_S: Final = 300.0
+"""While one alert is on its way, the next one of its entry waits."""
 
 Named = Callable[[str], str]
 """From a key such as ``limits.in_flight`` to how sentences begin: with the file or the variable that it comes from."""
@@ -44,6 +48,7 @@ def check(config: Config, named: Named = str) -> None:
         parse_address(config.upstream, what=named("upstream"))
     _check_console(config.upstream, config.telnet, config.quote_right, named("telnet"), named("quote_right"))
     _check_tables(config, named)
+    _check_alerts(config, named)
     check_configured(config)
 
 
@@ -124,6 +129,50 @@ def _check_console(address: str, telnet: str, quote_right: str, telnet_named: st
             f"{right_named} = {quote_right!r} needs telnet, the HOST:PORT of OpenD's telnet_port: only its console "
             "takes the quote right back"
         )
+
+
+def _check_alerts(config: Config, named: Named) -> None:
+    names = [alert_name(alert, number) for number, alert in enumerate(config.alerts, 1)]
+    for name, alert in zip(names, config.alerts, strict=True):
+        where = f"{named('alerts')}: {name}"
+        if names.count(name) > 1:
+            raise ConfigError(f"{named('alerts')}: two entries have the same name, {name!r}")
+        if bool(alert.webhook) == bool(alert.command):
+            raise ConfigError(f"{where}: give a webhook or a command, one of them")
+        if alert.webhook:
+            _check_webhook(alert, where)
+        elif alert.ca:
+            raise ConfigError(f"{where}: ca is for a webhook")
+        elif not all(alert.command):
+            raise ConfigError(f"{where}: command has an empty part")
+        for field in ("after_s", "repeat_s"):
+            if not 0 <= getattr(alert, field) < float("inf"):
+                raise ConfigError(f"{where}: {field} = {getattr(alert, field)}: must be 0 or more")
+        if not 0 < alert.timeout_s <= ALERT_TIMEOUT_MAX_S:
+            raise ConfigError(
+                f"{where}: timeout_s = {alert.timeout_s}: must be greater than 0, and not over {ALERT_TIMEOUT_MAX_S:g}"
+            )
+
+
+def _check_webhook(alert: AlertConfig, where: str) -> None:
+    """What is wrong with it is said without repeating it."""
+    try:
+        parts = urlsplit(alert.webhook)
+        host, _port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"{where}: webhook is not an address like https://hooks.example/...") from error
+    plain = alert.webhook.isascii() and alert.webhook.isprintable() and " " not in alert.webhook
+    if parts.scheme not in ("http", "https") or not host or not plain:
+        raise ConfigError(f"{where}: webhook is not an address like https://hooks.example/...")
+    if parts.username is not None or parts.fragment:
+        raise ConfigError(f"{where}: webhook may have neither a user name nor a fragment (#)")
+    if alert.ca and parts.scheme != "https":
+        raise ConfigError(f"{where}: ca is for an https webhook")
+
+
+def alert_name(alert: AlertConfig, number: int) -> str:
+    """What an entry is called; ``number``: its place in the file, from 1."""
+    return alert.name or f"alert {number}"
 
 
 def _check_tables(config: Config, named: Named) -> None:

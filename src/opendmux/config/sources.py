@@ -30,6 +30,8 @@ CONFIG_VARIABLE: Final = "OPENDMUX_CONFIG"
 """Names the file where ``--config`` does not."""
 OTHER_VARIABLES: Final = frozenset({CONFIG_VARIABLE, "OPENDMUX_KEY", "OPENDMUX_PURE", "OPENDMUX_SHA1"})
 """Ours, but no settings."""
+HOOK: Final = "OPENDMUX_ALERT_"
+"""What the command of an alert is given, which may run opendmux itself."""
 SERVICE_LINKS: Final = re.compile(r"OPENDMUX_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_(TCP|UDP)\w*)?)")
 """What Kubernetes puts into every container beside a service that is called opendmux."""
 WORDS: Final[Mapping[str, bool]] = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -116,7 +118,7 @@ def _from_environment(environ: Mapping[str, str]) -> list[Given]:
             given.append(Given(Source("environment", name), entry.key, _parsed(environ[name], entry, name)))
         elif table is not None:
             raise ConfigError(f"{name}: [[{table}]] can be given in a file only (--config)")
-        elif name not in OTHER_VARIABLES and not SERVICE_LINKS.fullmatch(name):
+        elif name not in OTHER_VARIABLES and not name.startswith(HOOK) and not SERVICE_LINKS.fullmatch(name):
             raise ConfigError(f"the environment has an unknown setting {name}{nearest(name, known, prefix=PREFIX)}")
     return given
 

@@ -17,6 +17,8 @@ __all__ = [
     "SIM",
     "SIMULATED",
     "Address",
+    "AlertConfig",
+    "AlertKind",
     "Config",
     "Limits",
     "Listener",
@@ -142,6 +144,48 @@ class WatchConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Above this share of a quota of OpenD (subscriptions, historical candles) it counts as nearly used up."""
     key_days: float = 3.0
     """How many days before a key expires that is told; 0 = never."""
+
+
+AlertKind = Literal[
+    "code_needed",
+    "kicked",
+    "login_lost",
+    "right_lost",
+    "upstream_down",
+    "mute",
+    "quota",
+    "outcome_unknown",
+    "key_expiring",
+    "program",
+    "audit",
+    "paused",
+    "frozen",
+]
+
+
+class AlertConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to tell when something is wrong: an ``[[alerts]]`` entry; see docs/alerts.md. ``opendmux alerts test`` sends
+    one for trial."""
+
+    name: str = ""
+    """What logs and metrics call it. Empty: its place in the file."""
+    webhook: str = ""
+    """An http or https address that gets a POST of JSON. Its path and query may be a secret: they are never logged."""
+    ca: str = ""
+    """Authorities for an https address, besides those of the system: a PEM file."""
+    command: tuple[str, ...] = ()
+    """Instead of a webhook: a program and its arguments, run without a shell. It gets the JSON on its standard input,
+    and the texts in variables, ``OPENDMUX_ALERT_TEXT`` and others."""
+    kinds: tuple[AlertKind, ...] = ()
+    """What is told. Empty: everything."""
+    after_s: float = 5.0
+    """What does not last so long is not told; 0 = at once."""
+    repeat_s: float = 0.0
+    """What still lasts is told again after so long; 0 = never."""
+    over: bool = True
+    """Tell the end too."""
+    timeout_s: float = 10.0
+    """For one try of a webhook, and for the whole run of a command, which is killed then."""
 
 
 class TlsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -279,6 +323,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_lines_per_s: int = 20
     """Log lines of one kind per second, with bursts of ten times as many; what is left out is counted and said.
     0: no limit."""
+    alerts: tuple[AlertConfig, ...] = ()
+    """Whom to tell when something is wrong. Empty: only the log, metrics and the status page say so."""
     watch: WatchConfig = WatchConfig()
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()

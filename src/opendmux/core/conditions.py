@@ -26,9 +26,8 @@ SAME_S: Final = 60.0
 """The same single event again within so long counts on, and is not told again: a connection lost over twenty orders is
 one piece of news."""
 
-BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM})
-"""While one of these lasts, OpenD serves nobody until a person has done something: `/readyz` says 503. It says so of a
-lost connection, of the audit log, and of a pause in words of its own."""
+BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM, Kind.UPSTREAM_DOWN, Kind.PAUSED, Kind.AUDIT})
+"""While one of these lasts, the proxy can't do what it is there for: `/readyz` says 503."""
 
 Change: TypeAlias = Literal["begin", "over", "happened"]
 
@@ -75,7 +74,7 @@ class Condition:
 
     @property
     def blocks(self) -> bool:
-        """OpenD serves nobody while it lasts."""
+        """The proxy can't do what it is there for while it lasts."""
         return not self.single and self.kind in BLOCKING
 
     @property

@@ -68,9 +68,9 @@ def read_state_untrusted(body: bytes, proto_fmt: int) -> GlobalState | None:
         response = decode_answer_untrusted(opend.GetGlobalStateResponse, body, proto_fmt)
     except RemoteProtocolError:
         return None
-    if response.retType != RetType.SUCCEED:
-        return None
     s2c = response.s2c
+    if response.retType != RetType.SUCCEED or not s2c.HasField("qotLogined"):  # OpenD never leaves it out
+        return None
     status = s2c.programStatus
     return GlobalState(
         ConnStatus(s2c.qotLogined, s2c.trdLogined),

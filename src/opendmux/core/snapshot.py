@@ -41,7 +41,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     times: int
     """How often it happened."""
     blocks: bool
-    """OpenD serves nobody while it lasts."""
+    """The proxy is not ready while it lasts."""
     conclusion: str
     figures: str
     next_step: str

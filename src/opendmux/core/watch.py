@@ -37,7 +37,7 @@ from .streams import Space, StreamKey
 __all__ = ["STALE_REASONS", "Quota", "Stale", "Watch", "WatchRules"]
 
 LOOK_S: Final = 1.0
-"""How often feed and quotas are looked at."""
+"""How often feed and quotas are looked at; more often where a feed is to be called mute after less than 20 s."""
 
 STREAMS_S: Final = 5.0
 """How often the subscriptions are gone through for it: with thousands of them that takes milliseconds."""
@@ -167,7 +167,7 @@ class Watch:
             if self._look_at_link(lane, now):
                 commands += self._questions(lane, now)
         if now >= self._look_at:
-            self._look_at = now + LOOK_S
+            self._look_at = now + min(LOOK_S, self._rules().mute_s / 20 or LOOK_S)
             self._look_at_feed(now)
             self._look_at_quotas(now)
             self._program.due(now)

@@ -137,6 +137,12 @@ METRICS: Final = _table(
         ("opend",),
         "How often a lost quote right was asked back so far; not there while none is lost.",
     ),
+    Metric(
+        "opendmux_alerts_total",
+        "counter",
+        ("alert", "outcome"),
+        "Alerts by how they ended: delivered, failed, dropped (too many waited).",
+    ),
     Metric("opendmux_audit_healthy", "gauge", (), "0 while the audit log can't be written."),
     Metric("opendmux_audit_events_total", "counter", (), "Events written to the audit log."),
     Metric("opendmux_audit_queued", "gauge", (), "Audit events that are not written yet."),

@@ -88,6 +88,8 @@ class Sources:
     crowded: Callable[[], int] | None = None
     """HTTP connections that were refused; see `Crowd`."""
     conditions: Conditions | None = None
+    alerts: Callable[[], Iterable[tuple[str, str, int]]] = tuple
+    """Entry, outcome, how many."""
 
 
 class Metrics:
@@ -191,9 +193,10 @@ def _gate(sheet: _Sheet, sources: Sources) -> None:
 def _sessions(sheet: _Sheet, name: str, station: Station) -> None:
     hub = station.hub
     transports = {"tcp": 0}
-    for client in hub.clients.values():
-        transport = client.session.transport
-        transports[transport] = transports.get(transport, 0) + 1
+    for slot, client in hub.clients.items():
+        if client.session.slot == slot:  # others are streams of such a one
+            transport = client.session.transport
+            transports[transport] = transports.get(transport, 0) + 1
     for transport, count in transports.items():
         sheet.put("opendmux_sessions", count, name, transport)
     sheet.put("opendmux_sessions_begun_total", hub.sessions_begun, name)
@@ -314,6 +317,8 @@ def _conditions(sheet: _Sheet, sources: Sources) -> None:
         sheet.put("opendmux_condition", 1, one.opend, one.kind, one.subject)
     for kind in Kind:
         sheet.put("opendmux_conditions_total", sources.conditions.begun.get(kind, 0), kind)
+    for alert, outcome, count in sources.alerts():
+        sheet.put("opendmux_alerts_total", count, alert, outcome)
 
 
 def _audit(sheet: _Sheet, sources: Sources) -> None:

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from opendmux.core import snapshot
 from opendmux.core.audit import timestamp_of
-from opendmux.core.conditions import Condition
+from opendmux.core.conditions import Condition, Kind
 from opendmux.core.lanes import Lane, Lanes
 from opendmux.core.notices import program_name
 
 from .station import Station
 
 __all__ = ["OpendState", "Readiness", "readiness_of", "shown"]
+
+SAID_ITSELF: Final = frozenset({Kind.UPSTREAM_DOWN, Kind.PAUSED, Kind.AUDIT})
+"""What is a reason without its condition: the connection with the time since when, and the audit log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def readiness_of(
     """Look at every station. ``now``: Trio seconds, ``wall``: UTC seconds. ``further``: other reasons not to be ready,
     such as a drain. ``conditions``: what is wrong now."""
     wrong = list(conditions)
-    reasons = [*further, *(one.sentence for one in wrong if one.blocks)]
+    reasons = [*further, *(one.sentence for one in wrong if one.blocks and one.kind not in SAID_ITSELF)]
     states = []
     for station in stations:
         lanes = station.hub.router.lanes

@@ -22,6 +22,7 @@ from opendmux.config import Address, Config
 from opendmux.errors import ConfigError
 
 from .admin import serve_admin
+from .alerts import Alerts
 from .binding import address_of, listen
 from .callers import Callers
 from .door import Door
@@ -40,6 +41,7 @@ from .site import ProxySite
 from .station import Station
 from .status import Status
 from .steward import Steward
+from .transports.alerts import alert_routes
 from .transports.control import client_routes
 from .transports.http import ROUTES as PROBES
 from .transports.http import Route
@@ -67,6 +69,8 @@ class Proxy:
         self.listening = trio.Event()
         """Set once every upstream was ready and every port accepts clients."""
         self.house = house
+        self.alerts = Alerts(faces[0].config.alerts if faces else (), house.conditions)
+        """Tells others what is wrong."""
         self.freezer = Freezer(house, lambda: self.stations)
         self.pauser = Pauser(house, lambda: self.stations)
         self.draining = trio.Event()
@@ -172,6 +176,7 @@ async def run_proxy(
     try:
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
+            services.start_soon(proxy.alerts.run)
             services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
             services.start_soon(proxy.pauser.run)
             services.start_soon(proxy.steward.run)
@@ -260,6 +265,7 @@ def _site(proxy: Proxy) -> tuple[ProxySite, Status]:
         house.operated,
         lambda: house.crowd.refused,
         house.conditions,
+        proxy.alerts.counts,
     )
     figures = Metrics(lambda: proxy.stations, sources)
     site = ProxySite(
@@ -283,6 +289,7 @@ def _control_routes(proxy: Proxy, status: Status, operator: Operator) -> dict[st
         **freeze_routes(proxy.freezer),
         **pause_routes(proxy.pauser),
         **operation_routes(operator),
+        **alert_routes(proxy.alerts),
     }
 
 

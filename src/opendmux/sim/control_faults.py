@@ -153,6 +153,16 @@ def _program_status(simulator: Simulator, command: dict[str, Any]) -> dict[str, 
     return {}
 
 
+def _allowed_quota(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
+    simulator.set_quota(int(number(command, "subscriptions")), int(number(command, "history")))
+    return {}
+
+
+def _used_quota(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
+    simulator.notify_used_quota(int(number(command, "subscriptions")), int(number(command, "history")))
+    return {}
+
+
 def _event(simulator: Simulator, command: dict[str, Any]) -> dict[str, Any]:
     simulator.notify_event(int(number(command, "type")), str(command.get("text", "")))
     return {}
@@ -192,5 +202,7 @@ FAULT_COMMANDS: dict[str, Callable[[Simulator, dict[str, Any]], dict[str, Any]]]
     "keep_right": _keep_right,
     "program_status": _program_status,
     "event": _event,
+    "allowed_quota": _allowed_quota,
+    "used_quota": _used_quota,
     "about": _about,
 }

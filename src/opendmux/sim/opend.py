@@ -20,7 +20,7 @@ from .console import serve_console_stream
 from .encryption import Encryption
 from .feed import Feed
 from .record import ConnectionRecord, Record, RequestRecord, Violation
-from .status import event_notice, rights_notice
+from .status import event_notice, quota_notice, rights_notice, used_notice
 from .world import World
 
 if TYPE_CHECKING:
@@ -265,6 +265,16 @@ class Simulator:
     def notify_event(self, event_type: int, description: str = "") -> None:
         """Tell everybody of a GtwEventType, for example 11: a code from the phone is needed."""
         self._notify(event_notice(event_type, description))
+
+    def set_quota(self, subscriptions: int, history: int) -> None:
+        """So much may be used from now on; everybody is told, and GetUserInfo says it."""
+        self.subscriptions.quota = subscriptions
+        self.world.status.history_quota = history
+        self._notify(quota_notice(subscriptions, history))
+
+    def notify_used_quota(self, subscriptions: int, history: int) -> None:
+        """Tell everybody that so much is used, whatever the books say."""
+        self._notify(used_notice(subscriptions, history))
 
     def set_lost_rights(self, markets: Iterable[int]) -> None:
         """These QotMarkets, and no others, can't be subscribed from now on; what is subscribed stays."""

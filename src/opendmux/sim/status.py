@@ -48,6 +48,8 @@ class Status:
     """strExtDesc"""
     qot_logined: bool = True
     trd_logined: bool = True
+    history_quota: int | None = None
+    """What GetUserInfo says of it, where that was changed."""
     version: int | None = None
     """serverVer; None: the one of the configuration."""
     clock_ahead_s: float = 0.0

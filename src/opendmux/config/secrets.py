@@ -1,0 +1,28 @@
+"""Settings as they may be shown: without what only their owner should read."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+
+from .structs import AlertConfig
+
+__all__ = ["without_secrets"]
+
+
+def without_secrets(value: object) -> object:
+    """The value of a setting, with the address of a webhook cut down to its host."""
+    if isinstance(value, tuple):
+        return tuple(without_secrets(item) for item in value)
+    if isinstance(value, AlertConfig) and value.webhook:
+        return msgspec.structs.replace(value, webhook=_host_of(value.webhook))
+    return value
+
+
+def _host_of(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname}/..."
+    except ValueError:
+        return "..."

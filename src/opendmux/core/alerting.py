@@ -1,0 +1,179 @@
+"""Which changes of conditions are told by an alert, and when.
+
+What has not lasted for ``after_s`` is never told, nor is its end: a connection that is back within seconds is no news.
+What lasts is told again every ``repeat_s``. Changes that come together and differ in their subject alone, such as the
+rights for twenty markets, are one alert.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from .audit import timestamp_of
+from .conditions import Change, Condition, Kind
+
+__all__ = ["Alarm", "Alert", "Event", "Rule", "payload_of", "trial"]
+
+EVENTS_MAX: Final = 100
+"""Ends and single events that wait while the receiver does not answer; of more the oldest are dropped and counted."""
+
+SUBJECTS_SHOWN: Final = 10
+
+Event: TypeAlias = Literal["begin", "reminder", "over", "happened", "test"]
+
+_Key: TypeAlias = tuple[Kind, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What somebody wants to be told."""
+
+    name: str
+    kinds: frozenset[Kind] = frozenset(Kind)
+    after_s: float = 5.0
+    repeat_s: float = 0.0
+    """0: no reminders."""
+    over: bool = True
+    """The end too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something to tell."""
+
+    event: Event
+    condition: Condition
+    """As it was then; of several the subjects stand together."""
+    at: float
+    """Trio seconds."""
+
+
+@dataclass(slots=True)
+class _Known:
+    condition: Condition
+    at: float
+    """When it is to be told (again)."""
+    told: bool = False
+
+
+class Alarm:
+    """Of one rule. ``now``: Trio seconds."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.dropped = 0
+        self._known: dict[_Key, _Known] = {}
+        self._events: deque[Alert] = deque()
+
+    def heard(self, change: Change, condition: Condition, now: float) -> bool:
+        """A change; whether there is something to do about it now or later."""
+        if condition.kind not in self.rule.kinds:
+            return False
+        key = condition.kind, condition.opend, condition.subject, condition.cause
+        if change == "begin":
+            self._known[key] = _Known(condition, now + self.rule.after_s)
+        elif change == "happened":
+            self._put(Alert("happened", replace(condition), now))
+        else:
+            known = self._known.pop(key, None)
+            if known is None or not known.told or not self.rule.over:
+                return False
+            self._put(Alert("over", replace(condition), now))
+        return True
+
+    def _put(self, alert: Alert) -> None:
+        self._events.append(alert)
+        if len(self._events) > EVENTS_MAX:
+            self._events.popleft()
+            self.dropped += 1
+
+    def next_due(self) -> float:
+        """When `due` has something; infinity for nothing."""
+        if self._events:
+            return -math.inf
+        return min((known.at for known in self._known.values()), default=math.inf)
+
+    def due(self, now: float) -> list[Alert]:
+        """What is to be told now, the ends first."""
+        alerts = list(self._events)
+        self._events.clear()
+        for known in self._known.values():
+            if known.at <= now:
+                alerts.append(Alert("reminder" if known.told else "begin", replace(known.condition), now))
+                known.told = True
+                known.at = now + self.rule.repeat_s if self.rule.repeat_s else math.inf
+        return _together(alerts)
+
+
+def _together(alerts: Iterable[Alert]) -> list[Alert]:
+    groups: dict[tuple[Event, Kind, str, str], list[Alert]] = {}
+    for alert in alerts:
+        one = alert.condition
+        groups.setdefault((alert.event, one.kind, one.opend, one.cause), []).append(alert)
+    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
+
+
+def _joined(group: list[Alert]) -> Alert:
+    conditions = [alert.condition for alert in group]
+    shown = conditions[:SUBJECTS_SHOWN]
+    subjects = ", ".join(dict.fromkeys(one.subject for one in shown))
+    figures = " ".join(f"{one.subject}: {one.figures}" for one in shown if one.figures)
+    if len(conditions) > len(shown):
+        subjects += f" and {len(conditions) - len(shown)} more"
+    joined = replace(
+        conditions[0],
+        subject=subjects,
+        figures=figures,
+        since=min(one.since for one in conditions),
+        times=sum(one.times for one in conditions),
+    )
+    return Alert(group[0].event, joined, max(alert.at for alert in group))
+
+
+def trial(now: float) -> Alert:
+    """An alert that is none, to see whether it arrives."""
+    return Alert("test", Condition(Kind.PROGRAM, "", "test", "starting", now, ""), now)
+
+
+def payload_of(alert: Alert, offset: float, host: str) -> dict[str, str | float | int]:
+    """What a receiver gets, see docs/alerts.md. ``offset``: UTC less Trio seconds; ``host``: where the proxy runs."""
+    one, test = alert.condition, alert.event == "test"
+    conclusion = "This is a test: alerts of opendmux arrive here." if test else one.conclusion
+    next_step = "Nothing is to be done." if test else one.next_step
+    lasted_s = round(alert.at - one.since, 1)
+    return {
+        "event": alert.event,
+        "kind": "test" if test else str(one.kind),
+        "opend": one.opend,
+        "subject": one.subject,
+        "host": host,
+        "since": timestamp_of(offset + one.since),
+        "time": timestamp_of(offset + alert.at),
+        "lasted_s": lasted_s,
+        "times": one.times,
+        "conclusion": conclusion,
+        "figures": one.figures,
+        "next_step": next_step,
+        "text": _text(alert.event, conclusion, one.figures, next_step, lasted_s, host),
+    }
+
+
+def _text(event: Event, conclusion: str, figures: str, next_step: str, lasted_s: float, host: str) -> str:
+    sentence = f"{conclusion} {figures}".rstrip()
+    name = f"opendmux on {host}"
+    if event == "over":
+        return f"{name}: over after {_duration(lasted_s)}: {conclusion}"
+    if event == "reminder":
+        return f"{name}: for {_duration(lasted_s)} now: {sentence}\nNext step: {next_step}"
+    return f"{name}: {sentence}\nNext step: {next_step}"
+
+
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h {whole % 3600 // 60} min"
