@@ -35,9 +35,11 @@ def node() -> str:
 class Reader(Process):
     """A Node program; its pushes and the numbers of the ticks in them are kept."""
 
-    def __init__(self, port: int, key: str = "") -> None:
-        program = [node(), str(NODE / "resumable_program.mjs"), f"ws://127.0.0.1:{port}/ws"]
-        super().__init__([*program, *([key] if key else [])])
+    def __init__(self, port: int, key: str = "", *, ca: str | None = None) -> None:
+        """``ca``: the authority for TLS."""
+        url = f"wss://localhost:{port}/ws" if ca else f"ws://127.0.0.1:{port}/ws"
+        program = [node(), str(NODE / "resumable_program.mjs"), url]
+        super().__init__([*program, *([key] if key else [])], env={"NODE_EXTRA_CA_CERTS": ca} if ca else {})
         self.sequences: list[int] = []
         """Of all ticks, in order."""
         self.prices: dict[int, float] = {}
@@ -80,6 +82,7 @@ class Reader(Process):
     def wait_price(self, sequence: int) -> float:
         """Of the tick of this sequence."""
         while sequence not in self.prices:
+            assert not self.sequences or self.sequences[-1] < sequence, f"{sequence} was left out of {self.sequences}"
             self.wait_ticks(1)
         return self.prices[sequence]
 

@@ -35,7 +35,10 @@ PriceOf = Callable[[int], float]
 SCOPES = {
     "page": "qot:read,admin",
     **dict.fromkeys(
-        ["sdk", "secret sdk", "js", "tls js", "grpc", "tls grpc", "curl", "tls curl", "frames", "numbered frames"],
+        [
+            *("sdk", "secret sdk", "js", "tls js", "grpc", "tls grpc", "curl", "tls curl"),
+            *("frames", "numbered frames", "tls numbered frames"),
+        ],
         "qot:read",
     ),
 }
@@ -106,6 +109,10 @@ class Party:
         program = JsProgram(self.port, self.keys[name] or "", ca=ca)
         self.programs.append(self.stack.enter_context(program))
         return program
+
+    def reader(self, name: str) -> Reader:
+        ca = self.cert if name.startswith("tls") else None
+        return self.stack.enter_context(Reader(self.port, self.keys[name] or "", ca=ca))
 
     def grpc(self, name: str) -> FutuProgram:
         files = [self.cert] if name.startswith("tls") else []
@@ -183,6 +190,7 @@ def by_curl(party: Party, name: str) -> PriceOf:
 def by_reader(reader: Reader) -> PriceOf:
     """It breaks off before each look, and goes on where it was."""
     reader.open().subscribe()
+    reader.wait_ticks(1)  # others get the newest known one when they come
 
     def price(sequence: int) -> float:
         reader.wait_ticks(1)
@@ -277,7 +285,7 @@ async def test_everybody_sees_the_same_tick(tmp_path: Path, futu_proto: Path, ke
         eyes: list[PriceOf] = [by_curl(party, name) for name in ("curl", "tls curl")]
         eyes += [by_sdk(sdk) for sdk in sdks]
         eyes += [by_js(js) for js in scripts]
-        eyes.append(by_reader(party.stack.enter_context(Reader(party.port, party.keys["numbered frames"] or ""))))
+        eyes += [by_reader(party.reader(name)) for name in ("numbered frames", "tls numbered frames")]
         eyes += [by_grpc(call, party.keys[name]) for name, call in calls.items()]
         if window is not None:
             eyes.append(by_page(window, party))

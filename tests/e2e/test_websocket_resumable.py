@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from .gated import Sim, open_gate
 from .harness import HERE, Opendmux, Process
 from .resumable_user import NODE, Reader, node
 from .test_outage import free_port
+from .test_status_commands import run
 
 DOCS = HERE.parents[1] / "docs" / "websocket.md"
 
@@ -44,12 +46,34 @@ def test_nothing_is_missing_and_nothing_comes_twice(tmp_path: Path) -> None:
             second.open(before[0])
             second.wait_ticks(len(before) + 1)
             assert second.numbers[: len(before) - 1] == before[1:]
-        assert sim.counts()[3001] == 1, "the subscription was kept"
-        assert sim.control.ask("violations")["violations"] == []
+            assert sim.counts()[3001] == 1, "the subscription was kept"
+            assert sim.control.ask("violations")["violations"] == []
+            gate.proxy.signal(signal.SIGTERM)
+            assert second.wait_said(lambda said: "text" in said)["text"]["event_type"] == "end"
+            assert second.wait_said(lambda said: "closed" in said)["closed"] == 1001
         gate.stop()
         said = gate.proxy.errors
         assert not [line for line in said if "Traceback" in line or " ERROR " in line], gate.proxy.text()
         assert not [line for line in said if key in line]
+
+
+def test_an_administrator_closes_it_and_it_comes_back() -> None:
+    with Opendmux("--upstream", "sim", "--listen", "127.0.0.1:0") as proxy:
+        here = ["--connect", f"127.0.0.1:{proxy.wait_ready().port}"]
+        with Reader(proxy.port) as reader:
+            reader.open().subscribe()
+            reader.wait_ticks()
+            (client,) = json.loads(run("clients", "list", "--json", *here).stdout)
+            assert (client["transport"], client["key_id"], client["subscriptions"]) == ("ws", "anonymous", 1)
+            assert run("clients", "kill", client["id"], *here).returncode == 0
+            assert "administrator" in reader.wait_said(lambda said: "text" in said)["text"]["text"]
+            assert reader.wait_said(lambda said: "closed" in said)["closed"] == 1008
+            reader.open(reader.numbers[-1])
+            assert reader.wait_said(lambda said: "text" in said)["text"]["event_type"] == "gap", (
+                "it was another session"
+            )
+            reader.subscribe()
+            reader.wait_ticks()
 
 
 def test_a_key_that_ends_and_one_that_is_wrong(tmp_path: Path) -> None:

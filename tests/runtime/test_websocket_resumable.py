@@ -12,8 +12,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from opendmux.config import Config
+from opendmux.core.freezes import Freeze, FrozenMode
 from opendmux.core.pushring import EVENT_BYTES
 from opendmux.runtime.callers import GRACE_S
+from opendmux.runtime.metrics import Metrics, Sources
 from opendmux.runtime.pushstreams import STREAMS_MAX
 from opendmux.runtime.transports import _websocket_resumable
 from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType, Splitter, build_frame
@@ -300,6 +302,18 @@ async def test_an_order_needs_no_packet_id(autojump_clock: MockClock) -> None:
         assert opend.PlaceOrderRequest.FromString(order.body).c2s.packetID.connID == UPSTREAM_CONN_ID
         await w.opend.reply(order, OK)
         assert (await client.frame()).serial_no == 9
+
+
+async def test_a_freeze_counts_from_the_next_frame_on(autojump_clock: MockClock) -> None:
+    house = house_with(record(scopes=["qot:read", "acc:read", "trade:real"]))
+    async with running(limits(), house=house) as w, connected(w, keyed(0)) as client:
+        assert (await answer(client, ProtoId.KEEP_ALIVE, 1)).retType == 0
+        house.access.freezes.put(Freeze(None, FrozenMode.READ_ONLY, 0.0, "ops"))
+        w.proxy.freezer.apply()
+        assert "frozen" in (await answer(client, ProtoId.TRD_PLACE_ORDER, 2, trade_write(0, 0, acc_id=5))).retMsg
+        await client.send_frame(SNAPSHOT, 3, b"\x0a\x00")
+        await w.opend.reply(await w.opend.requests.receive(), OK)
+        assert (await client.frame()).serial_no == 3, "reads go on"
 
 
 async def test_more_requests_than_may_be_open_wait(autojump_clock: MockClock) -> None:
@@ -617,3 +631,5 @@ async def test_all_connections_of_a_key_are_one_session(autojump_clock: MockCloc
         (session,) = w.proxy.hub.router.sessions.values()
         assert session.key is not None
         assert (session.transport, session.key.id) == ("ws", "anonymous")
+        figures = Metrics(lambda: w.proxy.stations, Sources(w.proxy.house.access.tally, "1")).text(trio.current_time())
+        assert b'opendmux_sessions{opend="opend.test:11111",transport="ws"} 1.0' in figures

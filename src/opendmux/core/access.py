@@ -60,7 +60,7 @@ class Access:
         """Whose trading is frozen."""
         self.heard: Callable[[str, int, float], bool] = lambda _key_id, _proto_id, _now: False
         """Told of every request of a key that wants to be watched, with its proto_id and the time; True when this ends
-        what its dead-man timer had put it under. See `vigil`."""
+        what its dead-man timer had put it under. See `lifesigns`."""
         self._machine_id = machine_id
         # Orders to the proxy itself are no trading: nobody gives them without a key.
         everything = frozenset(ALL_SCOPES) - {Scopes.ADMIN}

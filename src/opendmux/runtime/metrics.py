@@ -193,9 +193,10 @@ def _gate(sheet: _Sheet, sources: Sources) -> None:
 def _sessions(sheet: _Sheet, name: str, station: Station) -> None:
     hub = station.hub
     transports = {"tcp": 0}
-    for client in hub.clients.values():
-        transport = client.session.transport
-        transports[transport] = transports.get(transport, 0) + 1
+    for slot, client in hub.clients.items():
+        if client.session.slot == slot:  # others are streams of such a one
+            transport = client.session.transport
+            transports[transport] = transports.get(transport, 0) + 1
     for transport, count in transports.items():
         sheet.put("opendmux_sessions", count, name, transport)
     sheet.put("opendmux_sessions_begun_total", hub.sessions_begun, name)

@@ -1,6 +1,6 @@
 """Looks after the orders of keys that go missing: watches, cancels, and keeps over a restart which orders there are.
 
-One task looks four times a second who is there (`core.vigil`), and starts a sweep (`core.sweeps`) for each OpenD at
+One task looks four times a second who is there (`core.lifesigns`), and starts a sweep (`core.sweeps`) for each OpenD at
 which a missing key has orders. A sweep asks through a seat of its own (`own`), so OpenD's windows, PacketIDs and the
 audit are those of every trade write, cancels first. While nothing may be cancelled (a freeze to read-only, a pause, an
 outage) it waits. A stop of opendmux cancels nothing; what it knows is on disk, and counts again after the start.
@@ -22,8 +22,8 @@ from opendmux.core.commands import Outcome
 from opendmux.core.conditions import Kind
 from opendmux.core.custody import cancel_body, dump, guarded, list_body, parse
 from opendmux.core.denial import Denial
+from opendmux.core.lifesigns import Guard, LifeSigns, Missing, dead_man
 from opendmux.core.sweeps import Cancel, Look, Sweep
-from opendmux.core.vigil import Guard, Missing, Vigil, dead_man
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import RetType
 from opendmux.wire.messages import encode
@@ -61,7 +61,7 @@ class Steward:
     stations: Callable[[], Sequence[Station]]
     stopping: Callable[[], bool]
     wall: Callable[[], float] = time.time
-    vigil: Vigil = field(init=False)
+    signs: LifeSigns = field(init=False)
     _guards: dict[str, Guard] = field(default_factory=dict)
     """Of all keys that want to be watched; of one that has vanished with orders open, as it was last."""
     _sweeping: set[tuple[str, str]] = field(default_factory=set)
@@ -74,12 +74,12 @@ class Steward:
     _silent: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        self.vigil = Vigil(self.house.access.freezes)
-        self.house.access.heard = self.vigil.heard
+        self.signs = LifeSigns(self.house.access.freezes)
+        self.house.access.heard = self.signs.heard
 
     async def run(self) -> None:
         """Watch until cancelled. Cancellation: sweeps end where they are; what they know is on disk."""
-        self.vigil.begun = trio.current_time()
+        self.signs.begun = trio.current_time()
         self._take_up()
         async with trio.open_nursery() as nursery:
             while True:
@@ -105,7 +105,7 @@ class Steward:
     def _look(self) -> list[Missing]:
         self._learn_guards()
         self._tell_of_thaws()
-        if self.stopping():
+        if self.stopping() or not self._guards:
             return []
         present, holders = set(), dict[str, int]()
         for station in self.stations():
@@ -113,7 +113,7 @@ class Steward:
             present |= {s.key.id for s in router.sessions.values() if s.ready and s.attended and s.key is not None}
             for key_id, count in router.custody.holders().items():
                 holders[key_id] = holders.get(key_id, 0) + count
-        return self.vigil.look(self._guards, present, holders, trio.current_time())
+        return self.signs.look(self._guards, present, holders, trio.current_time())
 
     def _learn_guards(self) -> None:
         keyring = self.house.access.keyring

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opendmux.core.freezes import Freezes
-from opendmux.core.vigil import AUTOMATIC, START_S, Guard, Missing, Vigil, dead_man
+from opendmux.core.lifesigns import AUTOMATIC, START_S, Guard, LifeSigns, Missing, dead_man
 
 READ, ORDER, UNLOCK, KEEP_ALIVE, LIST, ODD = 2201, 2202, 2005, 1004, 2001, 2999
 BEGUN = 100.0
@@ -15,12 +15,12 @@ DEAD = {"a": Guard(None, 10.0)}
 OPEN = {"a": 1}
 
 
-def vigil() -> Vigil:
-    return Vigil(Freezes(), BEGUN)
+def fresh() -> LifeSigns:
+    return LifeSigns(Freezes(), BEGUN)
 
 
 def test_who_is_gone_is_missing_after_the_grace_and_again_and_again() -> None:
-    at = vigil()
+    at = fresh()
     assert at.look(GONE, {"a"}, OPEN, 200.0) == []
     assert at.look(GONE, (), OPEN, 201.0) == []
     assert at.look(GONE, (), OPEN, 210.9) == []
@@ -31,7 +31,7 @@ def test_who_is_gone_is_missing_after_the_grace_and_again_and_again() -> None:
 
 
 def test_who_has_no_order_is_not_missing() -> None:
-    at = vigil()
+    at = fresh()
     at.look(GONE, {"a"}, {}, 200.0)
     at.look(GONE, (), {}, 201.0)
     assert at.look(GONE, (), {}, 300.0) == []
@@ -40,19 +40,19 @@ def test_who_has_no_order_is_not_missing() -> None:
 
 
 def test_after_a_start_everybody_has_time_to_come_back() -> None:
-    at = vigil()
+    at = fresh()
     assert at.look(GONE, (), OPEN, BEGUN + START_S - 1) == []
     assert at.look(GONE, (), OPEN, BEGUN + START_S) == [Missing("a", "gone", START_S)]
-    at = vigil()
+    at = fresh()
     assert at.look(DEAD, {"a"}, OPEN, BEGUN + START_S - 1) == [], "connected, but has said nothing"
     slow = {"a": Guard(START_S + 50, None)}
-    assert vigil().look(slow, (), OPEN, BEGUN + START_S + 49) == []
-    assert vigil().look(slow, (), OPEN, BEGUN + START_S + 50) != []
+    assert fresh().look(slow, (), OPEN, BEGUN + START_S + 49) == []
+    assert fresh().look(slow, (), OPEN, BEGUN + START_S + 50) != []
 
 
 def test_a_request_is_a_presence_of_its_own() -> None:
     """Over HTTP a connection may be shorter than the time between two looks."""
-    at = vigil()
+    at = fresh()
     at.look(GONE, (), {}, 200.0)
     at.heard("a", ORDER, 300.0)
     assert at.look(GONE, (), OPEN, 309.0) == []
@@ -63,7 +63,7 @@ def test_a_request_is_a_presence_of_its_own() -> None:
 
 def test_who_is_silent_is_said_once_connected_or_not() -> None:
     for present in ((), ("a",)):
-        at = vigil()
+        at = fresh()
         at.heard("a", ORDER, 200.0)
         assert at.look(DEAD, present, OPEN, 209.9) == []
         at.heard("a", READ, 209.9)
@@ -77,7 +77,7 @@ def test_who_is_silent_is_said_once_connected_or_not() -> None:
 
 
 def test_what_sdks_send_by_themselves_is_no_life() -> None:
-    at = vigil()
+    at = fresh()
     at.heard("a", ORDER, 200.0)
     for proto_id in AUTOMATIC:
         assert not at.heard("a", proto_id, 205.0)
@@ -85,7 +85,7 @@ def test_what_sdks_send_by_themselves_is_no_life() -> None:
 
 
 def test_only_a_read_ends_what_the_timer_has_set() -> None:
-    at = vigil()
+    at = fresh()
     freeze = dead_man("a", 0.0, 12.3)
     at.freezes.put(freeze)
     assert "by its dead-man timer: it showed no life for 12 s; a read of it ends this" in freeze.text()
@@ -108,7 +108,7 @@ def test_only_a_read_ends_what_the_timer_has_set() -> None:
     )
 )
 def test_nobody_is_missing_early_and_nobody_for_ever(moves: list[tuple[str, float, bool]]) -> None:
-    at, now = vigil(), BEGUN + 1000
+    at, now = fresh(), BEGUN + 1000
     guards = {"a": Guard(10.0, 20.0)}
     at.heard("a", READ, now)
     present, last_there, last_life = True, now, now

@@ -19,7 +19,7 @@ from opendmux.wire.protocols import ProtoId
 from .freezes import Freeze, Freezes, FrozenMode, is_order
 from .parking import PARKED_IDS
 
-__all__ = ["AUTOMATIC", "START_S", "Guard", "Missing", "Vigil", "dead_man"]
+__all__ = ["AUTOMATIC", "START_S", "Guard", "LifeSigns", "Missing", "dead_man"]
 
 AUTOMATIC: Final = PARKED_IDS | {ProtoId.INIT_CONNECT, ProtoId.KEEP_ALIVE, ProtoId.GET_GLOBAL_STATE}
 """InitConnect, KeepAlive, and what SDKs ask when they connect again: subscriptions, unlock, account list and pushes."""
@@ -46,7 +46,7 @@ class Missing(NamedTuple):
 
 
 @dataclass(slots=True)
-class Vigil:
+class LifeSigns:
     """All keys of the process. ``begun``: when it started, in Trio seconds."""
 
     freezes: Freezes
