@@ -170,6 +170,47 @@ def test_opend_goes_away(tmp_path: Path) -> None:
         it.until("ready again", lambda: it.get("/readyz")[0] == 200)
 
 
+def test_kicked_and_an_order_of_which_nobody_knows(tmp_path: Path) -> None:
+    with (
+        scene(tmp_path, free_port()) as it,
+        SdkProgram("trade", it.proxy.port, tmp_path / "home").wait_ready() as sdk,
+    ):
+        it.until("its rights are known", lambda: bool(it.get("/v1/status")[1]["opends"][0]["rights"]))
+        it.control.ask("kick", seconds=2)
+        taken = it.receiver.next("begin", "right_lost")
+        assert "HK stocks" in taken["subject"], "all markets are one alert"
+        assert "US stocks" in taken["subject"]
+        it.receiver.next("over", "right_lost")
+
+        it.control.ask("program_status", type=11, text="")
+        kicked = it.receiver.next("begin", "kicked")
+        assert "opendmux opend relogin" in kicked["next_step"]
+        assert it.get("/readyz")[0] == 503
+        it.control.ask("program_status", type=10)
+        it.receiver.next("over", "kicked")
+
+        it.control.ask("trick", act="drop", proto_id=2202, executed=True)
+        ret, _text = sdk.call("place_order", 1.0, 100, "HK.00700", "BUY", order_type="NORMAL", trd_env="SIMULATE")
+        assert ret == -1
+        unknown = it.receiver.next("happened", "outcome_unknown")
+        assert unknown["figures"] == "2202 Trd_PlaceOrder: the connection was lost before the answer."
+        assert "before you send anything again" in unknown["next_step"]
+
+
+def test_a_key_that_expires_soon(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    command = [sys.executable, "-m", "opendmux", "keys", "add", "--keys", str(keys), "--scopes", "qot:read"]
+    subprocess.run([*command, "--id", "bot", "--expires", "2d"], check=True, capture_output=True, timeout=60)
+    with Receiver() as receiver:
+        config = tmp_path / "opendmux.toml"
+        config.write_text(f'keys = "{keys}"\n[[alerts]]\nwebhook = "{receiver.url()}"\nafter_s = 0\n')
+        arguments = ["--config", str(config), "--listen", "127.0.0.1:0", "--upstream", "sim"]
+        with Opendmux(*arguments).wait_ready():
+            told = receiver.next("begin", "key_expiring")
+            assert (told["subject"], told["opend"]) == ("bot", "")
+            assert "opendmux keys rotate bot" in told["next_step"]
+
+
 def test_one_for_trial(tmp_path: Path) -> None:
     with scene(tmp_path, free_port()) as it:
         tested = it.run("alerts", "test")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from pathlib import Path
 
@@ -75,7 +76,7 @@ async def test_what_is_no_http() -> None:
         listeners = await nursery.start(trio.serve_tcp, babble, 0)
         port = listeners[0].socket.getsockname()[1]
         error = await problem(f"http://127.0.0.1:{port}/s3cret")
-        assert "does not answer in HTTP" in str(error) or "broke the connection" in str(error)
+        assert re.search("does not answer in HTTP|broke the connection|without an answer", str(error))
         nursery.cancel_scope.cancel()
 
 

@@ -198,6 +198,10 @@ async def test_states_rights_and_limits(autojump_clock: MockClock) -> None:
         assert {frame.proto_id for frame in frames} == {ProtoId.NOTIFY}
         assert len(frames) == 5
         assert (await control.ask("report"))["faults"]["lost_rights"] == [1]
+        await control.ask("allowed_quota", subscriptions=50, history=7)
+        await control.ask("used_quota", subscriptions=49, history=6)
+        assert [frame.proto_id for frame in await client.drain(1)] == [ProtoId.NOTIFY] * 2
+        assert play.sim.subscriptions.quota == 50
         await control.ask("kick")
         assert play.sim.faults.kicked
         await control.ask("rates")

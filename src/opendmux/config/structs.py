@@ -160,6 +160,7 @@ AlertKind = Literal[
     "audit",
     "paused",
     "frozen",
+    "orders_left",
 ]
 
 
