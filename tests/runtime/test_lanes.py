@@ -261,6 +261,8 @@ async def test_close_closes_at_a_frame_boundary(autojump_clock: MockClock) -> No
         await trio.testing.wait_all_tasks_blocked()
         await w.opend.drop()
         assert head(await client.receive()).retType == -200  # the answer comes first
+        why = opend.NotifyResponse.FromString((await client.receive()).body).s2c.event.desc
+        assert why.startswith("opendmux closes this connection")
         assert await client.read_to_the_end() == 0
         await trio.sleep(5)
         await (await w.connect()).init()

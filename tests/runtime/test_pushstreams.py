@@ -146,6 +146,16 @@ async def test_a_changed_key_does_not_see_what_it_saw_before(autojump_clock: Moc
         assert [e.body for e in taken(opened(caller, gap.seq))] == bodies(3), "the same key, read again"
 
 
+async def test_nor_does_a_reader_that_has_not_yet_looked(autojump_clock: MockClock) -> None:
+    async with desk(QUOTES) as at:
+        caller = await subscribed(at)
+        stream = opened(caller)
+        await ticks(at, 1)
+        at.use(key(Scopes.QOT_READ, Scopes.ACC_READ, key_id="quotes"))
+        (gap,) = taken(stream)
+        assert gap.event_type == GAP
+
+
 async def test_recording_ends_when_nobody_comes_back(autojump_clock: MockClock) -> None:
     async with desk(QUOTES) as at:
         caller = await subscribed(at)

@@ -257,13 +257,13 @@ class _RingStream(_Stream):
             return events
         if self._recorder is None:
             return []
-        events, self._after = self._recorder.ring.read(self._after, limit)
+        events, self._after = self._recorder.read(self._after, limit)
         return events
 
     def seal(self) -> None:
         """See `_Stream`."""
         if self._recorder is not None:
-            self._first += self._recorder.ring.read(self._after, sys.maxsize)[0]
+            self._first += self._recorder.read(self._after, sys.maxsize)[0]
             self._leave(self._recorder)
 
     def release(self) -> None:
@@ -290,12 +290,21 @@ class _Recorder(_SlotClient):
         self._key = session.key
         self.slot = hub.open_stream_slot(self)
 
-    def record(self) -> None:
-        """Take what waits in the slot."""
+    def read(self, after: int, limit: int) -> tuple[list[PushEvent], int]:
+        """See `PushRing.read`."""
+        self._mind_the_key()
+        return self.ring.read(after, limit)
+
+    def _mind_the_key(self) -> None:
+        """A key that was changed may see other things now: what it saw before is not shown to it any more."""
         if self.session.key is not self._key:
             if self.session.key != self._key:
-                self.ring.clear()  # it may see other things now: what it saw before is not shown to it any more
+                self.ring.clear()
             self._key = self.session.key
+
+    def record(self) -> None:
+        """Take what waits in the slot."""
+        self._mind_the_key()
         while frames := self._switch.take_frames(self.slot, TAKE_BYTES):
             for frame in frames:
                 self.ring.append(event_of(frame))
