@@ -189,11 +189,11 @@ def test_during_a_rest_nothing_is_asked_and_nothing_is_missed() -> None:
     play.lose()
     play.looks()
     assert play.wrong() == [(Kind.UPSTREAM_DOWN, ADDRESS, "")]
-    play.router.pause(Pause(0.0, "ops"), play.now)
+    play.router.links.pause(Pause(0.0, "ops"), play.now)
     assert play.looks(60.0) == []
     assert play.wrong() == []
     assert play.stale() is not None
-    play.router.resume()
+    play.router.links.resume()
     play.up()
     assert play.questions() == [STATE, USER, SUBS]
 
