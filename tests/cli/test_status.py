@@ -174,7 +174,7 @@ def test_status(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith(f"opendmux 1.2.3 on {proxy.where}: ready, up 1 h 1 min\n")
     for text in (
         "127.0.0.1:11111: ready for 1 h 0 min, version 1011, quote login yes, trade login not known, reconnected 2",
-        "subscriptions  5 (quota: 5 used, 95 left)",
+        "subscriptions  5 (OpenD's quota, as it said last: 5 used, 95 left)",
         "1.5/s, 3 wait for OpenD",
         "20/s in, 40/s out",
         "lanes          main, json (down)",
@@ -215,9 +215,39 @@ def test_what_is_wrong_comes_first(proxy: Answering, capsys: pytest.CaptureFixtu
     assert "outcome_unknown, 1 min 0 s ago, 3 times: OpenD waits for a code.\n" in out
     assert out.index("code_needed") < out.index("127.0.0.1:11111: ready")
     assert "needs a phone code, quote login yes" in out
-    assert "5, 4 of them stale (quota" in out
+    assert "5, 4 of them stale (OpenD's quota" in out
     assert cli.main(["subs", "--connect", proxy.where]) == 0
     assert "stale: OpenD has lost its login for quotes" in capsys.readouterr().out
+
+
+def test_what_differs_in_its_subject_alone_is_said_once(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
+    lost = {
+        "kind": "right_lost",
+        "opend": "127.0.0.1:11111",
+        "active": True,
+        "since": "2026-11-21T09:59:00.000000Z",
+        "times": 1,
+        "blocks": False,
+        "figures": "LV2 before, BMP now.",
+        "next_step": "Take it back.",
+    }
+    markets = ["HK stocks", "US stocks", "HK futures"]
+    conditions = [{**lost, "subject": market, "conclusion": f"The right for {market} is lost."} for market in markets]
+    conditions.append({**conditions[0], "subject": "SG futures", "figures": "LV1 before, none now."})
+    orders = [{**conditions[0], "kind": "outcome_unknown", "active": False, "subject": name} for name in "ab"]
+    proxy.body = json.dumps({**SNAPSHOT, "conditions": [*conditions, *orders]}).encode()
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    out = capsys.readouterr().out
+    assert out.count("right_lost, ") == 2
+    assert "HK stocks is lost. LV2 before, BMP now.\n  The same for US stocks, HK futures.\n  Take it back.\n" in out
+    assert out.count("outcome_unknown, ") == 2
+
+
+def test_a_pause_is_not_called_an_outage(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
+    pause = {"since": "2026-11-21T09:59:30.000000Z", "until": None, "by": "ops"}
+    proxy.body = json.dumps({**SNAPSHOT, "opends": [{**OPEND, "state": "down", "paused": pause}]}).encode()
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    assert "127.0.0.1:11111: paused for 30 s, " in capsys.readouterr().out
 
 
 def test_status_of_one_that_is_not_ready(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:

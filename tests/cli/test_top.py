@@ -101,7 +101,7 @@ def test_what_a_condition_says_already_is_not_said_again() -> None:
 
 
 def test_long_and_many_sentences() -> None:
-    shown = texts({**SNAPSHOT, "conditions": [condition("so it goes on " * 50) for _ in range(9)]})
+    shown = texts({**SNAPSHOT, "conditions": [condition(f"so it goes on {number} " * 50) for number in range(9)]})
     assert shown[1].startswith("! so it")
     assert shown[2].endswith(" ...")
     assert shown[7] == "! and 6 more: see `opendmux status`"

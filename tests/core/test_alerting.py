@@ -84,6 +84,14 @@ def test_single_events_come_at_once_and_are_bounded() -> None:
     assert alert.condition.times == EVENTS_MAX
 
 
+def test_figures_name_the_subjects_only_where_they_differ() -> None:
+    desk = Desk(after_s=0.0)
+    for market, figures in (("HK", "LV2 before."), ("US", "LV1 before."), ("SG", "LV2 before."), ("JP", "")):
+        desk.begin(Kind.RIGHT_LOST, market, 1.0, figures, opend=NAME)
+    (alert,) = desk.alarm.due(1.0)
+    assert alert.condition.figures == "HK, SG: LV2 before. US: LV1 before."
+
+
 def test_what_comes_together_is_one_alert() -> None:
     desk = Desk(after_s=5.0)
     for market in ("HK stocks", "US stocks"):
@@ -91,7 +99,7 @@ def test_what_comes_together_is_one_alert() -> None:
     desk.begin(Kind.RIGHT_LOST, "HK stocks", 1.0, "LV1 before, BMP now.", opend="other")
     first, second = desk.alarm.due(6.0)
     assert first.condition.subject == "HK stocks, US stocks"
-    assert first.condition.figures == "HK stocks: LV2 before, BMP now. US stocks: LV2 before, BMP now."
+    assert first.condition.figures == "LV2 before, BMP now."
     assert "quote right for HK stocks, US stocks:" in first.condition.conclusion
     assert second.condition.opend == "other"
     for market in ("HK stocks", "US stocks"):

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
+from ._conditions import gathered
 from ._control import Column, age, clean
 
 __all__ = ["SORTS", "Line", "View", "frame"]
@@ -94,8 +95,9 @@ def _told(found: Row, view: View, columns: int) -> list[Line]:
     now = dt.datetime.fromisoformat(found["time"])
     conditions = found.get("conditions") or []
     lasting = sorted((one for one in conditions if one["active"]), key=lambda one: not one["blocks"])
+    told = [_sentence(one) + (f" And {len(more)} more like it." if more else "") for one, more in gathered(lasting)]
     said = [view.lost] if view.lost else []
-    said += [_sentence(one) for one in lasting] or found["reasons"]
+    said += told or found["reasons"]
     if not any(one["kind"] == "frozen" for one in lasting):
         said += [one["text"] for one in found.get("freezes") or []]
     audit = found["audit"]

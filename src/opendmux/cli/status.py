@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from ._conditions import gathered
 from ._control import Column, add_options, age, clean, draw, print_json
 from ._control import status as ask_status
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["add_parser", "run"]
 
@@ -54,8 +56,8 @@ def _show(where: str, found: dict[str, Any]) -> None:
     for freeze in found.get("freezes", ()):
         print(f"FROZEN: {clean(freeze['text'])}")
     now = _moment(found["time"])
-    for condition in found.get("conditions", ()):  # an older proxy has none
-        _show_condition(condition, now)
+    for condition, more in gathered(found.get("conditions", ())):  # an older proxy has none
+        _show_condition(condition, more, now)
     for one in found["opends"]:
         _show_opend(one, now)
     requests = [(one, protocol) for one in found["opends"] for protocol in one["protocols"]]
@@ -88,16 +90,20 @@ def _show(where: str, found: dict[str, Any]) -> None:
             print(f"  {ago} ago, {reject['count']} x, {who}: {clean(reject['text'])}")
 
 
-def _show_condition(one: dict[str, Any], now: dt.datetime) -> None:
+def _show_condition(one: Mapping[str, Any], more: Sequence[str], now: dt.datetime) -> None:
     ago = age((now - _moment(one["since"])).total_seconds())
     when = f"for {ago}" if one["active"] else f"{ago} ago" + (f", {one['times']} times" if one["times"] > 1 else "")
     figures = f" {clean(one['figures'])}" if one["figures"] else ""
     print(f"\n{one['kind']}, {when}: {clean(one['conclusion'])}{figures}")
+    if more:
+        print(f"  The same for {clean(', '.join(more))}.")
     print(f"  {clean(one['next_step'])}")
 
 
 def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
-    said = [f"{one['state']} for {age((now - _moment(one['since'])).total_seconds())}"]
+    pause = one.get("paused")
+    state, since = ("paused", pause["since"]) if pause else (one["state"], one["since"])
+    said = [f"{state} for {age((now - _moment(since)).total_seconds())}"]
     if one["version"] is not None:
         said.append(f"version {one['version']}")
     if one.get("program") not in (None, "ready"):
@@ -105,7 +111,7 @@ def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
     said += [f"{area} login {_known(one[f'{area}_login'])}" for area in ("quote", "trade")]
     if one["reconnects"]:
         said.append(f"reconnected {one['reconnects']} times")
-    quota = "" if one["quota_used"] is None else f" (quota: {one['quota_used']} used, {one['quota_left']} left)"
+    quota = "" if one["quota_used"] is None else f" ({_quota(one)})"
     lanes = [lane["name"] + ("" if lane["state"] == "ready" else " (down)") for lane in one["lanes"]]
     print()
     print(f"{clean(one['name'])}: {', '.join(said)}")
@@ -117,6 +123,10 @@ def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
     print(f"  outboxes       {one['outbox_bytes']} bytes, {one['conflated']} pushes conflated so far")
     if len(lanes) > 1:
         print(f"  lanes          {', '.join(lanes)}")
+
+
+def _quota(one: dict[str, Any]) -> str:
+    return f"OpenD's quota, as it said last: {one['quota_used']} used, {one['quota_left']} left"
 
 
 def _moment(text: str) -> dt.datetime:

@@ -121,7 +121,14 @@ def _joined(group: list[Alert]) -> Alert:
     conditions = [alert.condition for alert in group]
     shown = conditions[:SUBJECTS_SHOWN]
     subjects = ", ".join(dict.fromkeys(one.subject for one in shown))
-    figures = " ".join(f"{one.subject}: {one.figures}" for one in shown if one.figures)
+    whose: dict[str, list[str]] = {}
+    for one in shown:
+        if one.figures:
+            whose.setdefault(one.figures, []).append(one.subject)
+    if len(whose) == 1 and all(one.figures for one in shown):
+        figures = shown[0].figures  # the same of all that the conclusion names
+    else:
+        figures = " ".join(f"{', '.join(dict.fromkeys(names))}: {text}" for text, names in whose.items())
     if len(conditions) > len(shown):
         subjects += f" and {len(conditions) - len(shown)} more"
     joined = replace(

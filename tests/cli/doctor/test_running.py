@@ -13,7 +13,7 @@ from opendmux._version import __version__
 from opendmux.cli import main
 from opendmux.cli.doctor import _files, _listen, _machine
 from opendmux.cli.doctor._finding import Section, State
-from opendmux.cli.doctor._running import judge, judge_absent, judge_or_say_why, judge_process, log_file_of
+from opendmux.cli.doctor._running import addresses_of, judge, judge_absent, judge_or_say_why, judge_process, log_file_of
 from opendmux.config import Address, Config, TlsConfig
 from opendmux.core import snapshot as core
 from opendmux.errors import ConfigError
@@ -59,11 +59,27 @@ def test_one_that_is_not_ready() -> None:
     assert (found.state, found.figures) == (State.PROBLEM, "OpenD is away?")
 
 
+def test_where_its_opends_are() -> None:
+    simulated, real = {"name": "SIMULATED", "simulated": True}, {"name": "192.0.2.7:11111", "simulated": False}
+    assert addresses_of({"opends": [simulated, real]}) == ["sim", "192.0.2.7:11111"]
+    group = {"name": "192.0.2.7:11111 or 192.0.2.8:11111", "simulated": False}
+    for unclear in ([real, group], [{"name": "192.0.2.7:11111"}], 5):
+        assert addresses_of({"opends": unclear}) == []
+
+
 def test_an_older_one_that_knows_no_conditions() -> None:
     section = Section("opendmux")
     judge({name: value for name, value in SNAPSHOT.items() if name != "conditions"} | {"opendmux": "0.0.9"}, section)
     assert only(section, "version").figures == f"it 0.0.9, this {__version__}"
     assert only(section, "conditions").state is State.OK
+
+
+def test_one_thing_about_many_markets_is_one_finding() -> None:
+    about = {"kind": "right_lost", "opend": "a:1", "active": True, "blocks": False, "figures": "LV2 before, BMP now."}
+    said = {"next_step": "Ask for it.", "since": "2026-11-29T11:59:58.123456Z"}
+    section = judged(conditions=[{**about, **said, "subject": name, "conclusion": f"{name} lost."} for name in ("HK", "US", "Sh\x1b")])
+    found = only(section, "condition right_lost")
+    assert found.figures == "LV2 before, BMP now.; the same for US, Sh?; since 2026-11-29T11:59:58Z"
 
 
 @pytest.mark.parametrize(
@@ -176,6 +192,9 @@ def test_settings() -> None:
     section = Section("opendmux")
     _files.look(Config(), None, None, section, wall=NOW.timestamp())
     assert states(section) == {"settings": State.OK, "keys": State.SKIPPED}
+    keyed = Section("opendmux")
+    _files.look(Config(), None, None, keyed, wall=NOW.timestamp(), keyed=True)
+    assert only(keyed, "keys").conclusion == "The running opendmux has keys, and these settings name no file of them."
     section = Section("opendmux")
     _files.look(Config(), Path("x.toml"), ConfigError("x.toml has an unknown key"), section, wall=NOW.timestamp())
     assert only(section, "settings").figures == "x.toml has an unknown key"

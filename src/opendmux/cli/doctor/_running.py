@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from opendmux._version import __version__
+from opendmux.cli._conditions import gathered
 from opendmux.cli._control import clean
+from opendmux.config import SIM, parse_address
+from opendmux.errors import ConfigError
 from opendmux.runtime.holders import PROC, Program
 
 from ._finding import Section, State
 
-__all__ = ["judge", "judge_absent", "judge_or_say_why", "judge_process", "log_file_of"]
+__all__ = ["addresses_of", "judge", "judge_absent", "judge_or_say_why", "judge_process", "log_file_of"]
 
 CHECK: Final = "running opendmux"
 MILD: Final = frozenset({"paused", "frozen", "quota", "key_expiring"})
@@ -26,6 +29,17 @@ IDLE_S: Final = 3600.0
 FILES_FULL: Final = 0.8
 """Of the limit of open files."""
 OPEN_FILES: Final = re.compile(r"(?m)^Max open files\s+(\d+)")
+
+
+def addresses_of(snapshot: Mapping[str, Any]) -> list[str]:
+    """Of the OpenDs that it uses: where it was started with options, no file says them. Empty: they can't be told."""
+    try:
+        return [
+            SIM if one["simulated"] else str(parse_address(str(one["name"]), what="upstream"))
+            for one in snapshot["opends"]
+        ]
+    except (ConfigError, KeyError, TypeError):  # a group, or another version
+        return []
 
 
 def judge_absent(error: str, section: Section, *, seen: Program | None) -> None:
@@ -85,14 +99,16 @@ def judge(snapshot: Mapping[str, Any], section: Section) -> None:
 
 def _conditions(snapshot: Mapping[str, Any], section: Section) -> None:
     conditions = snapshot.get("conditions") or []
-    for condition in conditions:
+    for condition, more in gathered(conditions):
         kind = clean(str(condition.get("kind", "condition")))
+        same = f"the same for {clean(', '.join(more))}" if more else ""
         bad = condition.get("blocks") or (condition.get("active") and kind not in MILD)
+        figures = (condition.get("figures"), same, _since(condition.get("since")))
         section.say(
             State.PROBLEM if bad else State.WARNING,
             f"condition {kind}",
             clean(str(condition.get("conclusion", ""))),
-            "; ".join(clean(str(part)) for part in (condition.get("figures"), _since(condition.get("since"))) if part),
+            "; ".join(clean(str(part)) for part in figures if part),
             clean(str(condition.get("next_step", ""))),
         )
     if not conditions:
@@ -100,7 +116,7 @@ def _conditions(snapshot: Mapping[str, Any], section: Section) -> None:
 
 
 def _since(moment: object) -> str:
-    return f"since {moment}" if moment else ""
+    return f"since {str(moment)[:19]}Z" if moment else ""  # to the second
 
 
 def _clients(snapshot: Mapping[str, Any], section: Section) -> None:
