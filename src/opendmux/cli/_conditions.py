@@ -11,8 +11,8 @@ __all__ = ["gathered"]
 
 
 def gathered(conditions: Iterable[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], list[str]]]:
-    """Each condition of a snapshot, with the further subjects of which it is said too: a phone that takes the quote right
-    takes that of twenty markets. Single events stay apart, for each of them is an order, say."""
+    """Each condition of a snapshot, with the further subjects of which it is said too: a phone that takes the quote
+    right takes that of twenty markets. Single events stay apart, for each of them is an order, say."""
     groups: dict[object, tuple[Mapping[str, Any], list[str]]] = {}
     for place, one in enumerate(conditions):
         subject = str(one.get("subject", ""))

@@ -35,15 +35,18 @@ class Parser(argparse.ArgumentParser):
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """As `parse_args`, but what is wrong about an option is said by the parser of the command that it was given."""
         args, rest = self.parse_known_args(words)
-        if not rest:
-            return args
+        if rest:
+            self._refuse(words, rest)
+        return args
+
+    def _refuse(self, words: Sequence[str], rest: Sequence[str]) -> NoReturn:
+        from opendmux.wording import nearest
+
         parser: Parser = self
         for word in words:
             actions = parser._actions_of()
             if actions is not None and word in actions.choices:
                 parser = actions.choices[word]
-        from opendmux.wording import nearest
-
         guess = nearest(rest[0].partition("=")[0], parser._option_string_actions) if rest[0].startswith("-") else ""
         parser.error(f"unrecognized arguments: {' '.join(rest)}{guess}")
 

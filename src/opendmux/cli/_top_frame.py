@@ -95,7 +95,7 @@ def _told(found: Row, view: View, columns: int) -> list[Line]:
     now = dt.datetime.fromisoformat(found["time"])
     conditions = found.get("conditions") or []
     lasting = sorted((one for one in conditions if one["active"]), key=lambda one: not one["blocks"])
-    told = [_sentence(one) + (f" And {len(more)} more like it." if more else "") for one, more in gathered(lasting)]
+    told = [_sentence(one, alike=len(more)) for one, more in gathered(lasting)]
     said = [view.lost] if view.lost else []
     said += told or found["reasons"]
     if not any(one["kind"] == "frozen" for one in lasting):
@@ -114,8 +114,9 @@ def _told(found: Row, view: View, columns: int) -> list[Line]:
     return shown
 
 
-def _sentence(condition: Row) -> str:
-    return f"{condition['conclusion']} {condition['figures']}".strip()
+def _sentence(condition: Row, *, alike: int = 0) -> str:
+    more = f" And {alike} more like it." if alike else ""
+    return f"{condition['conclusion']}{more} {condition['figures']}".strip()
 
 
 # -- the tables

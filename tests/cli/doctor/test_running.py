@@ -77,9 +77,13 @@ def test_an_older_one_that_knows_no_conditions() -> None:
 def test_one_thing_about_many_markets_is_one_finding() -> None:
     about = {"kind": "right_lost", "opend": "a:1", "active": True, "blocks": False, "figures": "LV2 before, BMP now."}
     said = {"next_step": "Ask for it.", "since": "2026-11-29T11:59:58.123456Z"}
-    section = judged(conditions=[{**about, **said, "subject": name, "conclusion": f"{name} lost."} for name in ("HK", "US", "Sh\x1b")])
+    section = judged(
+        conditions=[
+            {**about, **said, "subject": name, "conclusion": f"{name} lost."} for name in ("HK", "US", "Sh\x1b")
+        ]
+    )
     found = only(section, "condition right_lost")
-    assert found.figures == "LV2 before, BMP now.; the same for US, Sh?; since 2026-11-29T11:59:58Z"
+    assert found.figures == "LV2 before, BMP now; the same for US, Sh?; since 2026-11-29T11:59:58Z"
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def _conditions(snapshot: Mapping[str, Any], section: Section) -> None:
             State.PROBLEM if bad else State.WARNING,
             f"condition {kind}",
             clean(str(condition.get("conclusion", ""))),
-            "; ".join(clean(str(part)) for part in figures if part),
+            "; ".join(clean(str(part)).removesuffix(".") for part in figures if part),
             clean(str(condition.get("next_step", ""))),
         )
     if not conditions:
