@@ -338,8 +338,7 @@ class Router:
 
     def writes_open(self, key_id: str | None) -> int:
         """Trade writes of this key, None: of everybody, that were sent and have no answer yet."""
-        keys = [request.session.key for request in self._writes.values()]
-        return sum(key_id is None or (key is not None and key.id == key_id) for key in keys)
+        return sum(key_id is None or request.session.freezes_by == key_id for request in self._writes.values())
 
     def _refusal(self, request: Request) -> Command | None:
         """What its session's row and the freezes say to a request."""
@@ -353,9 +352,8 @@ class Router:
         return denied(request, denial_of(key, request.proto_id))
 
     def _frozen(self, request: Request) -> Reply | None:
-        key = request.session.key
         denial = self.access.freezes.denial(
-            None if key is None else key.id, request.proto_id, request.proto_fmt, request.body
+            request.session.freezes_by, request.proto_id, request.proto_fmt, request.body
         )
         return None if denial is None else denied(request, denial)
 
