@@ -2,8 +2,9 @@
 
 Everything ends as a condition in the one book of the process (`conditions`). The questions are few and small:
 GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo and GetSubInfo when the main connection is
-ready, after a notice of quote rights, and now and then, GetSubInfo also when our subscriptions have changed. OpenD is not known to limit any of them; at most one of each
-is on its way, no client waits for them, and there are none during a pause.
+ready, after a notice of quote rights, and now and then, GetSubInfo also when our subscriptions have changed. OpenD is
+not known to limit any of them; at most one of each is on its way, no client waits for them, and there are none during a
+pause.
 """
 
 from __future__ import annotations
@@ -347,7 +348,10 @@ class Watch:
             view.key.market
             for lane in self._router.lanes.wanted()
             for view in lane.ledger.overview()
-            if view.present and view.registered and view.key.space is Space.QOT and view.key.sub_type in LIVELY
+            if view.present
+            and view.registered
+            and view.key.space is Space.QOT
+            and view.key.sub_type in LIVELY
             # Why nothing comes of the others is known.
             and self.rights.lost_for(view.key.market, view.key.code) is None
         )
