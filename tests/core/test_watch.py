@@ -200,11 +200,11 @@ def test_during_a_rest_nothing_is_asked_and_nothing_is_missed() -> None:
     play.lose()
     play.looks()
     assert play.wrong() == [(Kind.UPSTREAM_DOWN, ADDRESS, "")]
-    play.router.pause(Pause(0.0, "ops"), play.now)
+    play.router.links.pause(Pause(0.0, "ops"), play.now)
     assert play.looks(60.0) == []
     assert play.wrong() == []
     assert play.stale() is not None
-    play.router.resume()
+    play.router.links.resume()
     play.up()
     assert play.questions() == [STATE, USER, SUBS]
 
@@ -310,10 +310,15 @@ def test_a_feed_that_falls_silent() -> None:
     stale = play.stale()
     assert stale is not None
     assert stale.reason == "mute"
+    assert play.watch.count_stale(play.now) == {"mute": 1}
     assert stale.text.startswith("OpenD has sent nothing of HK for 6")
     play.goes(1, pushes=True)
     assert play.wrong() == []
     assert play.stale() is None
+    assert not play.watch.count_stale(play.now)
+    play.main.upstream.reason = "gone"
+    play.lose()
+    assert play.watch.count_stale(play.now) == {"link": 1}
 
 
 def test_the_lunch_break_is_no_silence() -> None:

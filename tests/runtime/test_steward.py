@@ -90,7 +90,7 @@ async def leave(client: Client) -> None:
 
 
 def left(at: Market) -> dict[str, int]:
-    return at.world.proxy.hub.router.custody.holders()
+    return at.world.proxy.hub.router.writes.custody.holders()
 
 
 def conditions(at: Market) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import trio
@@ -28,6 +30,21 @@ async def test_keys_are_looked_at(autojump_clock: MockClock) -> None:
         assert [(one.kind, one.subject) for one in house.conditions.active()] == [(Kind.KEY_EXPIRING, "bot")]
         house.access.keyring = None
         await trio.sleep(30)
+        assert house.conditions.active() == []
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_audit_log_is_looked_at(autojump_clock: MockClock) -> None:
+    house = House()
+    log = SimpleNamespace(path=Path("/var/log/audit.jsonl"), trusted=False)
+    house.audit = log  # type: ignore[assignment]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(vigil, house, WatchConfig)
+        await trio.sleep(0.5)
+        (one,) = house.conditions.active()
+        assert (one.kind, one.subject, one.blocks) == (Kind.AUDIT, "/var/log/audit.jsonl", True)
+        log.trusted = True
+        await trio.sleep(2)
         assert house.conditions.active() == []
         nursery.cancel_scope.cancel()
 

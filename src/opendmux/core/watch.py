@@ -325,14 +325,14 @@ class Watch:
             self._hearing.reset()
             self._set_mute({}, now)
             return
+        opened = [market for market, state in main.state.markets.items() if state in OPEN_STATES]
         if now - self._counted_at >= min(STREAMS_S, mute_s / 4):
             self._counted_at = now
-            self._lively = self._count()
+            self._lively = self._count() if opened else Counter()
         heard: Counter[int] = Counter()
         for lane in self._router.lanes.all:
             heard.update(lane.pushes.heard)
-        markets = main.state.markets
-        expected = [market for market in self._lively if markets.get(market) in OPEN_STATES]
+        expected = [market for market in opened if self._lively[market]]
         silent = self._hearing.look(heard, expected, now, mute_s)
         confirmed = {}
         for market, since in silent.items():
@@ -365,11 +365,15 @@ class Watch:
         self._mute = mute
 
     def count_stale(self, now: float) -> Counter[str]:
-        """How many subscriptions may be old, by reason."""
+        """How many subscriptions that somebody holds may be old, by reason."""
         found: Counter[str] = Counter()
+        logins = self._router.lanes.main.upstream.logins
+        suspicious = bool(self._mute) or self.rights.any_lost or (logins is not None and not logins.quote)
         for lane in self._router.lanes.wanted():
-            for key in lane.ledger.upstream_streams():
-                stale = self.stale(lane, key, now)
+            if lane.upstream.ready and not suspicious:
+                continue  # there may be thousands, and this is asked for every second
+            for view in lane.ledger.overview():
+                stale = self.stale(lane, view.key, now) if view.holders else None
                 if stale is not None:
                     found[stale.reason] += 1
         return found

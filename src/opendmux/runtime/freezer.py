@@ -180,7 +180,7 @@ class Freezer:
             conditions.over(Kind.FROZEN, gone.subject, now)
 
     def _answer(self, key_id: str | None) -> Frozen:
-        in_flight = sum(station.hub.router.writes_open(key_id) for station in self.stations())
+        in_flight = sum(station.hub.router.writes.open_of(key_id) for station in self.stations())
         return Frozen(self._access.freezes.active(), in_flight)
 
     def _note(self, peer: str, asker: str, mode: ModeName, outcome: Literal["success", "failure"], reason: str) -> None:

@@ -25,7 +25,7 @@ from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.backend import Backend, Caller
 from opendmux.runtime.ports import FORWARDED
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
-from opendmux.wire.websocket import is_upgrade, upgrade_problem
+from opendmux.wire.websocket import is_upgrade, own_upgrade, upgrade_problem
 
 from ._http_peer import LINGER_S, WRITE_S, GoneError, receive, send
 from ._http_probes import ROUTES
@@ -298,7 +298,7 @@ class HttpSession:
         taker = upgrades.ask(head, local=self._is_local(head))
         if isinstance(taker, Denial):
             raise RefusedError.of(taker)
-        await taker(self.stream, self._wire.take_over())
+        await taker(self.stream, own_upgrade(head) + self._wire.take_over())
 
     def _is_local(self, head: RequestHead) -> bool:
         return self.local and not any(head.all(name) for name in FORWARDED)
