@@ -184,7 +184,7 @@ def test_what_is_broken_has_a_status_and_is_the_end(data: bytes, status: int) ->
     [
         ("illegal request line", b"GET /ws?token=fc_secret HTTP/1.1 x\r\nHost: localhost\r\n\r\n"),
         ("illegal header line", b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer fc_secret\0\r\n\r\n"),
-        ("illegal header line", b"GET / HTTP/1.1\r\nHost: localhost\r\nfc_secret\'\r\n\r\n"),
+        ("illegal header line", b"GET / HTTP/1.1\r\nHost: localhost\r\nfc_secret'\r\n\r\n"),
         (
             "illegal chunk header",
             b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfc_secret\r\n",
