@@ -34,7 +34,7 @@ HEAD_BYTES: Final = 16 * 1024
 """Request line and headers: twice what nginx and Apache take. With a cookie of another site of localhost it fits."""
 
 QUOTED: Final = re.compile(r""":? ?(bytearray\()?b['"].*""", re.DOTALL)
-"""Where h11's text quotes what came: there may be a key in it, and our answer may end up in the log of whoever asked."""
+"""Where h11's text quotes what came: there may be a key in it, and our answer may end up in the log of who asked."""
 
 Headers: TypeAlias = "Sequence[tuple[str, str]]"
 
