@@ -10,14 +10,13 @@ from opendmux.core.alerting import (
     CALM_FIRST_S,
     CALM_MAX_S,
     EVENTS_MAX,
-    SUBJECTS_SHOWN,
     Alarm,
     Alert,
     Rule,
     payload_of,
     trial,
 )
-from opendmux.core.conditions import Change, Condition, Conditions, Kind
+from opendmux.core.conditions import SUBJECTS_SHOWN, Change, Condition, Conditions, Kind
 
 NAME = "127.0.0.1:11111"
 KICKED = "OpenD at A was logged out: its account logged in at another place, or was logged out from there."
@@ -148,12 +147,12 @@ def test_single_events_come_at_once_and_are_bounded() -> None:
 
 def test_what_comes_together_is_one_alert() -> None:
     desk = Desk(after_s=5.0)
-    for market in ("HK stocks", "US stocks"):
-        desk.begin(Kind.RIGHT_LOST, market, 1.0, "LV2 before, BMP now.", opend=NAME)
+    for market, before in (("HK stocks", "LV2"), ("US stocks", "LV1")):
+        desk.begin(Kind.RIGHT_LOST, market, 1.0, f"{before} before, BMP now.", opend=NAME)
     desk.begin(Kind.RIGHT_LOST, "HK stocks", 1.0, "LV1 before, BMP now.", opend="other")
     first, second = desk.alarm.due(6.0)
     assert first.condition.subject == "HK stocks, US stocks"
-    assert first.condition.figures == "HK stocks: LV2 before, BMP now. US stocks: LV2 before, BMP now."
+    assert first.condition.figures == "HK stocks: LV2 before, BMP now. US stocks: LV1 before, BMP now."
     assert "quote right for HK stocks, US stocks:" in first.condition.conclusion
     assert second.condition.opend == "other"
     for market in ("HK stocks", "US stocks"):

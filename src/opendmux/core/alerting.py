@@ -15,14 +15,12 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .audit import timestamp_of
-from .conditions import Change, Condition, Kind
+from .conditions import Change, Condition, Kind, joined
 
 __all__ = ["Alarm", "Alert", "Event", "Rule", "payload_of", "trial"]
 
 EVENTS_MAX: Final = 100
 """Ends and single events that wait while the receiver does not answer; of more the oldest are dropped and counted."""
-
-SUBJECTS_SHOWN: Final = 10
 
 CALM_FIRST_S: Final = 30.0
 """What has come back once must stay away for so long before its end is told; twice as long after each return."""
@@ -165,24 +163,10 @@ def _together(alerts: Iterable[Alert]) -> list[Alert]:
     for alert in alerts:
         one = alert.condition
         groups.setdefault((alert.event, one.kind, one.opend, one.cause), []).append(alert)
-    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
-
-
-def _joined(group: list[Alert]) -> Alert:
-    conditions, event = [alert.condition for alert in group], group[0].event
-    shown = conditions[:SUBJECTS_SHOWN]
-    subjects = ", ".join(dict.fromkeys(one.subject for one in shown))
-    figures = " ".join(f"{one.subject}: {one.figures}" for one in shown if one.figures)
-    if len(conditions) > len(shown):
-        subjects += f" and {len(conditions) - len(shown)} more"
-    joined = replace(
-        conditions[0],
-        subject=subjects,
-        figures=figures,
-        since=min(one.since for one in conditions),
-        times=(sum if event == "happened" else max)(one.times for one in conditions),
-    )
-    return Alert(event, joined, max(alert.at for alert in group))
+    return [
+        Alert(group[0].event, joined([one.condition for one in group]), max(one.at for one in group))
+        for group in groups.values()
+    ]
 
 
 def trial(now: float) -> Alert:

@@ -175,7 +175,9 @@ class Freezer:
         conditions, now = self.house.conditions, trio.current_time()
         holding = {freeze.whom: freeze for freeze in reversed(self._access.freezes.active())}
         for whom, freeze in holding.items():
-            conditions.begin(Kind.FROZEN, whom, now, f"Mode {freeze.mode}, set by {freeze.by}.")
+            why = f": {freeze.why}" if freeze.why else ""
+            ends = f" The first read of {whom} ends it." if freeze.silent else ""
+            conditions.begin(Kind.FROZEN, whom, now, f"Mode {freeze.mode}, set by {freeze.by}{why}.{ends}")
         for gone in [one for one in conditions.of("", Kind.FROZEN) if one.subject not in holding]:
             conditions.over(Kind.FROZEN, gone.subject, now)
 
