@@ -52,7 +52,7 @@ package: $(VENV)-package/.ready
 	$(VENV)-package/bin/python deploy/package.py dist
 
 docs: $(VENV)/.test-ready
-	$(BIN)/sphinx-build -q -E -W --keep-going -n -b html -d build/docs-cache docs build/docs
+	$(BIN)/sphinx-build -q -W --keep-going -n -b html -d build/docs-cache docs build/docs
 
 lint: $(VENV)/.test-ready generated
 	$(BIN)/ruff check .

@@ -293,20 +293,20 @@ class Play:
             )
             for sent in gone
         ]
-        return self.do(self.router.link_lost(lane, pending, self.now))
+        return self.do(self.router.links.lost(lane, pending, self.now))
 
     def connect(self, lane: int = 0) -> list[Line]:
         """Upstream has answered InitConnect; what the router wants restored is out."""
         self.linked.add(lane)
-        return self.do(self.router.link_connected(lane, IDENTITY, self.now))
+        return self.do(self.router.links.connected(lane, IDENTITY, self.now))
 
     def ready(self, lane: int = 0) -> list[Line]:
-        return self.do(self.router.link_up(lane, self.now))
+        return self.do(self.router.links.up(lane, self.now))
 
     def up(self, lane: int = 0) -> list[Line]:
         """Connected, everything restored, ready."""
         lines = self.connect(lane)
-        while self.router.replaying(lane):
+        while self.router.links.replaying(lane):
             lines += self.answer(next(sent for sent in self.waiting if sent.lane == lane))
         return lines + self.ready(lane)
 

@@ -177,7 +177,7 @@ class Life:
     def ready(self) -> None:
         router = self.play.router
         for lane in sorted(self.play.linked):
-            if not router.lanes[lane].upstream.ready and not router.replaying(lane):
+            if not router.lanes[lane].upstream.ready and not router.links.replaying(lane):
                 self.play.ready(lane)
 
     # -- time

@@ -65,7 +65,7 @@ def test_real_trading_without_keys_has_to_be_asked_for() -> None:
     admitted = admit(Access(insecure_allow_trading=True), None)
     assert isinstance(admitted, Admitted)
     assert admitted.key is not None
-    assert admitted.key.scopes == frozenset(ALL_SCOPES) - {Scopes.ADMIN}  # which is no trading
+    assert admitted.key.scopes == frozenset(ALL_SCOPES)
 
 
 @pytest.mark.parametrize("shown", ["", "fc_", plaintext("reader")])

@@ -136,7 +136,7 @@ def test_let_go_and_forgotten() -> None:
 def test_the_router_takes_up_what_it_should() -> None:
     play = Play(keyring=ring(BOT, FREE))
     bot, free = play.client(1, client_id=plaintext("bot")), play.client(2, client_id=plaintext("free"))
-    custody = play.router.custody
+    custody = play.router.writes.custody
     play.send(free, PLACE, place())
     play.answer(body=placed(1, "X1"))
     play.send(bot, PLACE, place())

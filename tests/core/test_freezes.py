@@ -230,7 +230,7 @@ def test_an_order_that_waits_for_a_window_does_not_leave_after_it() -> None:
     lines = play.later(1.0) + play.later(31.0)
     assert len(play.waiting) == sent < 16
     assert {line[0] for line in lines} == {"reply"}
-    assert play.router.writes_open(None) == 0, "nothing was sent as the runtime does it"
+    assert play.router.writes.open_of(None) == 0, "nothing was sent as the runtime does it"
 
 
 def test_a_change_that_waits_for_a_window_does_not_leave_after_it_and_a_cancel_does() -> None:

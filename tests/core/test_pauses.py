@@ -20,7 +20,7 @@ SAID = (
 
 
 def pause(play: Play, one: Pause = PAUSE) -> list[Line]:
-    return play.do(play.router.pause(one, play.now))
+    return play.do(play.router.links.pause(one, play.now))
 
 
 def test_it_says_how_it_ends() -> None:
@@ -81,7 +81,7 @@ def test_restore_calls_wait_and_are_refused_when_it_lasts() -> None:
     assert [(line[0], line[4]) for line in lines] == [("reply", -200)] * 2
     assert not play.closed, "nobody knows how long it takes, so nobody is sent away"
     assert play.send(newcomer, SUB, sub([TENCENT], [1])) == []
-    play.router.resume()
+    play.router.links.resume()
     lines = play.up()
     assert ("reply", 2, SUB) not in [line[:3] for line in lines]
     assert SUB in [line[1] for line in lines if line[0] == "ask"]
@@ -96,7 +96,7 @@ def test_afterwards_it_is_as_after_an_outage() -> None:
     pause(play)
     play.lose()
     play.later(5.0)
-    play.router.resume()
+    play.router.links.resume()
     assert play.main.upstream.absence(play.now).endswith("away for 5 s; opendmux is reconnecting")
     lines = play.up()
     assert [line[1] for line in lines if line[0] == "ask"] == [SUB, PUSHES, 2001, 1002]

@@ -110,9 +110,9 @@ def test_what_clients_hold_is_restored() -> None:
     assert play.lose() == []
     c2s = asked(play.connect())
     assert sorted(security.code for security in c2s.securityList) == ["00005", "00700"]
-    assert play.router.replaying(0)
+    assert play.router.links.replaying(0)
     assert play.answer() == []
-    assert not play.router.replaying(0)
+    assert not play.router.links.replaying(0)
 
 
 def test_what_a_leaving_client_sets_off_during_the_replay_is_sent() -> None:
@@ -124,7 +124,7 @@ def test_what_a_leaving_client_sets_off_during_the_replay_is_sent() -> None:
     play.connect()
     refused = next(sent for sent in play.waiting if isinstance(sent, Ask) and b"00700" in sent.body)
     play.answer(refused, NO)
-    assert play.router.replaying(0)
+    assert play.router.links.replaying(0)
     play.now += 15.0
     lines = play.close(a)
     assert asked(lines).isSubOrUnSub
@@ -259,4 +259,4 @@ def test_nothing_to_restore() -> None:
     play = Play()
     play.lose()
     assert play.connect() == []
-    assert not play.router.replaying(0)
+    assert not play.router.links.replaying(0)

@@ -20,9 +20,11 @@ def test_lost_and_back() -> None:
     rights.take({"hkQotRight": 2}, 2.0)
     assert lost(book) == {"HK stocks": "LV2 before, LV1 now."}
     assert rights.lost_for(1, "00700") is None, "with LV1 prices still come"
+    assert not rights.any_lost
     rights.take({"hkQotRight": 1}, 3.0)
     assert lost(book) == {"HK stocks": "LV2 before, BMP now."}
     assert rights.lost_for(1, "00700") == "hkQotRight"
+    assert rights.any_lost
     assert rights.lost_for(11, "AAPL") is None
     rights.take({"usQotRight": 3}, 4.0)
     assert list(lost(book)) == ["HK stocks"], "OpenD said nothing of it"

@@ -267,7 +267,7 @@ def test_a_new_identity_is_told_to_new_clients() -> None:
     assert (before.serverVer, before.loginUserID) == (1009, 77), "the last one known"
     _, _, identity = identity_untrusted(encode(opend.InitConnectResponse(retType=0, s2c=s2c)))
     play.linked.add(0)
-    play.do(play.router.link_connected(0, identity, play.now))
+    play.do(play.router.links.connected(0, identity, play.now))
     play.ready()
     play.send(play.session(3), 1001, hello())
     after = opend.InitConnectResponse.FromString(getattr(play.commands[0], "body", b"")).s2c

@@ -6,7 +6,7 @@ from opendmux.core.commands import Failure
 from opendmux.core.conditions import Conditions, Kind
 from opendmux.core.pauses import Pause
 from opendmux.core.streams import Space, StreamKey
-from opendmux.core.watch import USER_EVERY, USER_LEAST_S, Stale, Watch, WatchRules
+from opendmux.core.watch import USE_LEAST_S, USER_EVERY, USER_LEAST_S, Stale, Watch, WatchRules
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -114,11 +114,13 @@ def test_the_program_and_the_logins() -> None:
     play = Watched()
     play.looks()
     play.told(STATE, state(quote=False, trade=False, program=4))
-    assert play.wrong() == [
-        (Kind.LOGIN_LOST, "quote", "quote"),
-        (Kind.LOGIN_LOST, "trade", "trade"),
-        (Kind.CODE_NEEDED, ADDRESS, "phone"),
-    ]
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")], "that it has no logins follows"
+    play.notified(type=3, connectStatus=opend.NotifyConnectStatus(qotLogined=False, trdLogined=False))
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")]
+    play.notified(type=2, programStatus=opend.NotifyProgramStatus(programStatus=opend.ProgramStatus(type=10)))
+    assert play.wrong() == [(Kind.LOGIN_LOST, "quote", "quote"), (Kind.LOGIN_LOST, "trade", "trade")]
+    play.notified(type=1, event=opend.NotifyGtwEvent(eventType=11, desc=""))
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")]
     play.notified(type=3, connectStatus=opend.NotifyConnectStatus(qotLogined=True, trdLogined=True))
     play.notified(type=2, programStatus=opend.NotifyProgramStatus(programStatus=opend.ProgramStatus(type=10)))
     assert play.wrong() == []
@@ -127,6 +129,15 @@ def test_the_program_and_the_logins() -> None:
     play.looks(30.0)
     play.told(STATE, state(program=None))
     assert play.wrong() == [], "logged in again"
+
+
+def test_the_login_for_trading_of_a_group_is_another_opends() -> None:
+    play = Watched(trade_address="second:11111")
+    play.up(play.router.lanes.trade.index)
+    play.looks()
+    for proto_id in (STATE, STATE):
+        play.told(proto_id, state(quote=False, trade=False, program=4))
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone"), (Kind.LOGIN_LOST, "trade", "trade")]
 
 
 def test_what_was_answered_before_a_notice_does_not_count_after_it() -> None:
@@ -189,11 +200,11 @@ def test_during_a_rest_nothing_is_asked_and_nothing_is_missed() -> None:
     play.lose()
     play.looks()
     assert play.wrong() == [(Kind.UPSTREAM_DOWN, ADDRESS, "")]
-    play.router.pause(Pause(0.0, "ops"), play.now)
+    play.router.links.pause(Pause(0.0, "ops"), play.now)
     assert play.looks(60.0) == []
     assert play.wrong() == []
     assert play.stale() is not None
-    play.router.resume()
+    play.router.links.resume()
     play.up()
     assert play.questions() == [STATE, USER, SUBS]
 
@@ -232,6 +243,22 @@ def test_quotas() -> None:
     assert play.wrong() == []
 
 
+def test_the_use_of_the_quota_is_asked_for_when_subscriptions_have_changed() -> None:
+    play = Watched()
+    play.looks()
+    for proto_id, body in ((STATE, state()), (USER, user()), (SUBS, quota(0, 100))):
+        play.told(proto_id, body)
+    client = play.client(1)
+    play.send(client, ProtoId.QOT_SUB, sub([(1, f"{code:05}") for code in range(95)], [1], first_push=False))
+    play.answer_all()
+    assert play.questions(USE_LEAST_S) == [], "they are counted now"
+    assert play.questions(1.0) == [SUBS]
+    play.told(SUBS, quota(95, 5))
+    play.looks(1.0)
+    assert play.wrong() == [(Kind.QUOTA, "subscriptions", "subscriptions")]
+    assert [play.questions(4.0) for _ in range(4)] == [[]] * 4, "nothing has changed since"
+
+
 def test_rights_and_what_is_stale_without_them() -> None:
     play = Watched()
     play.looks()
@@ -258,6 +285,7 @@ class Feed(Watched):
     def __init__(self, sub_type: int = 1, hk: int = 3) -> None:
         super().__init__(WatchRules(ask_s=30, mute_s=60))
         self.hk = hk
+        self.quote = True
         client = self.client(1)
         self.send(client, ProtoId.QOT_SUB, sub([(1, "00700")], [sub_type], first_push=False))
         self.answer_all()
@@ -268,7 +296,7 @@ class Feed(Watched):
                 self.push(ProtoId.QOT_UPDATE_BASIC_QOT, _quote())
             self.looks(1.0)
             while self.waiting:
-                self.answer(body=state(hk=self.hk))
+                self.answer(body=state(hk=self.hk, quote=self.quote))
 
 
 def test_a_feed_that_falls_silent() -> None:
@@ -282,10 +310,15 @@ def test_a_feed_that_falls_silent() -> None:
     stale = play.stale()
     assert stale is not None
     assert stale.reason == "mute"
+    assert play.watch.count_stale(play.now) == {"mute": 1}
     assert stale.text.startswith("OpenD has sent nothing of HK for 6")
     play.goes(1, pushes=True)
     assert play.wrong() == []
     assert play.stale() is None
+    assert not play.watch.count_stale(play.now)
+    play.main.upstream.reason = "gone"
+    play.lose()
+    assert play.watch.count_stale(play.now) == {"link": 1}
 
 
 def test_the_lunch_break_is_no_silence() -> None:
@@ -295,6 +328,25 @@ def test_the_lunch_break_is_no_silence() -> None:
     play.goes(600, pushes=False)
     assert play.wrong() == []
     assert play.book.begun == {}
+
+
+def test_a_feed_is_not_mute_while_it_is_known_why_nothing_comes() -> None:
+    play = Feed()
+    play.goes(30, pushes=True)
+    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=3))
+    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=1))
+    play.goes(600, pushes=False)
+    assert play.wrong() == [(Kind.RIGHT_LOST, "HK stocks", "")]
+    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=3))
+    play.goes(30, pushes=True)
+    play.quote = False
+    play.goes(600, pushes=False)
+    assert play.wrong() == [(Kind.LOGIN_LOST, "quote", "quote")]
+    play.quote = True
+    play.goes(30, pushes=True)
+    assert play.wrong() == []
+    play.goes(120, pushes=False)
+    assert play.wrong() == [(Kind.MUTE, "HK", "")]
 
 
 def test_k_lines_alone_need_not_move() -> None:

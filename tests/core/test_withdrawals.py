@@ -73,7 +73,7 @@ def test_nothing_is_kept_of_who_has_gone() -> None:
     play.send(session, MODIFY, trade_write(0, 0, tail=CANCEL_ALL))
     play.answer_all()
     play.close(session)
-    assert not play.router.withdrawals._cancelled
+    assert not play.router.writes.withdrawals._cancelled
 
 
 @pytest.mark.parametrize(("tail", "goes"), [(CANCEL_ALL, True), (CANCEL_ONE, True), (b"\x18\x07\x20\x01", False)])

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from types import TracebackType
 from typing import Any, Self
 
 HERE = Path(__file__).parent
+NO_STATE = Path(tempfile.gettempdir()) / f"opendmux-tests-{os.getpid()}"
+"""Where nothing is kept: a freeze of the user who runs the tests must not reach them."""
 PATIENCE_S = 20.0
 """For anything that another process does; generous, because the machine may be busy."""
 
@@ -129,7 +132,7 @@ class Opendmux(Process):
     """``python -m opendmux`` with these arguments; `port` is known once the banner has been printed."""
 
     def __init__(self, *arguments: str) -> None:
-        super().__init__([sys.executable, "-m", "opendmux", *arguments])
+        super().__init__([sys.executable, "-m", "opendmux", *arguments], env={"XDG_STATE_HOME": str(NO_STATE)})
 
     def wait_ready(self) -> Self:
         self.port = int(self.wait_for(r"connect to \S*?:(\d+)")[1])

@@ -41,6 +41,7 @@ ANSWERS: Mapping[int, Shown] = {
         "e2e/test_opend.py::test_the_code_from_the_phone_through_the_proxy": "the code goes in by the console",
         "e2e/test_opend.py::test_the_code_by_the_protocol_where_there_is_no_console": "or by protocol 1006",
         "runtime/test_watch.py::test_a_code_is_needed": "readiness says that one is needed",
+        "e2e/test_alerts.py::test_every_trouble_is_told_and_over_while_a_program_goes_on": "an alert says so too",
         "core/test_operation_rates.py": "no more often than OpenD's documented limits allow",
     },
     5: {
@@ -78,6 +79,7 @@ ANSWERS: Mapping[int, Shown] = {
     },
     12: {
         "runtime/test_watch.py::test_a_login_that_is_lost_is_told_and_leaves_it_ready": "a lost login is a condition",
+        "e2e/test_alerts.py::test_a_feed_that_falls_silent": "an alert says so",
         "core/test_mute.py::test_a_busy_feed_is_mute_after_the_time_that_is_set": "so is a feed that says nothing",
         "e2e/test_opend.py::test_a_password_goes_in_by_stdin_and_comes_out_nowhere": "relogin, on request",
     },

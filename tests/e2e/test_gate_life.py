@@ -342,7 +342,7 @@ def test_without_keys_and_insecure(sim: Sim, gate: Gate, user: UserMaker) -> Non
     program = user()
     program.ok(2005, unlock_body())
     program.ok(2202, order_body(REAL, 100, RESTING))
-    assert program.request(1006, b"")["code"] == "OK"
+    assert program.request(1008, b"")["code"] == "OK"
 
 
 # -- what keeps it from starting

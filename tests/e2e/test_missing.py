@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from .gated import PAPER, RESTING, Gate, Sim, open_gate, wait_until
+from .gated import PAPER, RESTING, FutuProgram, Gate, Sim, open_gate, order_body, wait_until
 from .harness import SdkProgram
 from .test_status_commands import run
 
@@ -81,6 +82,18 @@ def test_a_program_that_is_killed_leaves_no_order_behind(gate: Gate, sim: Sim) -
     gate.verify()
 
 
+def test_a_program_over_grpc_that_is_killed(gate: Gate, sim: Sim, futu_proto: Path) -> None:
+    key = gate.add("bot", SCOPES, "--cancel-on-disconnect", "1")
+    start(gate)
+    with FutuProgram("python", gate.port, futu_proto) as user:
+        user.ok(2202, order_body(PAPER, price=RESTING), key)
+        assert statuses(sim) == ["SUBMITTED"]
+        user.signal(signal.SIGKILL)
+        user.wait()
+    wait_until(lambda: statuses(sim) == ["CANCELLED_ALL"], f"not cancelled: {sim.orders()}")
+    assert "proto_id=2205" in {e["endpoint"] for e in gate.audited() if e["peer"] == "cancel on disconnect: key bot"}
+
+
 def test_who_comes_back_in_time_keeps_them(gate: Gate, sim: Sim) -> None:
     key = gate.add("bot", SCOPES, "--cancel-on-disconnect", "4")
     start(gate)
@@ -91,8 +104,6 @@ def test_who_comes_back_in_time_keeps_them(gate: Gate, sim: Sim) -> None:
         again = stack.enter_context(program(gate, key, "again"))
         gate.proxy.wait_for_error("client closed|connection reset")
         again.ok("order_list_query", trd_env="SIMULATE")
-        import time
-
         time.sleep(5)
         assert statuses(sim) == ["SUBMITTED"]
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 import trio
 
@@ -18,7 +19,7 @@ from opendmux.runtime.server import Face, Proxy, run_proxy
 from opendmux.runtime.station import Reach
 from opendmux.wire.frame import Frame, build_frame
 from tests.runtime import bodies
-from tests.runtime.world import OK, Client, OpenD
+from tests.runtime.world import OK, QUIET, Client, OpenD
 
 QUOTE, TICKER = 1, 4
 BASIC_QOT = 3004
@@ -84,7 +85,8 @@ async def stage(config: Config) -> AsyncIterator[Stage]:
             opend.answers[proto_id] = lambda _frame: OK
 
         async def run(task_status: trio.TaskStatus[Proxy]) -> None:
-            face = Face(Reach("opend.test:11111", opend.dial), config, bound=bind(["127.0.0.1:0"]))
+            settings = msgspec.structs.replace(config, watch=QUIET)
+            face = Face(Reach("opend.test:11111", opend.dial), settings, bound=bind(["127.0.0.1:0"]))
             await run_proxy([face], drain_s=1.0, task_status=task_status)
 
         proxy = await nursery.start(run)

@@ -20,7 +20,7 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .browser import Browser, why_not
-from .harness import HERE, PATIENCE_S, Opendmux, SdkProgram
+from .harness import HERE, PATIENCE_S, Control, Opendmux, SdkProgram
 
 PAGE = HERE.parents[1] / "src" / "opendmux" / "runtime" / "transports" / "status.html"
 EVIL = '<img src=x onerror="window.broken=1"><script>window.broken=1</script>'
@@ -155,6 +155,34 @@ def test_an_opend_that_is_away_is_unmissable(browser: Browser, artefacts: Path) 
             assert "NOT CONNECTED" in browser.text(".opend .pill")
             assert browser.run("return document.title").startswith("OpenD down")
             browser.screenshot(artefacts / "status-down.png")
+
+
+@needs_browser
+def test_what_is_wrong_stands_on_top(browser: Browser, artefacts: Path) -> None:
+    with Opendmux("sim", "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0") as sim:
+        found = sim.wait_for(r"on \S+:(\d+), .*control on \S+:(\d+)")
+        control = Control(int(found[2]))
+        with Opendmux("--upstream", f"127.0.0.1:{found[1]}", "--listen", "127.0.0.1:0").wait_ready() as proxy:
+            browser.open(f"http://127.0.0.1:{proxy.port}/")
+            browser.until("the page is live", lambda: is_live(browser))
+            assert browser.text("#conditions") == "", "nothing is wrong, nothing is shown"
+            control.ask("program_status", type=4, text=EVIL)
+            browser.until("the code", lambda: len(rows(browser, "conditions")) == 1)
+            ((_since, what, step),) = rows(browser, "conditions")
+            assert "waits for the code that was sent to the phone" in what
+            assert EVIL in what, "OpenD's words are text, whatever they look like"
+            assert "opendmux opend input_phone_verify_code -code=123456" in step
+            assert browser.run("return document.querySelectorAll('img').length") == 0
+            assert browser.text("#state") == "not ready"
+            first = "return document.querySelector('#figures > section:not([hidden])').id"
+            assert browser.run(first) == "conditions"
+            browser.screenshot(artefacts / "status-code-needed.png")
+            control.ask("program_status", type=10)
+            control.ask("notify", qot_logined=False, trd_logined=True)
+            browser.until("a login", lambda: browser.text("#state") == "ready, 1 to look at")
+            control.ask("notify")
+            browser.until("all is well", lambda: is_live(browser))
+        control.close()
 
 
 @needs_browser

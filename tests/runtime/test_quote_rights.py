@@ -97,6 +97,7 @@ async def test_who_takes_it_again_is_let_alone(autojump_clock: MockClock, monkey
         await trio.sleep(5)
         r.lose()
         await trio.sleep(1)
+        assert "Asked back 1 time; the next try is at" in r.condition.figures
         assert "taken again within 10 s" in r.condition.figures
         await trio.sleep(38)
         assert len(r.desk.lines) == 1

@@ -84,11 +84,12 @@ async def test_a_code_is_needed(autojump_clock: MockClock) -> None:
         (told,) = found.conditions
         assert (told.kind, told.active, told.blocks) == ("code_needed", True, True)
         assert "opendmux opend input_phone_verify_code -code=123456" in told.next_step
-        assert look(status_of(w)).conditions[0].kind == "code_needed"
+        status_page = status_of(w)
+        assert look(status_page).conditions[0].kind == "code_needed"
         status = opend.ProgramStatus(type=10)
         await notify(w, type=2, programStatus=opend.NotifyProgramStatus(programStatus=status))
         assert ready(w).ready
-        assert look(status_of(w)).conditions == []
+        assert look(status_page).conditions == [], "what is wrong is never an old text"
 
 
 async def test_a_login_that_is_lost_is_told_and_leaves_it_ready(autojump_clock: MockClock) -> None:

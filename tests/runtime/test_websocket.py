@@ -224,6 +224,34 @@ async def test_a_broken_upgrade_is_answered(autojump_clock: MockClock) -> None:
         assert (status, fields["sec-websocket-version"], reason_of(body)) == (426, "13", "upgrade")
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"sec-websocket-extensions": b"\xff"},
+        {"sec-websocket-protocol": b"a, \xff"},
+        {"connection": b"Upgrade, \xff"},
+        {"host": b"xn--zzzzzzzz99.localhost"},
+        {"upgrade": b"h2c, websocket"},
+        {"cookie": b"\xff"},
+    ],
+    ids=lambda odd: next(iter(odd)),
+)
+@pytest.mark.parametrize("target", ["/", "/?resume_from=0"])
+async def test_odd_headers_crash_nothing(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, target: str, odd: dict[str, bytes]
+) -> None:
+    fields = {name: value.encode() for name, value in UPGRADE} | odd
+    head = b"".join(name.encode() + b": " + value + b"\r\n" for name, value in fields.items())
+    async with world() as w:
+        stream, _ = await w.listener.connect()
+        await stream.send_all(b"GET " + target.encode() + b" HTTP/1.1\r\n" + head + b"\r\n")
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 101 ")
+        await stream.send_all(b"\x89\x80" + bytes(4))  # a ping
+        assert await stream.receive_some() == b"\x8a\0"
+        await trio.aclose_forcefully(stream)
+    assert not [line for line in caplog.records if line.levelno >= logging.WARNING]
+
+
 async def test_without_keys_this_machine_gets_what_opend_gives_and_others_less(autojump_clock: MockClock) -> None:
     async with world(limits()) as w:
         for headers, may in (([], True), ([("x-forwarded-for", "192.0.2.9")], False)):
@@ -291,13 +319,14 @@ async def test_who_was_let_in_may_still_send_init_connect(autojump_clock: MockCl
         assert (session.client_id, session.recv_notify) == ("mine", True)
 
 
-async def test_frames_may_be_cut_anywhere_into_messages(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("size", [1, 5, 45])
+async def test_frames_may_be_cut_anywhere_into_messages(autojump_clock: MockClock, size: int) -> None:
     from opendmux.wire.frame import build_frame
 
     async with world() as w, connected(w) as client:
         data = build_frame(ProtoId.KEEP_ALIVE, 0, 1, b"\x0a\x00") + build_frame(ProtoId.KEEP_ALIVE, 0, 2, b"\x0a\x00")
-        for piece in (data[:5], data[5:50], data[50:]):
-            await client.ws.send_message(piece)
+        for at in range(0, len(data), size):
+            await client.ws.send_message(data[at : at + size])
         assert [(await client.frame()).serial_no for _ in range(2)] == [1, 2]
 
 

@@ -233,7 +233,8 @@ def clean(text: str) -> str:
 
 
 def print_json(value: object) -> None:
-    """For a terminal with every letter as it is; what would move its cursor, which JSON itself lets pass, is escaped."""
+    """For a terminal with every letter as it is; what would move its cursor is escaped, for JSON lets some of that
+    pass."""
     if not sys.stdout.isatty():
         print(json.dumps(value, indent=2))
         return

@@ -62,9 +62,7 @@ class Access:
         """Told of every request of a key that wants to be watched, with its proto_id and the time; True when this ends
         what its dead-man timer had put it under. See `lifesigns`."""
         self._machine_id = machine_id
-        # Orders to the proxy itself are no trading: nobody gives them without a key.
-        everything = frozenset(ALL_SCOPES) - {Scopes.ADMIN}
-        self._anonymous = replace(ANONYMOUS, scopes=everything) if insecure_allow_trading else ANONYMOUS
+        self._anonymous = replace(ANONYMOUS, scopes=frozenset(ALL_SCOPES)) if insecure_allow_trading else ANONYMOUS
 
     @property
     def keyring(self) -> Keyring | None:

@@ -67,15 +67,21 @@ class Rights:
                 figures = f"{right_name(best)} before, {right_name(right)} now."
                 self._conditions.begin(Kind.RIGHT_LOST, market_name(field), now, figures, opend=self._name)
 
+    @property
+    def any_lost(self) -> bool:
+        """Something is not pushed any more for want of a right."""
+        return any(self._gone(field) for field in self.now)
+
     def lost_for(self, market: int, code: str) -> str | None:
         """The field whose right this security needs and has lost, so that nothing is pushed of it any more."""
         field = rights_for(market, code)
-        if field is None or field not in self.now or field not in self._best:
-            return None
+        return field if field is not None and self._gone(field) else None
+
+    def _gone(self, field: str) -> bool:
+        if field not in self.now or field not in self._best:
+            return False
         rank, best = right_rank(self.now[field]), right_rank(self._best[field])
-        if rank is None or best is None:
-            return None
-        return field if rank < PUSHED_FROM <= best else None
+        return rank is not None and best is not None and rank < PUSHED_FROM <= best
 
 
 def rights_for(market: int, code: str) -> str | None:

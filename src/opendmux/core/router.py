@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
-from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
-from opendmux.wire.handshake import Act, Identity, State
+from opendmux.wire.frame import HEADER_LEN, ProtoFmt
+from opendmux.wire.handshake import Act, State
 from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId, RequestAction
 
 from .access import Access
@@ -26,7 +26,7 @@ from .accountgate import AccountGate
 from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
 from .budgets import Waits
 from .commands import Command, Failure, Forward, Outcome, Push, Reply, Request, Then, in_time
-from .custody import PLACING, Custody, guarded
+from .custody import guarded
 from .denial import Denial, DenialKind
 from .entry import Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade, missing_scope
@@ -34,21 +34,20 @@ from .identity import Session
 from .keys import Key
 from .lanes import Lane, Lanes
 from .limits import Limits
+from .links import Links
 from .metering import Metering
 from .notices import ConnStatus, Notice, read_notice_untrusted
 from .orderbook import OrderBook
-from .orders import is_calming_untrusted
 from .outages import Outages
 from .parking import Parking
-from .pauses import Pause
 from .prices import Prices
 from .replies import EDITORS
 from .subscriptions import Subscriptions
-from .tenancy import ENDED, Tenancy
+from .tenancy import Tenancy
 from .tradegate import LEARNT_IDS, TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
-from .withdrawals import Withdrawals
+from .writes import Writes
 
 __all__ = ["Policy", "Router"]
 
@@ -129,13 +128,16 @@ class Router:
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
-        self._outages = Outages(self.sessions, self.lanes)
-        self.withdrawals = Withdrawals()
-        self.custody = Custody()
-        """Orders of keys that are watched."""
-        self._writes: dict[int, Request] = {}
-        """Trade writes without an answer, by id of the request object, which the entry keeps alive."""
+        self.writes = Writes(self.access, self.gate, frozen=self._frozen, metered=self._metered)
         self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
+        self.links = Links(
+            self.lanes,
+            Outages(self.sessions, self.lanes),
+            self.tenancy,
+            self.parking,
+            self.metering,
+            cut_off=self.passed_reply,
+        )
         self.on_notice: list[Callable[[Notice, float], None]] = []
         """Told of every Notify of the MAIN lane and, in a group, of every ConnStatus of the TRADE lane. What a callback
         wants sent it sends later, from a tick."""
@@ -166,7 +168,7 @@ class Router:
         owner = session.owner
         commands: list[Command] = []
         self.unlock.forget(owner)
-        self.withdrawals.forget(owner)
+        self.writes.withdrawals.forget(owner)
         self.metering.close_owner(owner)
         for lane in self.lanes.all:
             lane.waiting = deque(item for item in lane.waiting if item.session is not session)
@@ -271,7 +273,8 @@ class Router:
     def _inspect(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
         request.session.trades |= request.proto_id in TRADER_IDS
         if request.proto_id in PACKET_ID_IDS:
-            return self._write(lane, request, now, until)
+            answer_by = now + self.policy.reply_s if until is None else until
+            return self.writes.admit(lane, request, now, now + self.wall_offset, answer_by)
         try:
             inspector = self._inspectors.get(request.proto_id)
             if inspector is not None:
@@ -279,66 +282,6 @@ class Router:
         except RemoteProtocolError as error:
             return [_unreadable(request, error)]
         return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
-
-    def _write(self, lane: Lane, request: Request, now: float, until: float | None) -> list[Command]:
-        """A trade write passes the gate of its key, and is sent when OpenD has told what the gate must know. However
-        long that takes, its client is told how it ended in the usual time, counted from its arrival."""
-        answer_by = now + self.policy.reply_s if until is None else until
-        request = self.withdrawals.watched(request)
-        if not self._may_be_written(request):
-            return [_unaudited(request)]
-        if self.access.ended(request.session, now + self.wall_offset):  # the review comes only every second
-            text = f"{name_of(request.proto_id)} was not sent: {ENDED}"
-            return [denied(request, Denial(DenialKind.UNAUTHENTICATED, "invalid", text)), end(request.session, ENDED)]
-
-        def go(later: float) -> list[Command]:
-            if not lane.upstream.ready:
-                return [unavailable(request, lane.upstream.absence(later))]
-            if not self._may_be_written(request):
-                return [_unaudited(request)]
-            frozen = self._frozen(request)
-            if frozen is not None:
-                return [frozen]
-            self.withdrawals.passes(request)
-            return self._metered(lane.trading.write(request, self._settled), later, answer_by)
-
-        return self.gate.admit(request, now, now + self.wall_offset, go)
-
-    def _may_be_written(self, request: Request) -> bool:
-        """Without an audit no trade write, except those that take risk away: a disk that is full must not keep
-        anybody from cancelling."""
-        if self.access.audit_ok():
-            return True
-        try:
-            return is_calming_untrusted(request.proto_id, request.proto_fmt, request.body)
-        except RemoteProtocolError:
-            return False
-
-    def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float) -> None:
-        self._writes.pop(id(request), None)
-        wall = now + self.wall_offset
-        key = request.session.key
-        if key is not None and guarded(key) and ret_type == RetType.SUCCEED and request.proto_id in PLACING:
-            asked = request.proto_id, request.proto_fmt, request.body
-            try:
-                self.custody.accepted_untrusted(key.id, asked, (outcome.proto_fmt, outcome.body), wall)
-            except RemoteProtocolError as error:
-                log.error(
-                    "%s: an order was accepted and can't be named, so nobody cancels it: %s", request.session, error
-                )
-        self.gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
-
-    def unsent(self, request: Request) -> None:
-        """A request that was let through was not sent: its session has gone."""
-        self.gate.unsent(request)
-
-    def sent(self, request: Request) -> None:
-        """A trade write is on its way to OpenD."""
-        self._writes[id(request)] = request
-
-    def writes_open(self, key_id: str | None) -> int:
-        """Trade writes of this key, None: of everybody, that were sent and have no answer yet."""
-        return sum(key_id is None or request.session.freezes_by == key_id for request in self._writes.values())
 
     def _refusal(self, request: Request) -> Command | None:
         """What its session's row and the freezes say to a request."""
@@ -408,7 +351,7 @@ class Router:
         if self.access.learning and push.proto_id in LEARNT_IDS:
             self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
         if push.proto_id == ProtoId.TRD_UPDATE_ORDER:
-            self.custody.pushed(push.frame[HEADER_LEN:], push.proto_fmt)
+            self.writes.custody.pushed(push.frame[HEADER_LEN:], push.proto_fmt)
         if push.proto_id == ProtoId.NOTIFY:
             self._notified(self.lanes[index], read_notice_untrusted(push.frame[HEADER_LEN:], push.proto_fmt), now)
         return self.lanes[index].pushes.route_untrusted(push, now)
@@ -422,72 +365,6 @@ class Router:
             for told in self.on_notice:
                 told(notice, now)
 
-    # -- links
-
-    def link_connected(self, index: int, identity: Identity, now: float) -> list[Command]:
-        """Upstream has answered InitConnect: what it must know of us, before anybody may use the lane."""
-        lane = self.lanes[index]
-        lane.upstream.identity = identity
-        return lane.quotes.replay(now) + lane.trading.replay()
-
-    def replaying(self, index: int) -> bool:
-        """Some of `link_connected`'s requests are still open."""
-        lane = self.lanes[index]
-        return lane.quotes.replaying or lane.trading.replaying
-
-    def link_up(self, index: int, now: float) -> list[Command]:
-        """The lane is ready: what waited for it goes on, in order."""
-        lane = self.lanes[index]
-        first = not lane.ever_ready
-        lane.upstream.ready, lane.opening, lane.ever_ready = True, False, True
-        lane.upstream.ready_since = now
-        commands = self.tenancy.introduce(lane, now) + ([] if first else self._outages.over(lane))
-        if lane is self.lanes.trade:
-            commands += self.tenancy.watch_all(now)
-        return commands + self.parking.back(lane, now)
-
-    def link_lost(self, index: int, pending: Iterable[tuple[Then | None, Request | None]], now: float) -> list[Command]:
-        """The lane's connection ended. ``pending``: what waited for a reply, by its continuation or as passed on."""
-        lane = self.lanes[index]
-        was_ready = lane.upstream.ready
-        if was_ready:
-            lane.upstream.ready = False
-            lane.upstream.down_since = now
-        lane.upstream.logins = lane.upstream.program = lane.upstream.state = None
-        lane.trading.link_lost()
-        lane.roster.link_lost()
-        commands = self.metering.link_lost(index, now)
-        commands += lane.quotes.link_lost(lane.upstream.absence(now), now)
-        outcome = Outcome(b"", ProtoFmt.PROTOBUF, Failure.LOST)
-        for then, request in pending:
-            try:
-                if then is not None:
-                    commands += then(outcome, now)
-                elif request is not None:
-                    commands += self.passed_reply(index, request, outcome, now)
-            except Exception:
-                log.exception("a crash over a request that was cut off; the others get their answers")
-        if was_ready:
-            commands += self._outages.begun(lane, now)
-        return commands
-
-    def pause(self, pause: Pause, now: float) -> list[Command]:
-        """Nothing is sent any more until `resume`; answers to what was sent still count. For a pause that lasts
-        already: only its end is set anew."""
-        ready = [lane for lane in self.lanes.all if lane.upstream.ready]
-        for lane in self.lanes.all:
-            lane.upstream.pause = pause
-        for lane in ready:
-            lane.upstream.ready = False
-            lane.upstream.down_since = now
-        commands = self.metering.pause(now) if ready else []
-        return commands + [command for lane in ready for command in self._outages.begun(lane, now)]
-
-    def resume(self) -> None:
-        """Links may be made again."""
-        for lane in self.lanes.all:
-            lane.upstream.pause = None
-
     # -- time
 
     def tick(self, now: float) -> list[Command]:
@@ -500,11 +377,6 @@ class Router:
             commands += lane.pushes.due(now)
         commands += self.tenancy.due(now, now + self.wall_offset)
         return commands + self.gate.due(now) + self.metering.due(now) + self.lanes.tidy(now)
-
-
-def _unaudited(request: Request) -> Command:
-    text = f"{name_of(request.proto_id)} was not sent: the audit log can't be written"
-    return denied(request, Denial(DenialKind.UNAVAILABLE, "audit", text))
 
 
 def _unreadable(request: Request, error: RemoteProtocolError) -> Command:

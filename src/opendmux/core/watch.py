@@ -2,8 +2,9 @@
 
 Everything ends as a condition in the one book of the process (`conditions`). The questions are few and small:
 GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo and GetSubInfo when the main connection is
-ready, after a notice of quote rights, and now and then. OpenD is not known to limit any of them; at most one of each
-is on its way, no client waits for them, and there are none during a pause.
+ready, after a notice of quote rights, and now and then, GetSubInfo also when our subscriptions have changed. OpenD is
+not known to limit any of them; at most one of each is on its way, no client waits for them, and there are none during a
+pause.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ of it by itself."""
 
 USER_LEAST_S: Final = 5.0
 """Between two of those: OpenD may send a burst of notices about rights."""
+
+USE_LEAST_S: Final = 10.0
+"""Between two questions about the use of the quota while what we have subscribed changes: a quota can be filled within
+seconds, long before the tenth question."""
 
 QUOTA_HYSTERESIS: Final = 0.05
 """The share by which a quota must fall below the mark before all is well again."""
@@ -101,8 +106,8 @@ class Watch:
         self._conditions = conditions
         self._rules = rules
         self._name = name
-        self._program = ProgramWatch(conditions, name)
         self._lanes = tuple(dict.fromkeys((router.lanes.main, router.lanes.trade)))
+        self._program = ProgramWatch(conditions, name, trades=len(self._lanes) == 1)
         self._hearing = Hearing()
         self._mute: dict[int, float] = {}
         """QotMarket -> since when nothing comes of it."""
@@ -121,6 +126,12 @@ class Watch:
         self._rounds = 0
         self._user_at: float | None = None
         self._user_asked = -USER_LEAST_S
+        self._use_asked = -USE_LEAST_S
+        self._use_changed = False
+        """Since it was asked for last our own subscriptions have."""
+        self._held = 0
+        """Subscriptions of ours at OpenD when they were counted last."""
+        self._held_at = 0.0
         self._look_at = 0.0
         self._told_quota: tuple[int, int] | None = None
         router.on_notice.append(self._noticed)
@@ -134,8 +145,10 @@ class Watch:
         match notice:
             case GtwEvent():
                 self._program.event(notice, now)
+                self._logins(now)
             case ProgramStatus():
                 self._program.status(notice, now)
+                self._logins(now)
             case ConnStatus():
                 self._logins(now)
             case QotRight(rights):
@@ -169,6 +182,7 @@ class Watch:
         if now >= self._look_at:
             self._look_at = now + min(LOOK_S, self._rules().mute_s / 20 or LOOK_S)
             self._look_at_feed(now)
+            self._look_at_use(now)
             self._look_at_quotas(now)
             self._program.due(now)
         return commands
@@ -215,14 +229,13 @@ class Watch:
             self._learn(lane, state, now)
 
     def _learn(self, lane: Lane, state: GlobalState, now: float) -> None:
+        if lane is self._router.lanes.main:
+            self._state_at = now
+            if state.program is not None:
+                self._program.status(state.program, now)
+            elif state.logins.quote:
+                self._program.ready(now)
         self._logins(now)
-        if lane is not self._router.lanes.main:
-            return
-        self._state_at = now
-        if state.program is not None:
-            self._program.status(state.program, now)
-        elif state.logins.quote:
-            self._program.ready(now)
 
     # -- questions
 
@@ -244,6 +257,11 @@ class Watch:
         if main and self._user_at is not None and now >= max(self._user_at, self._user_asked + USER_LEAST_S):
             self._user_at, self._user_asked = None, now
             commands += self._ask(lane, ProtoId.GET_USER_INFO, USER_REQUEST, self._told_user)
+            use_due = True
+        else:
+            use_due = main and self._use_changed and now >= self._use_asked + USE_LEAST_S
+        if use_due:
+            self._use_changed, self._use_asked = False, now
             commands += self._ask(lane, ProtoId.QOT_GET_SUB_INFO, SUB_INFO_REQUEST, self._told_subscriptions)
         return commands
 
@@ -274,6 +292,14 @@ class Watch:
 
     # -- what is missing
 
+    def _look_at_use(self, now: float) -> None:
+        if now < self._held_at:
+            return
+        self._held_at = now + STREAMS_S
+        held = sum(len(lane.ledger.upstream_streams()) for lane in self._router.lanes.wanted())
+        if held != self._held:
+            self._held, self._use_changed = held, True
+
     def _look_at_quotas(self, now: float) -> None:
         told = self._router.subscriptions.quota
         if told is not None and told is not self._told_quota:
@@ -293,18 +319,20 @@ class Watch:
 
     def _look_at_feed(self, now: float) -> None:
         mute_s, main = self._rules().mute_s, self._router.lanes.main.upstream
-        if not mute_s or not main.ready or main.state is None:
+        # Without its login OpenD has nothing to send: that is said already.
+        logged_out = main.logins is not None and not main.logins.quote
+        if not mute_s or not main.ready or main.state is None or logged_out:
             self._hearing.reset()
             self._set_mute({}, now)
             return
+        opened = [market for market, state in main.state.markets.items() if state in OPEN_STATES]
         if now - self._counted_at >= min(STREAMS_S, mute_s / 4):
             self._counted_at = now
-            self._lively = self._count()
+            self._lively = self._count() if opened else Counter()
         heard: Counter[int] = Counter()
         for lane in self._router.lanes.all:
             heard.update(lane.pushes.heard)
-        markets = main.state.markets
-        expected = [market for market in self._lively if markets.get(market) in OPEN_STATES]
+        expected = [market for market in opened if self._lively[market]]
         silent = self._hearing.look(heard, expected, now, mute_s)
         confirmed = {}
         for market, since in silent.items():
@@ -320,7 +348,12 @@ class Watch:
             view.key.market
             for lane in self._router.lanes.wanted()
             for view in lane.ledger.overview()
-            if view.present and view.registered and view.key.space is Space.QOT and view.key.sub_type in LIVELY
+            if view.present
+            and view.registered
+            and view.key.space is Space.QOT
+            and view.key.sub_type in LIVELY
+            # Why nothing comes of the others is known.
+            and self.rights.lost_for(view.key.market, view.key.code) is None
         )
 
     def _set_mute(self, mute: dict[int, float], now: float) -> None:
@@ -332,11 +365,15 @@ class Watch:
         self._mute = mute
 
     def count_stale(self, now: float) -> Counter[str]:
-        """How many subscriptions may be old, by reason."""
+        """How many subscriptions that somebody holds may be old, by reason."""
         found: Counter[str] = Counter()
+        logins = self._router.lanes.main.upstream.logins
+        suspicious = bool(self._mute) or self.rights.any_lost or (logins is not None and not logins.quote)
         for lane in self._router.lanes.wanted():
-            for key in lane.ledger.upstream_streams():
-                stale = self.stale(lane, key, now)
+            if lane.upstream.ready and not suspicious:
+                continue  # there may be thousands, and this is asked for every second
+            for view in lane.ledger.overview():
+                stale = self.stale(lane, view.key, now) if view.holders else None
                 if stale is not None:
                     found[stale.reason] += 1
         return found

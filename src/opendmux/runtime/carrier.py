@@ -155,7 +155,7 @@ class Carrier:
         session = request.session
         client = self._alive(session)
         if client is None:
-            self.router.unsent(request)
+            self.router.writes.unsent(request)
             return
         if command.then is None:
             self._answered(client, request.proto_id, request.serial_no)  # the switch counts it now
@@ -179,7 +179,7 @@ class Carrier:
             upstream_serial=serial,
         )
         if command.with_packet_id:
-            self.router.sent(request)
+            self.router.writes.sent(request)
         self.notary.sent(command, sent_as)
 
     def ask(self, lane: int, proto_id: int, body: bytes, then: Then, until: float | None = None) -> None:

@@ -175,12 +175,14 @@ class Freezer:
         conditions, now = self.house.conditions, trio.current_time()
         holding = {freeze.whom: freeze for freeze in reversed(self._access.freezes.active())}
         for whom, freeze in holding.items():
-            conditions.begin(Kind.FROZEN, whom, now, f"Mode {freeze.mode}, set by {freeze.by}.")
+            why = f": {freeze.why}" if freeze.why else ""
+            ends = f" The first read of {whom} ends it." if freeze.silent else ""
+            conditions.begin(Kind.FROZEN, whom, now, f"Mode {freeze.mode}, set by {freeze.by}{why}.{ends}")
         for gone in [one for one in conditions.of("", Kind.FROZEN) if one.subject not in holding]:
             conditions.over(Kind.FROZEN, gone.subject, now)
 
     def _answer(self, key_id: str | None) -> Frozen:
-        in_flight = sum(station.hub.router.writes_open(key_id) for station in self.stations())
+        in_flight = sum(station.hub.router.writes.open_of(key_id) for station in self.stations())
         return Frozen(self._access.freezes.active(), in_flight)
 
     def _note(self, peer: str, asker: str, mode: ModeName, outcome: Literal["success", "failure"], reason: str) -> None:

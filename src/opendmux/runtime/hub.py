@@ -298,7 +298,7 @@ class Hub(Carrier):
         """The lane's connection ended: everything that waited for it gets its answer."""
         entries = self.switch.reset_link(lane)
         pending = [(entry.token, self._request_of(entry)) for entry in entries]
-        self.execute(self.router.link_lost(lane, pending, trio.current_time()))  # type: ignore[arg-type]
+        self.execute(self.router.links.lost(lane, pending, trio.current_time()))  # type: ignore[arg-type]
         self.resume_paused()
         self._notify_settled()
 

@@ -127,7 +127,7 @@ class Pauser:
                 hub.switch.set_link_ready(number, False)
             else:
                 link.let_go()
-        hub.run(hub.router.pause(pause, trio.current_time()))
+        hub.run(hub.router.links.pause(pause, trio.current_time()))
         self.house.conditions.begin(Kind.PAUSED, name, trio.current_time(), f"By {pause.by}.", opend=name)
         log.warning("OpenD at %s is %s", name, pause.text())
 
@@ -145,7 +145,7 @@ class Pauser:
         hub, name = station.hub, station.reach.name
         if hub.resumed.is_set():
             return
-        hub.router.resume()
+        hub.router.links.resume()
         hub.resumed.set()
         self.house.conditions.over(Kind.PAUSED, name, trio.current_time(), opend=name)
         log.warning("OpenD at %s: the pause is over, %s", name, by)

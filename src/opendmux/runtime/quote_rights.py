@@ -133,6 +133,8 @@ class RightWatcher:
             return "opendmux does not ask it back (quote_right)."
         tries = f"Asked back {right.tries} {'time' if right.tries == 1 else 'times'}"
         why = ", for it was taken again within 10 s" if right.contested else ""
+        if right.lost_since is None:
+            return f"{tries}; it is back."
         if right.next_try is None:
             return f"{tries}; opendmux asks no more until it is back{why}."
         at = timestamp_of(self.wall() - trio.current_time() + right.next_try)

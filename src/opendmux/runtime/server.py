@@ -49,7 +49,7 @@ from .transports.operations import operation_routes
 from .transports.safety import freeze_routes, pause_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
-from .vigil import note, vigil
+from .vigil import Notes, vigil
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
 
@@ -158,7 +158,8 @@ async def run_proxy(
     Raises ConfigError when a bound address can't be listened on. Cancellation stops at once, without a drain.
     """
     house = house or House()
-    house.conditions.on_change.append(note)
+    notes = Notes()
+    house.conditions.on_change.append(notes.heard)
     wings: dict[int, Wing] = {}
     for face in faces:
         if id(face.reach) not in wings:
@@ -177,7 +178,7 @@ async def run_proxy(
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
             services.start_soon(proxy.alerts.run)
-            services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
+            services.start_soon(vigil, house, lambda: proxy.hub.config.watch, notes)
             services.start_soon(proxy.pauser.run)
             services.start_soon(proxy.steward.run)
             for watcher in watchers:
@@ -213,6 +214,7 @@ async def run_proxy(
                 sessions.cancel_scope.deadline = trio.current_time() + drain_s
             services.cancel_scope.cancel(reason="drained")
     finally:
+        notes.flush(trio.current_time())
         for face in faces:
             for sock in face.bound:
                 sock.close()

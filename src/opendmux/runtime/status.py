@@ -1,7 +1,7 @@
 """Makes the snapshot that `/v1/status` sends, and finds the client that somebody wants to end.
 
-One text is made for all who look and kept until the next sample, at most `FRESH_S`: with a thousand clients it costs
-some milliseconds of the thread that serves them.
+One text is made for all who look and kept until the next sample or the next change of what is wrong, at most
+`FRESH_S`: with a thousand clients it costs some milliseconds of the thread that serves them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import trio
 
 from opendmux.core import snapshot
 from opendmux.core.audit import NO_KEY, timestamp_of
+from opendmux.core.conditions import Change, Condition, together
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
@@ -73,6 +74,11 @@ class Status:
 
     def __post_init__(self) -> None:
         self.sampler = Sampler(self.stations)
+        self.house.conditions.on_change.append(self._changed)
+
+    def _changed(self, _change: Change, _condition: Condition, _now: float) -> None:
+        """What begins to be wrong or is over is news at once."""
+        self._text = b""
 
     def text(self, now: float) -> bytes:
         """The snapshot as JSON, at most `FRESH_S` old."""
@@ -132,7 +138,8 @@ class Status:
             ready=readiness.ready,
             reasons=readiness.reasons,
             conditions=[
-                shown(one, wall - now) for one in (*self.house.conditions.active(), *self.house.conditions.recent(now))
+                shown(one, wall - now)
+                for one in (*together(self.house.conditions.active()), *self.house.conditions.recent(now))
             ],
             simulated=readiness.simulated,
             keys=self.house.access.keyring is not None,

@@ -99,8 +99,8 @@ class Steward:
         for station in self.stations():
             router = station.hub.router
             lane = router.lanes.trade
-            if lane.upstream.ready and router.custody.accounts:
-                station.hub.run(lane.trading.watch(NOBODY, router.custody.accounts))
+            if lane.upstream.ready and router.writes.custody.accounts:
+                station.hub.run(lane.trading.watch(NOBODY, router.writes.custody.accounts))
 
     def _look(self) -> list[Missing]:
         self._learn_guards()
@@ -111,7 +111,7 @@ class Steward:
         for station in self.stations():
             router = station.hub.router
             present |= {s.key.id for s in router.sessions.values() if s.ready and s.attended and s.key is not None}
-            for key_id, count in router.custody.holders().items():
+            for key_id, count in router.writes.custody.holders().items():
                 holders[key_id] = holders.get(key_id, 0) + count
         return self.signs.look(self._guards, present, holders, trio.current_time())
 
@@ -119,7 +119,7 @@ class Steward:
         keyring = self.house.access.keyring
         keys = {} if keyring is None else keyring.keys
         wanted = {key.id: Guard(key.cancel_on_disconnect, key.dead_man_s) for key in keys.values() if guarded(key)}
-        custodies = [station.hub.router.custody for station in self.stations()]
+        custodies = [station.hub.router.writes.custody for station in self.stations()]
         for key_id in {key_id for custody in custodies for key_id in custody.holders()} - wanted.keys():
             if key_id in keys:  # it is there and does not want it any more
                 for custody in custodies:
@@ -136,7 +136,7 @@ class Steward:
             self.house.access.freezes.put(freeze)
             self.freezer.apply()
         for station in self.stations():
-            custody = station.hub.router.custody
+            custody = station.hub.router.writes.custody
             place = (missing.key_id, station.reach.name)
             if custody.of(missing.key_id) and place not in self._sweeping:
                 self._sweeping.add(place)
@@ -156,7 +156,7 @@ class Steward:
     async def _sweep(self, station: Station, missing: Missing) -> None:
         key_id, name = missing.key_id, station.reach.name
         why = "cancel on disconnect" if missing.why == "gone" else "dead man"
-        custody = station.hub.router.custody
+        custody = station.hub.router.writes.custody
         log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
         sweep, seat = Sweep(key_id, custody), Seat(station.hub, f"{why}: key {key_id}", key_id)
         try:
@@ -260,19 +260,19 @@ class Steward:
             return
         for station in self.stations():
             for placed in kept.pop(station.reach.name, ()):
-                station.hub.router.custody.take(placed)
+                station.hub.router.writes.custody.take(placed)
         for name, orders in kept.items():
             log.error("%d orders of watched keys are at OpenD %s, which is not configured any more", len(orders), name)
         self._kept = self._versions()
 
     def _versions(self) -> tuple[int, ...]:
-        return tuple(station.hub.router.custody.version for station in self.stations())
+        return tuple(station.hub.router.writes.custody.version for station in self.stations())
 
     async def _keep(self) -> None:
         versions = self._versions()
         if versions == (self._kept or (0,) * len(versions)) or trio.current_time() < self._keep_at:
             return
-        data = dump({station.reach.name: station.hub.router.custody.all() for station in self.stations()})
+        data = dump({station.reach.name: station.hub.router.writes.custody.all() for station in self.stations()})
         state = self.house.state
         try:
             if state.path is None:

@@ -1,6 +1,6 @@
 """The upstream link: one connection to OpenD, kept up for ever. Every lane has its own.
 
-A loop around one connection: dial, InitConnect, restore what clients hold (`Router.link_connected`), ready,
+A loop around one connection: dial, InitConnect, restore what clients hold (`Links.connected`), ready,
 KeepAlive; any failure ends the connection's nursery, everything that waited is answered (`Hub.link_gone`), and after
 a back-off with jitter it starts again. The reader never waits for a client: replies go to outboxes without waiting,
 pushes to the broadcaster.
@@ -228,10 +228,10 @@ class UpstreamLink:
         except (RemoteProtocolError, trio.TooSlowError) as error:
             drop(self._perhaps_key(str(error) or f"no answer to InitConnect for {self._timeouts.connect_s:g} s"))
             return
-        hub.execute(hub.router.link_connected(self.number, identity, trio.current_time()))
+        hub.execute(hub.router.links.connected(self.number, identity, trio.current_time()))
         self.flush()
         with trio.move_on_after(self._timeouts.replay_s) as replay:
-            await hub.until(lambda: not hub.router.replaying(self.number))
+            await hub.until(lambda: not hub.router.links.replaying(self.number))
         if replay.cancelled_caught:
             drop(f"restoring the subscriptions took over {self._timeouts.replay_s:g} s")
             return
@@ -244,7 +244,7 @@ class UpstreamLink:
         self.connects += 1
         hub.switch.set_link_ready(self.number, True)
         log.info("%s is ready, version %d", self._name, identity.server_ver)
-        hub.execute(hub.router.link_up(self.number, trio.current_time()))
+        hub.execute(hub.router.links.up(self.number, trio.current_time()))
         self.flush()
         self.first_ready.set()
         await self._keep_alive(identity.keep_alive_interval_s, drop)

@@ -3,7 +3,7 @@
 The shell feeds what it reads (`receive_untrusted`, b"" for the end) and takes events until there is none. A request is
 a `RequestHead`, its `Body` pieces and `EndOfRequest`; it is answered by `respond`, or by `begin`, `data` any number of
 times and `finish`, each of which returns what is to be sent. `next_request` goes on with the same connection. An
-upgrade takes the bytes over instead (`take_over`): all of the request, for a library that wants to read it itself.
+upgrade takes the connection over instead, with what came behind the request (`take_over`).
 
 Nothing is raised over what the peer sends: a broken request is a `Broken` event with the status to answer, and nothing
 is read after it.
@@ -11,6 +11,7 @@ is read after it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,6 +32,9 @@ __all__ = [
 
 HEAD_BYTES: Final = 16 * 1024
 """Request line and headers: twice what nginx and Apache take. With a cookie of another site of localhost it fits."""
+
+QUOTED: Final = re.compile(r""":? ?(bytearray\()?b['"].*""", re.DOTALL)
+"""Where h11's text quotes what came: there may be a key in it, and our answer may end up in the log of who asked."""
 
 Headers: TypeAlias = "Sequence[tuple[str, str]]"
 
@@ -95,7 +99,7 @@ class HttpServer:
         self._head_bytes = head_bytes
         self._connection = h11.Connection(h11.SERVER, max_incomplete_event_size=head_bytes)
         self._raw = bytearray()
-        """What has come of the present request; no longer once its head was read, unless it asks for an upgrade."""
+        """What has come of the present request, until its head was read."""
         self._keep_raw = True
         self._head = False
         """HEAD: the answer has no body."""
@@ -120,7 +124,7 @@ class HttpServer:
         try:
             event = self._connection.next_event()
         except h11.RemoteProtocolError as error:
-            return self._break(error.error_status_hint, str(error))
+            return self._break(error.error_status_hint, QUOTED.sub("", str(error)))
         if isinstance(event, h11.Request):
             return self._request(event)
         if isinstance(event, h11.Data):
@@ -162,9 +166,8 @@ class HttpServer:
         head = RequestHead(
             event.method.decode("latin-1"), path, query, headers, event.http_version.decode("latin-1"), has_body
         )
-        if head.has_body or head.get("upgrade") is None:
-            self._keep_raw = False
-            self._raw.clear()
+        self._keep_raw = False
+        self._raw.clear()
         return head
 
     def _break(self, status: int, text: str) -> Broken:
@@ -229,6 +232,6 @@ class HttpServer:
         return True
 
     def take_over(self) -> bytes:
-        """Every byte since the beginning of a request that has an Upgrade header; nothing is read here any more."""
+        """What came behind the head of a request that has an Upgrade header; nothing is read here any more."""
         self._failed = True
-        return bytes(self._raw)
+        return bytes(self._connection.trailing_data[0])

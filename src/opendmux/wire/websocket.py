@@ -39,6 +39,7 @@ __all__ = [
     "init_reply",
     "is_upgrade",
     "numbered_push",
+    "own_upgrade",
     "parse_request_untrusted",
     "upgrade_problem",
     "ws_hello_untrusted",
@@ -147,7 +148,7 @@ def is_upgrade(head: RequestHead) -> bool:
 
 
 def upgrade_problem(head: RequestHead) -> tuple[int, str] | None:
-    """Why a request for a WebSocket can't be granted: (status, text). What passes here, every library accepts."""
+    """Why a request for a WebSocket can't be granted: (status, text)."""
     if head.method != "GET" or head.version != "1.1" or head.has_body:
         return 400, "a WebSocket begins with a GET of HTTP/1.1 without a body"
     if not any("upgrade" in _words(value) for value in head.all("connection")):
@@ -161,6 +162,16 @@ def upgrade_problem(head: RequestHead) -> tuple[int, str] | None:
     except (binascii.Error, ValueError):
         nonce = b""
     return None if len(nonce) == 16 else (400, "Sec-WebSocket-Key must be 16 bytes in base64")
+
+
+def own_upgrade(head: RequestHead) -> bytes:
+    """A request that can be granted, in our own words, for a library that wants to read one. In the client's there may
+    be headers that it trips over: a list of extensions that is not ASCII, a Host that is no name in IDNA."""
+    nonce = head.get("sec-websocket-key")
+    return (
+        "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\n"
+        f"sec-websocket-version: 13\r\nsec-websocket-key: {nonce}\r\n\r\n"
+    ).encode("ascii")
 
 
 def _words(value: str) -> list[str]:

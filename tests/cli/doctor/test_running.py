@@ -86,12 +86,20 @@ def test_its_conditions(kind: str, active: bool, blocks: bool, state: State) -> 
         times=1,
         blocks=blocks,
         conclusion="It was so.",
-        figures="1 of 2",
+        figures="1 of 2.",
         next_step="Do this.",
     )
     found = only(judged(conditions=[msgspec.to_builtins(condition)]), f"condition {kind}")
     assert (found.state, found.conclusion, found.next_step) == (state, "It was so.", "Do this.")
-    assert found.figures == "1 of 2; since 2026-11-29T10:00:00Z"
+    assert found.figures == "1 of 2. Since 2026-11-29T10:00:00Z."
+
+
+def test_what_doctor_has_seen_itself_is_said_once() -> None:
+    seen = {"kind": "code_needed", "active": True, "blocks": True, "conclusion": "It waits.", "since": ""}
+    other = {**seen, "kind": "right_lost", "conclusion": "It has lost it."}
+    section = Section("opendmux")
+    judge({**SNAPSHOT, "conditions": [seen, other]}, section, {"It waits."})
+    assert [check for check in states(section) if check.startswith("condition")] == ["condition right_lost"]
 
 
 def test_its_clients() -> None:

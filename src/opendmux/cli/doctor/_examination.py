@@ -22,7 +22,7 @@ from opendmux.wire.cipher import RsaKey
 
 from . import _conflicts, _files, _folders, _listen, _machine, _port, _running, _telnet, _word, _xml
 from ._call import Call, CallError
-from ._finding import Section, State
+from ._finding import Section, State, all_of
 from ._programs import Opend, find_opends, homes_of, xml_files
 
 if TYPE_CHECKING:
@@ -250,7 +250,8 @@ def _opendmux(
             if found.snapshot is None:
                 _running.judge_absent(str(failure), section, seen=program)
     if found.snapshot is not None:
-        _running.judge_or_say_why(found.snapshot, section)
+        said = {finding.conclusion for finding in all_of(found.sections)}
+        _running.judge_or_say_why(found.snapshot, section, said)
     if program is not None:
         _running.judge_process(program, section)
         found.own_log = _running.log_file_of(program)

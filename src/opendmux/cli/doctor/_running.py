@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,10 +42,10 @@ def judge_absent(error: str, section: Section, *, seen: Program | None) -> None:
         section.say(State.SKIPPED, CHECK, "No opendmux was asked.", clean(error))
 
 
-def judge_or_say_why(snapshot: Mapping[str, Any], section: Section) -> None:
+def judge_or_say_why(snapshot: Mapping[str, Any], section: Section, said: Collection[str] = ()) -> None:
     """As `judge`, for what may come from another version."""
     try:
-        judge(snapshot, section)
+        judge(snapshot, section, said)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         section.say(
             State.UNKNOWN,
@@ -56,8 +56,9 @@ def judge_or_say_why(snapshot: Mapping[str, Any], section: Section) -> None:
         )
 
 
-def judge(snapshot: Mapping[str, Any], section: Section) -> None:
-    """Everything that a snapshot shows; names in it were chosen by peers."""
+def judge(snapshot: Mapping[str, Any], section: Section, said: Collection[str] = ()) -> None:
+    """Everything that a snapshot shows; names in it were chosen by peers. ``said``: conclusions that the report has
+    already, because doctor saw the same with its own eyes: they stand in it once."""
     version = clean(str(snapshot["opendmux"]))
     reasons = [clean(str(reason)) for reason in snapshot["reasons"]]
     if snapshot["ready"]:
@@ -78,29 +79,32 @@ def judge(snapshot: Mapping[str, Any], section: Section) -> None:
             f"it {version}, this {__version__}",
             "Start it again after an update.",
         )
-    _conditions(snapshot, section)
+    _conditions(snapshot, section, said)
     _clients(snapshot, section)
     _audit(snapshot, section)
 
 
-def _conditions(snapshot: Mapping[str, Any], section: Section) -> None:
+def _conditions(snapshot: Mapping[str, Any], section: Section, said: Collection[str]) -> None:
     conditions = snapshot.get("conditions") or []
     for condition in conditions:
+        if clean(str(condition.get("conclusion", ""))) in said:
+            continue
         kind = clean(str(condition.get("kind", "condition")))
         bad = condition.get("blocks") or (condition.get("active") and kind not in MILD)
         section.say(
             State.PROBLEM if bad else State.WARNING,
             f"condition {kind}",
             clean(str(condition.get("conclusion", ""))),
-            "; ".join(clean(str(part)) for part in (condition.get("figures"), _since(condition.get("since"))) if part),
+            _figures(condition),
             clean(str(condition.get("next_step", ""))),
         )
     if not conditions:
         section.say(State.OK, "conditions", "opendmux sees nothing wrong.")
 
 
-def _since(moment: object) -> str:
-    return f"since {moment}" if moment else ""
+def _figures(condition: Mapping[str, Any]) -> str:
+    since = f"Since {clean(str(condition['since']))}." if condition.get("since") else ""
+    return f"{clean(str(condition.get('figures') or ''))} {since}".strip()
 
 
 def _clients(snapshot: Mapping[str, Any], section: Section) -> None:

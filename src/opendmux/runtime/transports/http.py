@@ -25,7 +25,7 @@ from opendmux.core.origins import host_is_ours, origin_is_ours
 from opendmux.runtime.backend import Backend, Caller
 from opendmux.runtime.ports import FORWARDED
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
-from opendmux.wire.websocket import is_upgrade, upgrade_problem
+from opendmux.wire.websocket import is_upgrade, own_upgrade, upgrade_problem
 
 from ._http_peer import LINGER_S, WRITE_S, GoneError, receive, send
 from ._http_probes import ROUTES
@@ -298,7 +298,7 @@ class HttpSession:
         taker = upgrades.ask(head, local=self._is_local(head))
         if isinstance(taker, Denial):
             raise RefusedError.of(taker)
-        await taker(self.stream, self._wire.take_over())
+        await taker(self.stream, own_upgrade(head) + self._wire.take_over())
 
     def _is_local(self, head: RequestHead) -> bool:
         return self.local and not any(head.all(name) for name in FORWARDED)
@@ -313,7 +313,7 @@ class HttpSession:
         if route.calls:
             return self._find_caller(_shown_key(head), local=local)
         key = self.site.admit(_shown_key(head), peer=self.peer, local=local, certified=self.certified)
-        return _scoped(key, route)
+        return _scoped(key, route, keyed=self.site.keyed)
 
     def still_allowed(self, head: RequestHead, route: Route) -> bool:
         """See `Exchange`."""
@@ -321,7 +321,7 @@ class HttpSession:
         if self._is_open(route, local=local):
             return True
         key = self.site.judge(_shown_key(head), local=local, certified=self.certified)
-        return isinstance(_scoped(key, route), Key)
+        return isinstance(_scoped(key, route, keyed=self.site.keyed), Key)
 
     def _is_open(self, route: Route, *, local: bool) -> bool:
         if route.public:
@@ -409,8 +409,11 @@ def _shown_key(head: RequestHead) -> str | None:
     return bearer.strip() if scheme.lower() == "bearer" else None
 
 
-def _scoped(key: Key | Denial, route: Route) -> Key | Denial:
-    if not isinstance(key, Key) or not route.needed or route.needed in key.scopes:
+def _scoped(key: Key | Denial, route: Route, *, keyed: bool) -> Key | Denial:
+    if not isinstance(key, Key):
+        return key
+    # Who may do everything without a key may ask OpenD everything; the proxy itself takes orders of keys alone.
+    if (not route.needed or route.needed in key.scopes) and (keyed or not route.control):
         return key
     if route.control:
         text = f"orders to the proxy come by its admin socket, or with a key that has the scope {route.needed}"
