@@ -90,9 +90,7 @@ def get_user_info(world: World, session: Session, c2s: opend.GetUserInfoC2S) -> 
         updateType=world.status.update_type,
         webKey="",
         subQuota=world.subscriptions.quota,
-        historyKLQuota=(
-            world.config.history_quota if world.status.history_quota is None else world.status.history_quota
-        ),
+        historyKLQuota=world.history_quota(),
         userAttribution=_HONG_KONG,
         isAppNNOrMM=True,
     )
