@@ -63,8 +63,8 @@ async def test_the_quota_of_history_counts_securities(autojump_clock: MockClock)
             await history(client, klType=klt)
         await history(client, security=security(APPLE))
         assert await quota() == (2, 998)
-        play.simulator.set_quota(100, 20)
-        play.simulator.notify_used_quota(1, 19)
+        play.sim.set_quota(100, 20)
+        play.sim.notify_used_quota(1, 19)
         assert await quota() == (19, 1)
 
 
