@@ -175,10 +175,15 @@ def _condition(section: Section, check: str, word: Word, kind: Kind, cause: str,
 
 
 def _logins(word: Word, state: opend.GetGlobalStateS2C, section: Section) -> None:
+    program = state.programStatus.type if state.HasField("programStatus") else Program.READY
     for cause, logged_in in (("quote", state.qotLogined), ("trade", state.trdLogined)):
-        check = f"{cause} login"
+        check, what = f"{cause} login", "quotes" if cause == "quote" else "trading"
         if logged_in:
-            section.say(State.OK, check, f"OpenD is logged in for {'quotes' if cause == 'quote' else 'trading'}.")
+            section.say(State.OK, check, f"OpenD is logged in for {what}.")
+        elif program in STATES or program in STARTING:
+            section.say(
+                State.SKIPPED, check, f"OpenD is not logged in for {what}: that follows from the state of its program."
+            )
         else:
             _condition(section, check, word, Kind.LOGIN_LOST, cause, "")
 
