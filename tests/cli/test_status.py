@@ -432,6 +432,34 @@ def test_a_terminal_gets_a_table(
     assert all(len(line) <= int(columns) for line in plain.splitlines())
 
 
+def test_json_on_a_terminal_moves_no_cursor(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON lets U+009B pass, which begins a sequence for many terminals, and what turns a line around."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    names = ["\u5bcc\u9014 \U0001f600", "\x9b2J", "\u202eevil", "\x1b]0;x\x07", "\U000e0001"]
+    _control.print_json(names)
+    out = capsys.readouterr().out
+    assert json.loads(out) == names
+    assert all(one.isprintable() or one == "\n" for one in out)
+    assert names[0] in out
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("127.example", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_what_is_here(host: str, here: bool) -> None:
+    assert _control._is_here(host) == here
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(-1, "0 s"), (59.9, "59 s"), (61, "1 min 1 s"), (7300, "2 h 1 min"), (90000, "1 d 1 h")]
 )

@@ -281,7 +281,7 @@ async def test_over_the_admin_socket(tmp_path: Path) -> None:
         )
         status, body = await ask(listener, "/v1/freeze")
         assert (status, json.loads(body)["freezes"][0]["mode"]) == (200, "read-only")
-        for bad in (b"", b"{}", b'{"mode":"offf"}', b'{"mode":"off","kay":"bot"}', b"[]"):
+        for bad in (b"", b"{}", b'{"mode":"offf"}', b'{"mode":"off","kay":"bot"}', b'{"mode":"off","key":""}', b"[]"):
             status, answer = await order(listener, bad)
             assert (status, answer["error"]["reason"]) == (400, "body")
         status, answer = await order(listener, b'{"mode":"off","key":"nobody"}')

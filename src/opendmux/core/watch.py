@@ -1,10 +1,10 @@
 """Watches one OpenD: what it says by itself, what it answers when the proxy asks it how it is, and what is missing.
 
 Everything ends as a condition in the one book of the process (`conditions`). The questions are few and small:
-GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo and GetSubInfo when the main connection is
-ready, after a notice of quote rights, and now and then, GetSubInfo also when our subscriptions have changed. OpenD is
-not known to limit any of them; at most one of each is on its way, no client waits for them, and there are none during a
-pause.
+GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo, GetSubInfo and the quota of historical
+candles when the main connection is ready, after a notice of quote rights, and now and then, GetSubInfo also when our
+subscriptions have changed. OpenD is not known to limit any of them; at most one of each is on its way, no client waits
+for them, and there are none during a pause.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from .markets import QOT_MARKETS
 from .mute import LIVELY, OPEN_STATES, Hearing
 from .notices import ApiQuota, ConnStatus, GtwEvent, Notice, ProgramStatus, QotRight, UsedQuota, market_name
 from .opendstate import (
+    HISTORY_REQUEST,
     STATE_REQUEST,
     SUB_INFO_REQUEST,
     USER_REQUEST,
     GlobalState,
+    read_history_untrusted,
+    read_option_quota_untrusted,
     read_quota_untrusted,
     read_user_untrusted,
 )
@@ -53,6 +56,9 @@ USER_LEAST_S: Final = 5.0
 USE_LEAST_S: Final = 10.0
 """Between two questions about the use of the quota while what we have subscribed changes: a quota can be filled within
 seconds, long before the tenth question."""
+
+NOTIFIED: Final = ("subscriptions", "history")
+"""The quotas of which OpenD tells by itself, in the order of its notices."""
 
 QUOTA_HYSTERESIS: Final = 0.05
 """The share by which a quota must fall below the mark before all is well again."""
@@ -100,7 +106,7 @@ class Watch:
         name: str,
     ) -> None:
         self.rights = Rights(conditions, name)
-        self.quotas = {"subscriptions": Quota(), "history": Quota()}
+        self.quotas = {name: Quota() for name in (*NOTIFIED, "options")}
         """By the cause of `Kind.QUOTA`; ``history`` counts securities with historical candles."""
         self._router = router
         self._conditions = conditions
@@ -157,16 +163,16 @@ class Watch:
             case ApiQuota():
                 self._allowed(notice)
             case UsedQuota(subscriptions, history):
-                for quota, used in zip(self.quotas.values(), (subscriptions, history), strict=True):
-                    quota.used = quota.used if used is None else used
+                for name, used in zip(NOTIFIED, (subscriptions, history), strict=True):
+                    self.quotas[name].used = self.quotas[name].used if used is None else used
 
     def _logins(self, now: float) -> None:
         lanes = self._router.lanes
         self._program.logins(lanes.main.upstream.logins, lanes.trade.upstream.logins, now)
 
     def _allowed(self, allowed: ApiQuota) -> None:
-        for quota, total in zip(self.quotas.values(), allowed, strict=True):
-            quota.total = quota.total if total is None else total
+        for name, total in zip(NOTIFIED, allowed, strict=True):
+            self.quotas[name].total = self.quotas[name].total if total is None else total
 
     # -- time
 
@@ -257,6 +263,7 @@ class Watch:
         if main and self._user_at is not None and now >= max(self._user_at, self._user_asked + USER_LEAST_S):
             self._user_at, self._user_asked = None, now
             commands += self._ask(lane, ProtoId.GET_USER_INFO, USER_REQUEST, self._told_user)
+            commands += self._ask(lane, ProtoId.QOT_REQUEST_HISTORY_KL_QUOTA, HISTORY_REQUEST, self._told_history)
             use_due = True
         else:
             use_due = main and self._use_changed and now >= self._use_asked + USE_LEAST_S
@@ -289,6 +296,14 @@ class Watch:
         quota = read_quota_untrusted(outcome.body, outcome.proto_fmt)
         if quota is not None:
             self._router.subscriptions.quota = quota
+        self._told_use("options", read_option_quota_untrusted(outcome.body, outcome.proto_fmt))
+
+    def _told_history(self, outcome: Outcome, _now: float) -> None:
+        self._told_use("history", read_history_untrusted(outcome.body, outcome.proto_fmt))
+
+    def _told_use(self, name: str, use: tuple[int, int] | None) -> None:
+        if use is not None:
+            self.quotas[name] = Quota(use[0], sum(use))
 
     # -- what is missing
 

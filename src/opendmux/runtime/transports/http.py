@@ -21,7 +21,7 @@ import trio
 
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key
-from opendmux.core.origins import host_is_ours, origin_is_ours
+from opendmux.core.origins import host_is_ours, origin_is_ours, origin_is_this
 from opendmux.runtime.backend import Backend, Caller
 from opendmux.runtime.ports import FORWARDED
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
@@ -277,6 +277,11 @@ class HttpSession:
             return
         if head.has_body and not route.body_bytes:
             await self.refuse(413, "body", "this takes no body", close=True)
+            return
+        # A browser shows its certificate for whatever page asks, and asks without a word when there is no JSON in it.
+        host = hosts[0] if len(hosts) == 1 else ""
+        if route.control and not all(origin_is_this(origin, host=host, further=names) for origin in origins):
+            await self.refuse(403, "origin", "only pages of this proxy may give it orders", close=True)
             return
         who = self._who(head, route)
         if isinstance(who, Denial):
