@@ -70,6 +70,23 @@ def test_what_differs_in_its_subject_alone_is_one_for_people() -> None:
     assert len(book.active()) == 5, "the book itself is as it was"
 
 
+def test_commands_say_which_of_several_opends_is_meant() -> None:
+    book = Book()
+    book.begin(Kind.CODE_NEEDED, NAME, 1.0, opend=NAME, cause="phone")
+    book.several = True
+    book.begin(Kind.CODE_NEEDED, "b:1", 1.0, opend="b:1", cause="phone")
+    book.begin(Kind.CODE_NEEDED, "c:1 or d:1", 1.0, opend="c:1 or d:1", cause="phone")
+    book.begin(Kind.KEY_EXPIRING, "bot", 1.0)
+    alone, several, group, key = (one.next_step for one in book.active())
+    assert "opendmux opend input_phone_verify_code -code=123456" in alone
+    assert "opendmux opend --opend b:1 input_phone_verify_code -code=123456" in several
+    assert "opendmux opend --opend b:1 req_phone_verify_code" in several
+    assert "opendmux opend input_phone_verify_code" in group, "a group has no name for commands"
+    assert "opendmux keys rotate bot" in key
+    book.happened(Kind.PROGRAM, "b:1", 1.0, opend="b:1", cause="banned")
+    assert book.recent(1.0)[0].one_of_several
+
+
 def test_single_events_count_on_and_fade() -> None:
     book = Book()
     for now in (0.0, SAME_S, 2 * SAME_S + 1 + SAME_S):

@@ -549,4 +549,6 @@ def test_two_opends_have_a_heading_each(patient: Patient) -> None:
         report = patient.report()
     found = {each["about"]: each["state"] for each in report.tree["findings"] if each["check"] == "program"}
     assert found == {f"OpenD 'a' at {one}": "ok", f"OpenD 'b' at {other}": PROBLEM}
+    steps = [each["next_step"] for each in report.tree["findings"] if each["check"] == "program"]
+    assert f"opendmux opend --opend {other} input_phone_verify_code -code=123456" in steps[1]
     assert report.of("several OpenDs")["state"] == "ok"

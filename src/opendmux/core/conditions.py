@@ -29,6 +29,9 @@ one piece of news."""
 SUBJECTS_SHOWN: Final = 10
 """Of conditions that are told as one."""
 
+COMMAND: Final = "opendmux opend "
+"""How an operation command begins in the texts."""
+
 BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM, Kind.UPSTREAM_DOWN, Kind.PAUSED, Kind.AUDIT})
 """While one of these lasts, the proxy can't do what it is there for: `/readyz` says 503."""
 
@@ -56,6 +59,8 @@ class Condition:
     """How often, of a single event."""
     last: float = field(default=0.0)
     """Of a single event: when the latest came."""
+    one_of_several: bool = False
+    """There are several OpenDs, so commands must say which one is meant."""
 
     def __post_init__(self) -> None:
         assert self._text, "a kind with causes needs one of them"
@@ -68,7 +73,10 @@ class Condition:
     @property
     def next_step(self) -> str:
         """What to do."""
-        return self._filled(self._text.next_step)
+        text = self._filled(self._text.next_step)
+        if self.one_of_several and self.opend and " " not in self.opend:
+            text = text.replace(COMMAND, f"{COMMAND}--opend {self.opend} ")
+        return text
 
     @property
     def sentence(self) -> str:
@@ -106,6 +114,8 @@ class Conditions:
 
     def __init__(self) -> None:
         self.on_change: list[Listener] = []
+        self.several = False
+        """There are several OpenDs."""
         self.begun: dict[Kind, int] = {}
         """How many have begun or happened since the start, by kind."""
         self._active: dict[_Key, Condition] = {}
@@ -122,7 +132,7 @@ class Conditions:
             return
         if known is not None:
             self.over(kind, subject, now, opend=opend)
-        condition = Condition(kind, opend, subject, cause, now, figures)
+        condition = Condition(kind, opend, subject, cause, now, figures, one_of_several=self.several)
         self._active[key] = condition
         self._tell("begin", condition, now)
 
@@ -141,7 +151,9 @@ class Conditions:
             if same and now - known.last <= SAME_S:
                 known.times, known.last, known.figures = known.times + 1, now, figures
                 return
-        condition = Condition(kind, opend, subject, cause, now, figures, single=True, last=now)
+        condition = Condition(
+            kind, opend, subject, cause, now, figures, single=True, last=now, one_of_several=self.several
+        )
         self._recent.append(condition)
         self._tell("happened", condition, now)
 

@@ -101,6 +101,11 @@ class QuoteRight:
         if self.next_try is not None:
             self.next_try = max(self.next_try, now + wait_s)
 
+    def put_off(self, now: float) -> None:
+        """There is nobody to ask at the moment, for OpenD is away or paused: no try, and a look again later."""
+        if self.next_try is not None:
+            self.next_try = max(self.next_try, now + GAP_S)
+
     @property
     def given_up(self) -> bool:
         """It is lost and will not be asked for, though the policy is to ask."""

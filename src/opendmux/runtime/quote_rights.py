@@ -57,7 +57,10 @@ class RightWatcher:
             changed, next_try = self._changed, self.right.next_try
             with trio.CancelScope(deadline=math.inf if next_try is None else next_try):
                 await changed.wait()
-            if self.right.due(trio.current_time()):
+            upstream, now = self.station.hub.router.lanes.main.upstream, trio.current_time()
+            if not upstream.ready or upstream.pause is not None:
+                self.right.put_off(now)
+            elif self.right.due(now):
                 await self._ask()
 
     async def _ask(self) -> None:

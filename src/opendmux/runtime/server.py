@@ -168,6 +168,7 @@ async def run_proxy(
             callers = Callers(station.hub, house.access)
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = Wing(station, pump, callers)
+    house.conditions.several = len(wings) > 1
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
     proxy.freezer.apply()
     site, status = _site(proxy)

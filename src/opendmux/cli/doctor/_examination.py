@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -164,6 +164,7 @@ def _opend(
     if word is None:
         section.findings.append(_port.judge(port))
     else:
+        word = replace(word, several=len(found.settings.config.upstreams) > 1)
         version = _word.version_text(word.server_ver)
         found.versions[case.address] = version
         section.findings.extend((_port.judge(port, version=version), _port.judge_connections(port)))

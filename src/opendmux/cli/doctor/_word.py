@@ -57,6 +57,8 @@ class Word:
     """OpenD's clock minus ours; None: not told."""
     kept: bool = True
     """It answered a KeepAlive at the end."""
+    several: bool = False
+    """There are several OpenDs, so commands must say which one is meant."""
 
 
 def ask(call: Call, name: str, clock: Callable[[], float] = time.time) -> Word:
@@ -170,7 +172,7 @@ def _program(word: Word, state: opend.GetGlobalStateS2C, section: Section) -> No
 
 def _condition(section: Section, check: str, word: Word, kind: Kind, cause: str, figures: str) -> None:
     """Said as the proxy says it."""
-    condition = Condition(kind, word.name, word.name, cause, 0.0, figures)
+    condition = Condition(kind, word.name, word.name, cause, 0.0, figures, one_of_several=word.several)
     section.say(State.PROBLEM, check, condition.conclusion, figures, condition.next_step)
 
 
