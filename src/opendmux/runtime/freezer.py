@@ -181,6 +181,19 @@ class Freezer:
         for gone in [one for one in conditions.of("", Kind.FROZEN) if one.subject not in holding]:
             conditions.over(Kind.FROZEN, gone.subject, now)
 
+    def tell_of_strays(self) -> None:
+        """Put into the log which freezes hold for nobody; to be called at the start and after keys were read again. A
+        key that was given another name trades under it."""
+        keyring = self._access.keyring
+        for freeze in self._access.freezes.kept():
+            if freeze.key is not None and (keyring is None or freeze.key not in keyring.keys):
+                log.warning(
+                    "the freeze of the key %s holds for nobody: no key is called so. If it has another name now, "
+                    "freeze that; %s takes this one away",
+                    freeze.key,
+                    freeze.lifted_by,
+                )
+
     def _answer(self, key_id: str | None) -> Frozen:
         in_flight = sum(station.hub.router.writes.open_of(key_id) for station in self.stations())
         return Frozen(self._access.freezes.active(), in_flight)
