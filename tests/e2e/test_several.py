@@ -91,6 +91,7 @@ def test_each_port_leads_to_its_own_opend(stage: Stage) -> None:
     assert placed == [0, 1]
 
     stage.sims[0].kill()
+    stage.proxy.wait_for_error(f"{stage.sims[0].port}: link lost")  # else the call may be on its way just then
     ret, text = watchers[0].call("get_market_snapshot", ["HK.00700"])
     assert ret == -1
     assert f"127.0.0.1:{stage.sims[0].port}" in text
