@@ -19,6 +19,7 @@ def test_the_address_of_a_webhook() -> None:
     assert without_secrets((AlertConfig(webhook=URL, name="ops"),)) == (hidden,)
     assert without_secrets(("a", 1)) == ("a", 1)
     assert without_secrets(AlertConfig(command=("x",))) == AlertConfig(command=("x",))
+    assert without_secrets(AlertConfig(command=("curl", "-HX-Key: s3cret"))) == AlertConfig(command=("curl", "..."))
     assert without_secrets(AlertConfig(webhook="https://[x/s3cret")).webhook == "..."  # type: ignore[attr-defined]
 
 

@@ -184,6 +184,15 @@ def test_zsh_and_fish_get_remarks(capsys: pytest.CaptureFixture[str]) -> None:
     assert answered(capsys, "fish", "stat") == ["values", f"status\t{cli.COMMANDS['status'].text}"]
 
 
+def test_a_peers_name_does_nothing_to_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = {**CLIENT, "id": "7", "client_id": "\x1b]0;x\x07\x9b2J"}
+    monkeypatch.setattr(_control, "status", lambda _args: {**SNAPSHOT, "clients": [client]})
+    _kind, line = answered(capsys, "fish", "clients", "kill", "7")
+    assert line.replace("\t", "").isprintable()
+
+
 @pytest.mark.parametrize("shell", completion.SCRIPTS)
 def test_the_scripts(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["completion", shell]) == 0

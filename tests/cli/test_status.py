@@ -220,29 +220,6 @@ def test_what_is_wrong_comes_first(proxy: Answering, capsys: pytest.CaptureFixtu
     assert "stale: OpenD has lost its login for quotes" in capsys.readouterr().out
 
 
-def test_what_differs_in_its_subject_alone_is_said_once(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
-    lost = {
-        "kind": "right_lost",
-        "opend": "127.0.0.1:11111",
-        "active": True,
-        "since": "2026-11-21T09:59:00.000000Z",
-        "times": 1,
-        "blocks": False,
-        "figures": "LV2 before, BMP now.",
-        "next_step": "Take it back.",
-    }
-    markets = ["HK stocks", "US stocks", "HK futures"]
-    conditions = [{**lost, "subject": market, "conclusion": f"The right for {market} is lost."} for market in markets]
-    conditions.append({**conditions[0], "subject": "SG futures", "figures": "LV1 before, none now."})
-    orders = [{**conditions[0], "kind": "outcome_unknown", "active": False, "subject": name} for name in "ab"]
-    proxy.body = json.dumps({**SNAPSHOT, "conditions": [*conditions, *orders]}).encode()
-    assert cli.main(["status", "--connect", proxy.where]) == 0
-    out = capsys.readouterr().out
-    assert out.count("right_lost, ") == 2
-    assert "HK stocks is lost. LV2 before, BMP now.\n  The same for US stocks, HK futures.\n  Take it back.\n" in out
-    assert out.count("outcome_unknown, ") == 2
-
-
 def test_a_pause_is_not_called_an_outage(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     pause = {"since": "2026-11-21T09:59:30.000000Z", "until": None, "by": "ops"}
     proxy.body = json.dumps({**SNAPSHOT, "opends": [{**OPEND, "state": "down", "paused": pause}]}).encode()
@@ -460,6 +437,34 @@ def test_a_terminal_gets_a_table(
     assert ("connected" in out) == wide
     plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
     assert all(len(line) <= int(columns) for line in plain.splitlines())
+
+
+def test_json_on_a_terminal_moves_no_cursor(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON lets U+009B pass, which begins a sequence for many terminals, and what turns a line around."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    names = ["\u5bcc\u9014 \U0001f600", "\x9b2J", "\u202eevil", "\x1b]0;x\x07", "\U000e0001"]
+    _control.print_json(names)
+    out = capsys.readouterr().out
+    assert json.loads(out) == names
+    assert all(one.isprintable() or one == "\n" for one in out)
+    assert names[0] in out
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.8.8", True),
+        ("::1", True),
+        ("127.example", False),
+        ("10.0.0.1", False),
+    ],
+)
+def test_what_is_here(host: str, here: bool) -> None:
+    assert _control._is_here(host) == here
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,17 @@ import math
 
 import pytest
 
-from opendmux.core.alerting import EVENTS_MAX, SUBJECTS_SHOWN, Alarm, Alert, Rule, payload_of, trial
-from opendmux.core.conditions import Change, Condition, Conditions, Kind
+from opendmux.core.alerting import (
+    CALM_FIRST_S,
+    CALM_MAX_S,
+    EVENTS_MAX,
+    Alarm,
+    Alert,
+    Rule,
+    payload_of,
+    trial,
+)
+from opendmux.core.conditions import SUBJECTS_SHOWN, Change, Condition, Conditions, Kind
 
 NAME = "127.0.0.1:11111"
 KICKED = "OpenD at A was logged out: its account logged in at another place, or was logged out from there."
@@ -50,6 +59,58 @@ def test_what_is_over_at_once_is_no_alert() -> None:
     assert desk.due(100.0) == []
 
 
+def test_what_comes_and_goes_is_told_as_one() -> None:
+    desk = Desk(after_s=5.0)
+    told = []
+    for round_at in range(0, 3600, 12):  # six seconds down, six seconds up, for an hour
+        for second in range(12):
+            now = float(round_at + second)
+            if second == 0:
+                desk.begin(Kind.UPSTREAM_DOWN, "A", now, opend="A")
+            if second == 6:
+                desk.over(Kind.UPSTREAM_DOWN, "A", now, opend="A")
+            told += [(now, event) for event, _kind, _subject in desk.due(now)]
+    assert told == [(5.0, "begin"), (6.0, "over"), (17.0, "begin")]
+    ended = 3600.0 - 6
+    assert desk.alarm.next_due() == ended + CALM_MAX_S
+    (alert,) = desk.alarm.due(ended + CALM_MAX_S)
+    said = payload_of(alert, 0.0, "box")
+    assert (said["event"], said["lasted_s"], said["times"]) == ("over", ended - 12.0, 300)
+    assert str(said["text"]).startswith("opendmux on box: over after 59 min; it came 300 times: OpenD at A is not conn")
+    desk.begin(Kind.UPSTREAM_DOWN, "A", 9000.0, opend="A")
+    assert desk.due(9005.0) == [("begin", Kind.UPSTREAM_DOWN, "A")], "after a long calm it is news again"
+    desk.over(Kind.UPSTREAM_DOWN, "A", 9006.0, opend="A")
+    assert desk.due(9006.0) == [("over", Kind.UPSTREAM_DOWN, "A")]
+
+
+def test_what_came_back_once_is_over_after_a_short_calm() -> None:
+    desk = Desk(after_s=0.0, repeat_s=1000.0)
+    desk.begin(Kind.MUTE, "HK", 0.0)
+    desk.due(0.0)
+    desk.over(Kind.MUTE, "HK", 50.0)
+    assert desk.due(50.0) == [("over", Kind.MUTE, "HK")]
+    desk.begin(Kind.MUTE, "HK", 100.0)
+    assert desk.due(100.0) == [("begin", Kind.MUTE, "HK")]
+    desk.over(Kind.MUTE, "HK", 150.0)
+    assert desk.due(150.0) == []
+    assert desk.due(150.0 + CALM_FIRST_S) == [("over", Kind.MUTE, "HK")]
+    assert desk.alarm.next_due() == math.inf
+
+
+def test_what_comes_and_goes_and_stays_is_told_again_by_reminders() -> None:
+    desk = Desk(after_s=0.0, repeat_s=600.0, over=False)
+    for begun in (0.0, 10.0, 20.0):
+        desk.begin(Kind.MUTE, "HK", begun)
+        desk.due(begun)
+        if begun < 20.0:
+            desk.over(Kind.MUTE, "HK", begun + 5)
+    assert desk.due(619.0) == []
+    assert desk.due(620.0) == [("reminder", Kind.MUTE, "HK")]
+    desk.over(Kind.MUTE, "HK", 700.0)
+    assert desk.due(5000.0) == []
+    assert desk.alarm.next_due() == math.inf
+
+
 def test_reminders() -> None:
     desk = Desk(after_s=0.0, repeat_s=600.0)
     desk.begin(Kind.MUTE, "HK", 0.0, "None for 60 s.")
@@ -84,27 +145,20 @@ def test_single_events_come_at_once_and_are_bounded() -> None:
     assert alert.condition.times == EVENTS_MAX
 
 
-def test_figures_name_the_subjects_only_where_they_differ() -> None:
-    desk = Desk(after_s=0.0)
-    for market, figures in (("HK", "LV2 before."), ("US", "LV1 before."), ("SG", "LV2 before."), ("JP", "")):
-        desk.begin(Kind.RIGHT_LOST, market, 1.0, figures, opend=NAME)
-    (alert,) = desk.alarm.due(1.0)
-    assert alert.condition.figures == "HK, SG: LV2 before. US: LV1 before."
-
-
 def test_what_comes_together_is_one_alert() -> None:
     desk = Desk(after_s=5.0)
-    for market in ("HK stocks", "US stocks"):
-        desk.begin(Kind.RIGHT_LOST, market, 1.0, "LV2 before, BMP now.", opend=NAME)
+    for market, before in (("HK stocks", "LV2"), ("US stocks", "LV1")):
+        desk.begin(Kind.RIGHT_LOST, market, 1.0, f"{before} before, BMP now.", opend=NAME)
     desk.begin(Kind.RIGHT_LOST, "HK stocks", 1.0, "LV1 before, BMP now.", opend="other")
     first, second = desk.alarm.due(6.0)
     assert first.condition.subject == "HK stocks, US stocks"
-    assert first.condition.figures == "LV2 before, BMP now."
+    assert first.condition.figures == "HK stocks: LV2 before, BMP now. US stocks: LV1 before, BMP now."
     assert "quote right for HK stocks, US stocks:" in first.condition.conclusion
     assert second.condition.opend == "other"
     for market in ("HK stocks", "US stocks"):
         desk.over(Kind.RIGHT_LOST, market, 9.0, opend=NAME)
-    assert desk.due(9.0) == [("over", Kind.RIGHT_LOST, "HK stocks, US stocks")]
+    (alert,) = desk.alarm.due(9.0)
+    assert (alert.event, alert.condition.subject, alert.condition.times) == ("over", "HK stocks, US stocks", 1)
 
 
 def test_an_alert_keeps_what_was_so_when_it_was_made() -> None:

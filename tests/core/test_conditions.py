@@ -7,7 +7,7 @@ import re
 import pytest
 
 from opendmux.core.condition_texts import TEXTS
-from opendmux.core.conditions import RECENT_MAX, RECENT_S, SAME_S, Condition, Conditions, Kind
+from opendmux.core.conditions import RECENT_MAX, RECENT_S, SAME_S, Condition, Conditions, Kind, together
 
 NAME = "127.0.0.1:11111"
 
@@ -48,6 +48,43 @@ def test_another_cause_is_another_condition() -> None:
         ("begin", "picture"),
     ]
     assert [one.since for one in book.active()] == [2.0]
+
+
+def test_what_differs_in_its_subject_alone_is_one_for_people() -> None:
+    book = Book()
+    book.begin(Kind.RIGHT_LOST, "HK stocks", 1.0, "LV2 before, BMP now.", opend=NAME)
+    book.begin(Kind.KEY_EXPIRING, "a", 2.0, "Expires: soon.")
+    book.begin(Kind.RIGHT_LOST, "US stocks", 3.0, "LV2 before, BMP now.", opend=NAME)
+    book.begin(Kind.RIGHT_LOST, "US stocks", 3.0, "LV2 before, LV1 now.", opend="other")
+    book.begin(Kind.KEY_EXPIRING, "b", 4.0, "Expires: soon.")
+    found = together(book.active())
+    assert [(one.kind, one.opend, one.subject, one.since) for one in found] == [
+        (Kind.RIGHT_LOST, NAME, "HK stocks, US stocks", 1.0),
+        (Kind.KEY_EXPIRING, "", "a", 2.0),
+        (Kind.RIGHT_LOST, "other", "US stocks", 3.0),
+        (Kind.KEY_EXPIRING, "", "b", 4.0),
+    ], "a key has a command of its own"
+    assert found[0].figures == "LV2 before, BMP now."
+    book.begin(Kind.RIGHT_LOST, "US stocks", 5.0, "LV1 before, BMP now.", opend=NAME)
+    assert together(book.active())[0].figures == "HK stocks: LV2 before, BMP now. US stocks: LV1 before, BMP now."
+    assert len(book.active()) == 5, "the book itself is as it was"
+
+
+def test_commands_say_which_of_several_opends_is_meant() -> None:
+    book = Book()
+    book.begin(Kind.CODE_NEEDED, NAME, 1.0, opend=NAME, cause="phone")
+    book.several = True
+    book.begin(Kind.CODE_NEEDED, "b:1", 1.0, opend="b:1", cause="phone")
+    book.begin(Kind.CODE_NEEDED, "c:1 or d:1", 1.0, opend="c:1 or d:1", cause="phone")
+    book.begin(Kind.KEY_EXPIRING, "bot", 1.0)
+    alone, several, group, key = (one.next_step for one in book.active())
+    assert "opendmux opend input_phone_verify_code -code=123456" in alone
+    assert "opendmux opend --opend b:1 input_phone_verify_code -code=123456" in several
+    assert "opendmux opend --opend b:1 req_phone_verify_code" in several
+    assert "opendmux opend input_phone_verify_code" in group, "a group has no name for commands"
+    assert "opendmux keys rotate bot" in key
+    book.happened(Kind.PROGRAM, "b:1", 1.0, opend="b:1", cause="banned")
+    assert book.recent(1.0)[0].one_of_several
 
 
 def test_single_events_count_on_and_fade() -> None:

@@ -245,6 +245,19 @@ def test_a_change_that_waits_for_a_window_does_not_leave_after_it_and_a_cancel_d
     assert refusal(play) == "frozen"
 
 
+def test_a_cancel_in_the_place_of_a_missing_key_does_not_leave_after_it() -> None:
+    play = Play(metered=True)
+    client = play.client(1)
+    client.own, client.stands_in_for = True, "bot"
+    play.send(client, MODIFY, modify(CANCEL, order_id=7))
+    play.send(client, MODIFY, modify(CANCEL, order_id=7))
+    sent = len(play.waiting)
+    freeze(play, frozen(key_id="bot"))
+    lines = play.later(0.05)
+    assert (len(play.waiting), [line[0] for line in lines]) == (sent, ["reply"])
+    assert refusal(play) == "frozen"
+
+
 def test_an_order_that_waits_for_the_link_does_not_leave_after_it() -> None:
     play = Play(retry_reads=True)
     client = play.client(1, push_proto_fmt=1)

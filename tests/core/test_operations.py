@@ -96,6 +96,12 @@ def test_a_password_is_in_no_text() -> None:
     assert "geheim" not in str(caught.value)
 
 
+def test_a_code_with_a_slip_is_not_repeated() -> None:
+    with pytest.raises(OperationError) as caught:
+        order_of("input_phone_verify_code", {"code": "123 456"})
+    assert "123" not in str(caught.value)
+
+
 def test_no_parameter_is_a_path() -> None:
     names = {parameter.name for one in OPERATIONS.values() for parameter in one.parameters}
     assert not [name for name in names if name.endswith("_path")]

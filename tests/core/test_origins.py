@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opendmux.core.origins import host_in, host_is_ours, origin_in, origin_is_ours
+from opendmux.core.origins import host_in, host_is_ours, origin_in, origin_is_ours, origin_is_this
 
 OURS = [
     *(
@@ -46,6 +46,24 @@ def test_foreign(host: str) -> None:
 )
 def test_what_is_no_origin_of_ours(origin: str) -> None:
     assert not origin_is_ours(origin, own="127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "same"),
+    [
+        ("https://localhost:33333", "localhost:33333", True),
+        ("https://LOCALHOST:33333", "localhost:33333", True),
+        ("https://proxy.lan", "127.0.0.1:33333", True),
+        ("http://localhost:8080", "localhost:33333", False),
+        ("http://127.0.0.1:33333", "localhost:33333", False),
+        ("http://evil.localhost:33333", "localhost:33333", False),
+        ("null", "localhost:33333", False),
+        ("null", "", False),
+        ("http://", "", False),
+    ],
+)
+def test_a_page_of_the_proxy_itself(origin: str, host: str, same: bool) -> None:
+    assert origin_is_this(origin, host=host, further={"proxy.lan"}) == same
 
 
 def test_an_unknown_own_address_is_no_ones() -> None:

@@ -86,6 +86,19 @@ def test_after_the_long_wait_when_lost_asks_once_and_no_more() -> None:
     assert right.given_up
 
 
+@pytest.mark.parametrize("policy", ["when-lost", "always"])
+def test_tries_are_those_that_were_made(policy: Policy) -> None:
+    right = QuoteRight(policy)
+    right.lost(0.0)
+    assert right.due(FIRST_WAIT_S)
+    right.back(4.0)
+    right.lost(5.0)
+    assert (right.contested, right.tries) == (True, 1), "being let alone is no try"
+    assert right.due(5.0 + CONTESTED_WAIT_S)
+    right.failed(5.0 + CONTESTED_WAIT_S)
+    assert right.tries == 2
+
+
 def test_after_the_long_wait_a_second_refusal_ends_it() -> None:
     right = QuoteRight("when-lost")
     right.lost(0.0)

@@ -6,7 +6,7 @@ from opendmux.core.commands import Failure
 from opendmux.core.conditions import Conditions, Kind
 from opendmux.core.pauses import Pause
 from opendmux.core.streams import Space, StreamKey
-from opendmux.core.watch import USER_EVERY, USER_LEAST_S, Stale, Watch, WatchRules
+from opendmux.core.watch import USE_LEAST_S, USER_EVERY, USER_LEAST_S, Stale, Watch, WatchRules
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -14,6 +14,7 @@ from tests.core.playbook import ADDRESS, Line, Play
 from tests.runtime.bodies import sub
 
 STATE, USER, SUBS = ProtoId.GET_GLOBAL_STATE, ProtoId.GET_USER_INFO, ProtoId.QOT_GET_SUB_INFO
+HISTORY = ProtoId.QOT_REQUEST_HISTORY_KL_QUOTA
 TENCENT = StreamKey(Space.QOT, 1, "00700", 1)
 
 
@@ -29,9 +30,14 @@ def user(**fields: int) -> bytes:
     return encode(opend.GetUserInfoResponse(retType=0, s2c=s2c))
 
 
-def quota(used: int, left: int) -> bytes:
-    s2c = opend.GetSubInfoS2C(totalUsedQuota=used, remainQuota=left)
+def quota(used: int, left: int, **options: int) -> bytes:
+    s2c = opend.GetSubInfoS2C(totalUsedQuota=used, remainQuota=left, **options)  # type: ignore[arg-type]
     return encode(opend.GetSubInfoResponse(retType=0, s2c=s2c))
+
+
+def history(used: int, left: int) -> bytes:
+    s2c = opend.HistoryQuotaS2C(usedQuota=used, remainQuota=left)
+    return encode(opend.HistoryQuotaResponse(retType=0, s2c=s2c))
 
 
 class Watched(Play):
@@ -71,27 +77,27 @@ class Watched(Play):
 
 def test_what_is_asked_and_when() -> None:
     play = Watched()
-    assert play.questions() == [STATE, USER, SUBS]
+    assert play.questions() == [STATE, USER, HISTORY, SUBS]
     assert play.questions(29.0) == []
     assert play.questions(1.0) == [], "the first answer is still awaited"
-    for proto_id, body in ((STATE, state()), (USER, user()), (SUBS, quota(1, 99))):
+    for proto_id, body in ((STATE, state()), (USER, user()), (HISTORY, history(1, 9)), (SUBS, quota(1, 99))):
         play.told(proto_id, body)
     for _ in range(USER_EVERY - 3):
         assert play.questions(30.0) == [STATE]
         play.told(STATE, state())
-    assert play.questions(30.0) == [STATE, USER, SUBS]
+    assert play.questions(30.0) == [STATE, USER, HISTORY, SUBS]
     assert play.router.subscriptions.quota == (1, 99)
 
 
 def test_a_notice_of_rights_asks_for_the_whole() -> None:
     play = Watched()
     play.looks()
-    for proto_id, body in ((STATE, state()), (USER, user()), (SUBS, quota(1, 99))):
+    for proto_id, body in ((STATE, state()), (USER, user()), (HISTORY, history(1, 9)), (SUBS, quota(1, 99))):
         play.told(proto_id, body)
     rights = opend.NotifyQotRight(hkQotRight=3)
     play.notified(type=4, qotRight=rights)
     assert play.questions(1.0) == [], "not so soon after the last time"
-    assert play.questions(USER_LEAST_S) == [USER, SUBS]
+    assert play.questions(USER_LEAST_S) == [USER, HISTORY, SUBS]
 
 
 def test_nothing_is_asked_when_it_is_switched_off() -> None:
@@ -105,6 +111,7 @@ def test_a_failure_is_asked_again() -> None:
     play.told(STATE, b"", Failure.TIMEOUT)
     play.told(USER, b"\xff")
     play.told(SUBS, encode(opend.GetSubInfoResponse(retType=-1)))
+    play.told(HISTORY, encode(opend.HistoryQuotaResponse(retType=-1, retMsg="NN_ProtoRet_SvrFailed")))
     assert play.router.subscriptions.quota is None
     assert play.wrong() == []
     assert play.questions(30.0) == [STATE]
@@ -114,11 +121,13 @@ def test_the_program_and_the_logins() -> None:
     play = Watched()
     play.looks()
     play.told(STATE, state(quote=False, trade=False, program=4))
-    assert play.wrong() == [
-        (Kind.LOGIN_LOST, "quote", "quote"),
-        (Kind.LOGIN_LOST, "trade", "trade"),
-        (Kind.CODE_NEEDED, ADDRESS, "phone"),
-    ]
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")], "that it has no logins follows"
+    play.notified(type=3, connectStatus=opend.NotifyConnectStatus(qotLogined=False, trdLogined=False))
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")]
+    play.notified(type=2, programStatus=opend.NotifyProgramStatus(programStatus=opend.ProgramStatus(type=10)))
+    assert play.wrong() == [(Kind.LOGIN_LOST, "quote", "quote"), (Kind.LOGIN_LOST, "trade", "trade")]
+    play.notified(type=1, event=opend.NotifyGtwEvent(eventType=11, desc=""))
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")]
     play.notified(type=3, connectStatus=opend.NotifyConnectStatus(qotLogined=True, trdLogined=True))
     play.notified(type=2, programStatus=opend.NotifyProgramStatus(programStatus=opend.ProgramStatus(type=10)))
     assert play.wrong() == []
@@ -127,6 +136,15 @@ def test_the_program_and_the_logins() -> None:
     play.looks(30.0)
     play.told(STATE, state(program=None))
     assert play.wrong() == [], "logged in again"
+
+
+def test_the_login_for_trading_of_a_group_is_another_opends() -> None:
+    play = Watched(trade_address="second:11111")
+    play.up(play.router.lanes.trade.index)
+    play.looks()
+    for proto_id in (STATE, STATE):
+        play.told(proto_id, state(quote=False, trade=False, program=4))
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone"), (Kind.LOGIN_LOST, "trade", "trade")]
 
 
 def test_what_was_answered_before_a_notice_does_not_count_after_it() -> None:
@@ -171,7 +189,7 @@ def test_the_link() -> None:
     play.now += 3.0
     play.up()
     assert play.questions() == [STATE], "rights are asked for a little later"
-    assert play.questions(USER_LEAST_S) == [USER, SUBS]
+    assert play.questions(USER_LEAST_S) == [USER, HISTORY, SUBS]
     assert play.wrong() == []
     assert play.stale() is None
 
@@ -195,7 +213,7 @@ def test_during_a_rest_nothing_is_asked_and_nothing_is_missed() -> None:
     assert play.stale() is not None
     play.router.links.resume()
     play.up()
-    assert play.questions() == [STATE, USER, SUBS]
+    assert play.questions() == [STATE, USER, HISTORY, SUBS]
 
 
 def test_a_group_has_two_links() -> None:
@@ -232,6 +250,37 @@ def test_quotas() -> None:
     assert play.wrong() == []
 
 
+def test_quotas_that_are_asked_for() -> None:
+    """OpenD need not tell of them by itself."""
+    play = Watched()
+    play.looks()
+    play.told(HISTORY, history(99, 1))
+    play.told(SUBS, quota(1, 99, optionUsedQuota=19, optionRemainQuota=1))
+    play.looks(1.0)
+    assert [(subject, cause) for _kind, subject, cause in play.wrong()] == [
+        ("history", "history"),
+        ("options", "options"),
+    ]
+    assert [one.figures for one in play.book.active()] == ["99 of 100 are used.", "19 of 20 are used."]
+    assert (play.watch.quotas["history"].used, play.watch.quotas["history"].total) == (99, 100)
+
+
+def test_the_use_of_the_quota_is_asked_for_when_subscriptions_have_changed() -> None:
+    play = Watched()
+    play.looks()
+    for proto_id, body in ((STATE, state()), (USER, user()), (HISTORY, history(1, 9)), (SUBS, quota(0, 100))):
+        play.told(proto_id, body)
+    client = play.client(1)
+    play.send(client, ProtoId.QOT_SUB, sub([(1, f"{code:05}") for code in range(95)], [1], first_push=False))
+    play.answer_all()
+    assert play.questions(USE_LEAST_S) == [], "they are counted now"
+    assert play.questions(1.0) == [SUBS]
+    play.told(SUBS, quota(95, 5))
+    play.looks(1.0)
+    assert play.wrong() == [(Kind.QUOTA, "subscriptions", "subscriptions")]
+    assert [play.questions(4.0) for _ in range(4)] == [[]] * 4, "nothing has changed since"
+
+
 def test_rights_and_what_is_stale_without_them() -> None:
     play = Watched()
     play.looks()
@@ -258,6 +307,7 @@ class Feed(Watched):
     def __init__(self, sub_type: int = 1, hk: int = 3) -> None:
         super().__init__(WatchRules(ask_s=30, mute_s=60))
         self.hk = hk
+        self.quote = True
         client = self.client(1)
         self.send(client, ProtoId.QOT_SUB, sub([(1, "00700")], [sub_type], first_push=False))
         self.answer_all()
@@ -268,7 +318,7 @@ class Feed(Watched):
                 self.push(ProtoId.QOT_UPDATE_BASIC_QOT, _quote())
             self.looks(1.0)
             while self.waiting:
-                self.answer(body=state(hk=self.hk))
+                self.answer(body=state(hk=self.hk, quote=self.quote))
 
 
 def test_a_feed_that_falls_silent() -> None:
@@ -300,6 +350,25 @@ def test_the_lunch_break_is_no_silence() -> None:
     play.goes(600, pushes=False)
     assert play.wrong() == []
     assert play.book.begun == {}
+
+
+def test_a_feed_is_not_mute_while_it_is_known_why_nothing_comes() -> None:
+    play = Feed()
+    play.goes(30, pushes=True)
+    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=3))
+    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=1))
+    play.goes(600, pushes=False)
+    assert play.wrong() == [(Kind.RIGHT_LOST, "HK stocks", "")]
+    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=3))
+    play.goes(30, pushes=True)
+    play.quote = False
+    play.goes(600, pushes=False)
+    assert play.wrong() == [(Kind.LOGIN_LOST, "quote", "quote")]
+    play.quote = True
+    play.goes(30, pushes=True)
+    assert play.wrong() == []
+    play.goes(120, pushes=False)
+    assert play.wrong() == [(Kind.MUTE, "HK", "")]
 
 
 def test_k_lines_alone_need_not_move() -> None:

@@ -193,7 +193,10 @@ def test_kicked_and_an_order_of_which_nobody_knows(tmp_path: Path) -> None:
         ret, _text = sdk.call("place_order", 1.0, 100, "HK.00700", "BUY", order_type="NORMAL", trd_env="SIMULATE")
         assert ret == -1
         unknown = it.receiver.next("happened", "outcome_unknown")
-        assert unknown["figures"] == "2202 Trd_PlaceOrder: the connection was lost before the answer."
+        assert unknown["figures"].startswith(
+            "2202 Trd_PlaceOrder: the connection was lost before the answer. The order: "
+        )
+        assert unknown["figures"].endswith("code 00700, side BUY, order type NORMAL, qty 100, price 1.")
         assert "before you send anything again" in unknown["next_step"]
 
 

@@ -91,6 +91,7 @@ def test_each_port_leads_to_its_own_opend(stage: Stage) -> None:
     assert placed == [0, 1]
 
     stage.sims[0].kill()
+    stage.proxy.wait_for_error(f"{stage.sims[0].port}: link lost")  # else the call may be on its way just then
     ret, text = watchers[0].call("get_market_snapshot", ["HK.00700"])
     assert ret == -1
     assert f"127.0.0.1:{stage.sims[0].port}" in text
@@ -102,6 +103,10 @@ def test_each_port_leads_to_its_own_opend(stage: Stage) -> None:
     traders[1].ok("place_order", 1.0, 100, "HK.00700", "BUY", order_type="NORMAL", trd_env="SIMULATE")
     assert not any("on_disconnect" in line for line in watchers[1].lines + traders[1].lines)
     assert stage.sims[1].control.ask("violations")["violations"] == []
+
+    # What is said of one of them names it in the commands to paste.
+    stage.sims[1].control.ask("program_status", type=4)
+    stage.proxy.wait_for_error(rf"opendmux opend --opend 127\.0\.0\.1:{stage.sims[1].port} input_phone_verify_code")
 
 
 def test_quotes_of_a_group_fail_over_and_trading_never_does(stage: Stage) -> None:

@@ -88,6 +88,9 @@ def test_tls_alone(tmp_path: Path, proto: Path) -> None:
     words = ("--listen", "127.0.0.1:0", "--upstream", "sim", "--config", str(tmp_path / "opendmux.toml"))
     with Opendmux(*words) as proxy:
         proxy.wait_ready()
+        proxy.wait_for("TLS .*cert.pem; required")
+        proxy.wait_for("Ctrl-C")
+        assert not [line for line in proxy.lines if "import futu" in line], "the SDK can't come here"
         done = curl("--write-out", "%{http_code}", f"http://127.0.0.1:{proxy.port}/livez")
         assert done.stdout.endswith("400")
         assert "use https" in done.stdout

@@ -106,6 +106,34 @@ async def test_a_key_that_is_not_there_can_not_be_frozen_and_one_that_vanished_c
     assert in_force(here) == after_restart(state) == []
 
 
+async def test_a_key_that_has_another_name_now_is_said(state: StateDir, caplog: pytest.LogCaptureFixture) -> None:
+    house = house_with(state)
+    of = freezer(house)
+    await change(of, "read-only", "bot")
+    await change(of, "cancel-only")
+    of.tell_of_strays()
+    assert "holds for nobody" not in caplog.text
+    for keyring in (ring(key(*ALL_SCOPES, key_id="bot2")), None):
+        caplog.clear()
+        house.access.keyring = keyring
+        of.tell_of_strays()
+        assert "the freeze of the key bot holds for nobody" in caplog.text
+        assert "`opendmux freeze --key bot --mode off`" in caplog.text
+
+
+async def test_a_renamed_key_is_said_after_a_reload(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = House()
+    house.access.keyring = ring(BOT)
+    house.access.freezes.put(Freeze("bot", FrozenMode.READ_ONLY, 0.0, "ops"))
+    house.read_keys = lambda: ring(key(*ALL_SCOPES, key_id="bot2"))
+    async with proxy(house, MemoryListener()) as running:
+        assert "holds for nobody" not in caplog.text
+        await running.reload()
+        assert "the freeze of the key bot holds for nobody" in caplog.text
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"version":1,"freezes":"none"}'])
 async def test_a_damaged_file_freezes_everybody_and_says_so(
     state: StateDir, damage: bytes, caplog: pytest.LogCaptureFixture
@@ -281,7 +309,7 @@ async def test_over_the_admin_socket(tmp_path: Path) -> None:
         )
         status, body = await ask(listener, "/v1/freeze")
         assert (status, json.loads(body)["freezes"][0]["mode"]) == (200, "read-only")
-        for bad in (b"", b"{}", b'{"mode":"offf"}', b'{"mode":"off","kay":"bot"}', b"[]"):
+        for bad in (b"", b"{}", b'{"mode":"offf"}', b'{"mode":"off","kay":"bot"}', b'{"mode":"off","key":""}', b"[]"):
             status, answer = await order(listener, bad)
             assert (status, answer["error"]["reason"]) == (400, "body")
         status, answer = await order(listener, b'{"mode":"off","key":"nobody"}')

@@ -24,8 +24,10 @@ from opendmux.runtime.transports.http import (
     Exchange,
     HttpSession,
     Route,
+    Upgrades,
     serve_http,
 )
+from opendmux.wire.http import RequestHead
 
 from .world import MemoryStream
 
@@ -155,6 +157,8 @@ async def served(
     local: bool = True,
     own_host: str = "192.0.2.7",
     routes: Mapping[str, Route] = ROUTES,
+    certified: str | None = None,
+    upgrades: Upgrades | None = None,
 ) -> AsyncIterator[Served]:
     """One connection; what the test sends first is what was read to find out that it is HTTP."""
     ours, theirs = trio.testing.memory_stream_pair()
@@ -172,6 +176,8 @@ async def served(
             own_host=own_host,
             routes=routes,
             sessions=sessions,
+            certified=certified,
+            upgrades=upgrades,
         )
 
     async with trio.open_nursery() as nursery:
@@ -280,6 +286,42 @@ async def test_foreign_pages_get_nothing(host: str, origin: str | None, reason: 
 async def test_names_of_ours(host: str, autojump_clock: MockClock) -> None:
     async with served() as s:
         assert (await s.browser.get("/livez", host=host, headers={"origin": "http://localhost:3000"})).status == 200
+
+
+class Asked:
+    """Nobody gets a WebSocket; whoever may ask for one is told so."""
+
+    origins: Collection[str] = ("https://app.example",)
+
+    def ask(self, _head: RequestHead, *, local: bool) -> Denial:  # noqa: ARG002
+        return Denial(DenialKind.UNAVAILABLE, "asked", "not today")
+
+
+@pytest.mark.parametrize(
+    ("certified", "origin", "reason"),
+    [
+        (None, "http://localhost:8080", "asked"),
+        ("boss", None, "asked"),
+        ("boss", "https://localhost:33333", "asked"),
+        ("boss", "https://app.example", "asked"),
+        ("boss", "https://proxy.lan", "asked"),
+        ("boss", "http://localhost:8080", "origin"),
+    ],
+)
+async def test_a_certificate_serves_no_page_of_another_port(
+    certified: str | None, origin: str | None, reason: str, autojump_clock: MockClock
+) -> None:
+    """The browser shows it for every page, also for one of somebody else's program on this machine."""
+    headers = {
+        **({} if origin is None else {"origin": origin}),
+        "connection": "upgrade",
+        "upgrade": "websocket",
+        "sec-websocket-version": "13",
+        "sec-websocket-key": "b3BlbmRtdXggdGVzdHMhIQ==",
+    }
+    async with served(certified=certified, upgrades=Asked()) as s:
+        found = await s.browser.get("/", headers=headers)
+        assert found.reason == reason
 
 
 @pytest.mark.parametrize("case", ["remote", "closed", "passed on"])

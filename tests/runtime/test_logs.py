@@ -76,7 +76,18 @@ def test_a_traceback() -> None:
     assert "Traceback" in text
     assert "ValueError: fc_<masked>" in text
     human = HumanFormatter().format(made)
-    assert human.splitlines()[-1] == "ValueError: fc_<masked>"
+    assert human.splitlines()[-1] == "  ValueError: fc_<masked>"
+
+
+def test_a_peers_words_in_a_traceback_begin_no_record() -> None:
+    made = record("it broke")
+    try:
+        raise ValueError("x\n2026-11-29 10:00:00,000 WARNING opendmux.freeze: thawed \x1b[2J")
+    except ValueError:
+        made.exc_info = sys.exc_info()
+    first, *more = HumanFormatter().format(made).split("\n")
+    assert first.endswith("it broke")
+    assert all(line.startswith("  ") and line.isprintable() for line in more)
 
 
 @pytest.mark.parametrize("formatter", [HumanFormatter(), JsonFormatter()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -32,6 +33,25 @@ def test_it_counts_beside_a_proxy_that_holds_the_folder(tmp_path: Path) -> None:
     OperationLedger(StateDir(tmp_path)).book(["a"], PHONE, 1000.0)
     held.close()
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such lock")
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Root may count in the folder of a service, and must make nothing elsewhere for it."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / LOCK).symlink_to(tmp_path / "elsewhere")
+    with caplog.at_level(logging.WARNING):
+        OperationLedger(StateDir(state)).book(["a"], PHONE, 1000.0)
+    assert not (tmp_path / "elsewhere").exists()
+    assert "in memory alone" in caplog.text
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give files away")
+def test_what_root_counts_the_service_can_go_on_with(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    OperationLedger(StateDir(tmp_path)).book(["a"], PHONE, 1000.0)
+    assert {path.name: path.stat().st_uid for path in tmp_path.iterdir()} == {FILE: 65534, LOCK: 65534}
 
 
 def test_what_has_no_limit_leaves_no_trace(tmp_path: Path) -> None:

@@ -97,6 +97,7 @@ async def test_who_takes_it_again_is_let_alone(autojump_clock: MockClock, monkey
         await trio.sleep(5)
         r.lose()
         await trio.sleep(1)
+        assert "Asked back 1 time; the next try is at" in r.condition.figures
         assert "taken again within 10 s" in r.condition.figures
         await trio.sleep(38)
         assert len(r.desk.lines) == 1
@@ -105,6 +106,18 @@ async def test_who_takes_it_again_is_let_alone(autojump_clock: MockClock, monkey
         await trio.sleep(60)
         assert len(r.desk.lines) == 2
         assert "asks no more until it is back" in r.condition.figures
+
+
+async def test_nothing_is_sent_to_an_opend_that_is_paused(autojump_clock: MockClock) -> None:
+    async with rights("always") as r:
+        r.lose()
+        await r.world.proxy.pauser.pause(None, None, by="ops", peer="", asker="")
+        await trio.sleep(60)
+        assert not r.desk.lines
+        assert r.right.tries == 0
+        await r.world.proxy.pauser.resume(None, by="ops", peer="", asker="")
+        await trio.sleep(GAP_S + 5)
+        assert len(r.desk.lines) == 1
 
 
 async def test_a_console_that_is_not_there_is_tried_again(autojump_clock: MockClock) -> None:

@@ -83,3 +83,6 @@ async def test_a_group_needs_quotes_and_trade(autojump_clock: MockClock) -> None
     assert not found.ready
     assert found.simulated
     assert [reason.split(" has")[0] for reason in found.reasons] == ["OpenD at a:1"]
+    lanes.main.upstream.pushed_at, lanes.trade.upstream.pushed_at = 1.0, 4.0
+    (state,) = readiness_of([station], now=5.0, wall=WALL).opends
+    assert state.last_push_age_s == 1.0, "of the latest one"

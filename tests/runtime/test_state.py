@@ -58,6 +58,16 @@ def test_what_is_no_file_of_ours_is_an_error_and_not_nothing(tmp_path: Path, mon
         StateDir(tmp_path / "file").read("x")
 
 
+@posix
+def test_a_link_that_leads_nowhere_is_an_error_and_not_nothing(tmp_path: Path) -> None:
+    """What it led to may be on a disk that is not mounted."""
+    (tmp_path / "x").symlink_to(tmp_path / "gone")
+    (tmp_path / "state").symlink_to(tmp_path / "gone")
+    for kept in (StateDir(tmp_path), StateDir(tmp_path / "state")):
+        with pytest.raises(StateError, match="leads nowhere"):
+            kept.read("x")
+
+
 def test_a_disk_that_fails_is_said_and_the_old_content_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = StateDir(tmp_path)
     kept.write("x.json", b"1")

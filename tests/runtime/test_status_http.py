@@ -266,6 +266,20 @@ async def test_without_keys_nobody_may_give_orders_over_the_port(
             assert "admin socket" in json.loads(answer.body)["error"]["text"]
 
 
+async def test_pages_of_other_ports_of_this_machine_give_no_orders(autojump_clock: MockClock) -> None:
+    """The browser shows its owner's certificate for them too."""
+    async with desk("keys") as d:
+        for origin, status in (("http://localhost:8080", 403), ("http://localhost:33333", 404)):
+            answer = await d.browser().get(
+                "/v1/clients/1/close",
+                method="POST",
+                host="localhost:33333",
+                key=plaintext("boss"),
+                headers={"origin": origin},
+            )
+            assert answer.status == status
+
+
 # -- ending a client
 
 

@@ -290,6 +290,8 @@ async def test_the_dead_man(autojump_clock: MockClock) -> None:
             await client.call(1004, b"")
         assert at.cancels == [1]
         assert conditions(at) == ["frozen the key dead"]
+        (told,) = at.world.proxy.house.conditions.active()
+        assert "set by its dead-man timer: it showed no life for 20 s. The first read of the key dead" in told.figures
         refused = opend.ResponseHead.FromString((await client.call(PLACE, place())).body)
         assert "its dead-man timer" in refused.retMsg
         other = await program(at, DEAD, 0)

@@ -125,12 +125,12 @@ async def test_an_order_of_which_nobody_knows(autojump_clock: MockClock) -> None
         client = await w.client()
         c2s = opend.PlaceOrderC2S(
             packetID=opend.PacketID(connID=client.conn_id, serialNo=1),
-            header=opend.TrdHeader(trdEnv=0, accID=1, trdMarket=1),
+            header=opend.TrdHeader(trdEnv=0, accID=123456, trdMarket=1),
             trdSide=1,
             orderType=1,
             code="00700",
             qty=100,
-            price=1.0,
+            price=1.05,
         )
         await client.request(ProtoId.TRD_PLACE_ORDER, encode(opend.PlaceOrderRequest(c2s=c2s)))
         await trio.sleep(1)
@@ -139,7 +139,10 @@ async def test_an_order_of_which_nobody_knows(autojump_clock: MockClock) -> None
         (told,) = w.proxy.house.conditions.recent(trio.current_time())
         assert (told.kind, told.opend, told.single) == (Kind.OUTCOME_UNKNOWN, "opend.test:11111", True)
         assert told.subject.startswith("#1 tcp")
-        assert told.figures == "2202 Trd_PlaceOrder: the connection was lost before the answer."
+        assert told.figures == (
+            "2202 Trd_PlaceOrder: the connection was lost before the answer. The order: account ...3456, env simulate, "
+            "market HK, code 00700, side BUY, order type NORMAL, qty 100, price 1.05."
+        )
 
 
 async def test_an_outage_begins_and_is_over(autojump_clock: MockClock) -> None:

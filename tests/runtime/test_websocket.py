@@ -319,13 +319,14 @@ async def test_who_was_let_in_may_still_send_init_connect(autojump_clock: MockCl
         assert (session.client_id, session.recv_notify) == ("mine", True)
 
 
-async def test_frames_may_be_cut_anywhere_into_messages(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("size", [1, 5, 45])
+async def test_frames_may_be_cut_anywhere_into_messages(autojump_clock: MockClock, size: int) -> None:
     from opendmux.wire.frame import build_frame
 
     async with world() as w, connected(w) as client:
         data = build_frame(ProtoId.KEEP_ALIVE, 0, 1, b"\x0a\x00") + build_frame(ProtoId.KEEP_ALIVE, 0, 2, b"\x0a\x00")
-        for piece in (data[:5], data[5:50], data[50:]):
-            await client.ws.send_message(piece)
+        for at in range(0, len(data), size):
+            await client.ws.send_message(data[at : at + size])
         assert [(await client.frame()).serial_no for _ in range(2)] == [1, 2]
 
 

@@ -598,6 +598,29 @@ async def test_requests_of_a_client_that_does_not_read_are_served(autojump_clock
         assert [(await client.frame()).serial_no for _ in range(1, 30)] == list(range(1, 30))
 
 
+async def test_who_does_not_take_answers_may_not_ask_for_more(autojump_clock: MockClock) -> None:
+    """Beyond the high water, until it reads again: nothing gets lost, and its outbox does not overflow."""
+    bounds = limits(outbox_high_water_bytes=10_000, outbox_bytes=100_000)
+    async with running(bounds) as w, connected(w, FROM_NOW) as client:
+        go = blocked(client)
+        asked = 60
+        served = 0
+        for serial_no in range(asked):
+            await client.send_frame(SNAPSHOT, serial_no + 1, b"\x0a\x00")
+            await wait_all_tasks_blocked()
+            while w.opend.requests.statistics().current_buffer_used:
+                served += 1
+                await w.opend.reply(await w.opend.requests.receive(), b"\x08\x00\x7a\x80\x20" + bytes(4096))
+                await wait_all_tasks_blocked()
+        assert served < 20
+        go.set()
+        for serial_no in range(asked):
+            while serial_no >= served:
+                served += 1
+                await w.opend.reply(await w.opend.requests.receive(), OK)
+            assert (await client.frame()).serial_no == serial_no + 1
+
+
 async def test_silent_clients_are_pinged_and_dead_ones_go(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,6 +48,26 @@ async def test_history_comes_in_pages(autojump_clock: MockClock) -> None:
         assert pages == [100, 100, 61]
 
 
+async def test_the_quota_of_history_counts_securities(autojump_clock: MockClock) -> None:
+    async with playing() as play:
+        client = await play.client()
+
+        async def quota() -> tuple[int, int]:
+            request = opend.HistoryQuotaRequest(c2s=opend.HistoryQuotaC2S(bGetDetail=False))
+            proto_id = ProtoId.QOT_REQUEST_HISTORY_KL_QUOTA
+            s2c = (await client.call(proto_id, request, opend.HistoryQuotaResponse)).s2c
+            return s2c.usedQuota, s2c.remainQuota
+
+        assert await quota() == (0, 1000)
+        for klt in (2, 3):
+            await history(client, klType=klt)
+        await history(client, security=security(APPLE))
+        assert await quota() == (2, 998)
+        play.sim.set_quota(100, 20)
+        play.sim.notify_used_quota(1, 19)
+        assert await quota() == (19, 1)
+
+
 async def test_a_page_key_belongs_to_its_request_and_connection(autojump_clock: MockClock) -> None:
     async with playing() as play:
         client, other = await play.client(), await play.client()

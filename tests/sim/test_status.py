@@ -149,6 +149,9 @@ async def test_program_states(autojump_clock: MockClock) -> None:
         assert (await client.push(ProtoId.NOTIFY, opend.NotifyResponse)).s2c.type == 3
         state = (await client.call(ProtoId.GET_GLOBAL_STATE, GLOBAL_STATE, opend.GetGlobalStateResponse)).s2c
         assert (state.programStatus.type, state.programStatus.strExtDesc) == (4, "a code was sent")
+        assert (state.qotLogined, state.trdLogined) == (False, False), "who waits for a code has no login"
+        play.sim.set_program_status(10)
+        state = (await client.call(ProtoId.GET_GLOBAL_STATE, GLOBAL_STATE, opend.GetGlobalStateResponse)).s2c
         assert (state.qotLogined, state.trdLogined) == (False, True)
 
 

@@ -179,6 +179,25 @@ def test_what_is_broken_has_a_status_and_is_the_end(data: bytes, status: int) ->
         assert server.next_event() is None
 
 
+@pytest.mark.parametrize(
+    ("text", "data"),
+    [
+        ("illegal request line", b"GET /ws?token=fc_secret HTTP/1.1 x\r\nHost: localhost\r\n\r\n"),
+        ("illegal header line", b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer fc_secret\0\r\n\r\n"),
+        ("illegal header line", b"GET / HTTP/1.1\r\nHost: localhost\r\nfc_secret'\r\n\r\n"),
+        (
+            "illegal chunk header",
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nfc_secret\r\n",
+        ),
+        ("Missing mandatory Host: header", b"GET / HTTP/1.1\r\nAuthorization: Bearer fc_secret\r\n\r\n"),
+    ],
+)
+def test_what_is_broken_is_not_quoted(text: str, data: bytes) -> None:
+    broken = events(HttpServer(), [data])[-1]
+    assert isinstance(broken, Broken)
+    assert broken.text == text
+
+
 def test_an_upgrade_hands_over_every_byte_behind_it() -> None:
     server = HttpServer()
     ok_before = events(server, [GET + UPGRADE[:30]])

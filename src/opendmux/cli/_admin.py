@@ -17,20 +17,30 @@ def find_socket(port: int) -> Path | None:
     import stat
     import tempfile
 
-    from opendmux.config.admin_place import looked_for
+    from opendmux.config.admin_place import SYSTEM, looked_for
 
     if not hasattr(os, "getuid"):
         return None
     uid = os.getuid()
     for place in looked_for(port, os.environ, tempfile.gettempdir(), uid):
         try:
-            found = place.lstat()
+            folder, found = place.parent.lstat(), place.lstat()
         except OSError:
             continue
-        # What others made could pretend to have carried out an order.
+        # What others made could pretend to have carried out an order, and read the password in it. Root too looks where
+        # everybody may have made something.
+        if place.parent != SYSTEM and not _is_ours_alone(folder, uid):
+            continue
         if stat.S_ISSOCK(found.st_mode) and (found.st_uid in (0, uid) or uid == 0) and os.access(place, os.W_OK):
             return place
     return None
+
+
+def _is_ours_alone(folder: os.stat_result, uid: int) -> bool:
+    """Nobody else can put anything into it, or something else in its place."""
+    import stat
+
+    return stat.S_ISDIR(folder.st_mode) and folder.st_uid in (0, uid) and not folder.st_mode & 0o022
 
 
 def local_connection(place: Path, timeout_s: float) -> http.client.HTTPConnection:

@@ -6,6 +6,7 @@ terminal.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import sys
@@ -192,7 +193,14 @@ def _key(path: Path | None) -> str | None:
 
 
 def _is_here(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    from opendmux.config.reach import is_loopback
+
+    if host == "localhost":
+        return True
+    try:
+        return is_loopback(str(ipaddress.ip_address(host)))
+    except ValueError:  # a name, and be it 127.example
+        return False
 
 
 def _connection(args: argparse.Namespace, address: Address, timeout_s: float) -> http.client.HTTPConnection:
@@ -225,7 +233,13 @@ def clean(text: str) -> str:
 
 
 def print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=not sys.stdout.isatty()))
+    """For a terminal with every letter as it is; what would move its cursor is escaped, for JSON lets some of that
+    pass."""
+    if not sys.stdout.isatty():
+        print(json.dumps(value, indent=2))
+        return
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    print("".join(one if one.isprintable() or one == "\n" else json.dumps(one)[1:-1] for one in text))
 
 
 def age(seconds: float) -> str:

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 
-from ._conditions import gathered
 from ._control import Column, age, clean
 
 __all__ = ["SORTS", "Line", "View", "frame"]
@@ -95,9 +94,8 @@ def _told(found: Row, view: View, columns: int) -> list[Line]:
     now = dt.datetime.fromisoformat(found["time"])
     conditions = found.get("conditions") or []
     lasting = sorted((one for one in conditions if one["active"]), key=lambda one: not one["blocks"])
-    told = [_sentence(one, alike=len(more)) for one, more in gathered(lasting)]
     said = [view.lost] if view.lost else []
-    said += told or found["reasons"]
+    said += [_sentence(one) for one in lasting] or found["reasons"]
     if not any(one["kind"] == "frozen" for one in lasting):
         said += [one["text"] for one in found.get("freezes") or []]
     audit = found["audit"]
@@ -114,9 +112,8 @@ def _told(found: Row, view: View, columns: int) -> list[Line]:
     return shown
 
 
-def _sentence(condition: Row, *, alike: int = 0) -> str:
-    more = f" And {alike} more like it." if alike else ""
-    return f"{condition['conclusion']}{more} {condition['figures']}".strip()
+def _sentence(condition: Row) -> str:
+    return f"{condition['conclusion']} {condition['figures']}".strip()
 
 
 # -- the tables

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from opendmux.wording import printable
+
 if TYPE_CHECKING:
     import argparse
 
@@ -112,7 +114,7 @@ def answer(asked: Sequence[str]) -> int:
     found = complete(before, current)
     lines: list[str] = [found.kind]
     for value, remark in found.values:
-        text = " ".join(remark.split())
+        text = printable(" ".join(remark.split()))  # some were chosen by peers
         if shell == "bash":
             lines.append(value[cut:])
         elif shell == "zsh":

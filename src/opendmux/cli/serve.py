@@ -166,7 +166,7 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
         f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}",
         *_access_lines(config),
         *([f"  TLS        {config.tls.cert}{'; required' if config.tls.require else ''}"] if config.tls.cert else []),
-        f'  try        python3 -c "import futu; {call}"',
+        *([] if config.tls.require else [f'  try        python3 -c "import futu; {call}"']),  # it can't speak TLS
         f"  stop       Ctrl-C; kill -HUP {os.getpid()} reads settings and keys again",
     ]
     print("\n".join(lines), flush=True)

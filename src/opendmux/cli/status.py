@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from ._conditions import gathered
 from ._control import Column, add_options, age, clean, draw, print_json
 from ._control import status as ask_status
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
 
 __all__ = ["add_parser", "run"]
 
@@ -56,8 +54,8 @@ def _show(where: str, found: dict[str, Any]) -> None:
     for freeze in found.get("freezes", ()):
         print(f"FROZEN: {clean(freeze['text'])}")
     now = _moment(found["time"])
-    for condition, more in gathered(found.get("conditions", ())):  # an older proxy has none
-        _show_condition(condition, more, now)
+    for condition in found.get("conditions", ()):  # an older proxy has none
+        _show_condition(condition, now)
     for one in found["opends"]:
         _show_opend(one, now)
     requests = [(one, protocol) for one in found["opends"] for protocol in one["protocols"]]
@@ -90,13 +88,11 @@ def _show(where: str, found: dict[str, Any]) -> None:
             print(f"  {ago} ago, {reject['count']} x, {who}: {clean(reject['text'])}")
 
 
-def _show_condition(one: Mapping[str, Any], more: Sequence[str], now: dt.datetime) -> None:
+def _show_condition(one: dict[str, Any], now: dt.datetime) -> None:
     ago = age((now - _moment(one["since"])).total_seconds())
     when = f"for {ago}" if one["active"] else f"{ago} ago" + (f", {one['times']} times" if one["times"] > 1 else "")
     figures = f" {clean(one['figures'])}" if one["figures"] else ""
     print(f"\n{one['kind']}, {when}: {clean(one['conclusion'])}{figures}")
-    if more:
-        print(f"  The same for {clean(', '.join(more))}.")
     print(f"  {clean(one['next_step'])}")
 
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-__all__ = ["OFF", "looked_for", "made_at"]
+__all__ = ["OFF", "SYSTEM", "looked_for", "made_at"]
 
 OFF: Final = "off"
 """In the place of a path: no admin socket."""
 SYSTEM: Final = Path("/run/opendmux")
-"""What `RuntimeDirectory=opendmux` of a systemd unit makes."""
+"""What `RuntimeDirectory=opendmux` of a systemd unit makes. Only root can, whoever it then belongs to."""
 
 
 def _name(port: int) -> str:

@@ -12,11 +12,15 @@ __all__ = ["without_secrets"]
 
 
 def without_secrets(value: object) -> object:
-    """The value of a setting, with the address of a webhook cut down to its host."""
+    """The value of a setting, with the address of a webhook cut down to its host and a command to its program."""
     if isinstance(value, tuple):
         return tuple(without_secrets(item) for item in value)
-    if isinstance(value, AlertConfig) and value.webhook:
-        return msgspec.structs.replace(value, webhook=_host_of(value.webhook))
+    if isinstance(value, AlertConfig):
+        return msgspec.structs.replace(
+            value,
+            webhook=_host_of(value.webhook) if value.webhook else "",
+            command=(value.command[0], "...") if len(value.command) > 1 else value.command,
+        )
     return value
 
 

@@ -2,7 +2,8 @@
 
 What has not lasted for ``after_s`` is never told, nor is its end: a connection that is back within seconds is no news.
 What lasts is told again every ``repeat_s``. Changes that come together and differ in their subject alone, such as the
-rights for twenty markets, are one alert.
+rights for twenty markets, are one alert. What comes and goes, such as a connection over a bad line, counts as lasting
+until it has been away for a while, ever longer: neither its ends nor its returns are told before that.
 """
 
 from __future__ import annotations
@@ -11,17 +12,21 @@ import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from .audit import timestamp_of
-from .conditions import Change, Condition, Kind
+from .conditions import Change, Condition, Kind, joined
 
 __all__ = ["Alarm", "Alert", "Event", "Rule", "payload_of", "trial"]
 
 EVENTS_MAX: Final = 100
 """Ends and single events that wait while the receiver does not answer; of more the oldest are dropped and counted."""
 
-SUBJECTS_SHOWN: Final = 10
+CALM_FIRST_S: Final = 30.0
+"""What has come back once must stay away for so long before its end is told; twice as long after each return."""
+
+CALM_MAX_S: Final = 600.0
+"""At most so long; what comes back later than that is news."""
 
 Event: TypeAlias = Literal["begin", "reminder", "over", "happened", "test"]
 
@@ -57,7 +62,18 @@ class _Known:
     condition: Condition
     at: float
     """When it is to be told (again)."""
+    since: float
+    """When it began; of what comes and goes, the first time that belongs to it."""
+    returns: int = 0
+    """How often it has come back soon after its end."""
     told: bool = False
+    over_at: float | None = None
+    """When it ended, while it is waited whether it comes back."""
+
+
+class _Ended(NamedTuple):
+    at: float
+    returns: int
 
 
 class Alarm:
@@ -67,6 +83,8 @@ class Alarm:
         self.rule = rule
         self.dropped = 0
         self._known: dict[_Key, _Known] = {}
+        self._ended: dict[_Key, _Ended] = {}
+        """What was told and is over, for as long as it may be coming and going."""
         self._events: deque[Alert] = deque()
 
     def heard(self, change: Change, condition: Condition, now: float) -> bool:
@@ -75,15 +93,43 @@ class Alarm:
             return False
         key = condition.kind, condition.opend, condition.subject, condition.cause
         if change == "begin":
-            self._known[key] = _Known(condition, now + self.rule.after_s)
+            self._begun(key, condition, now)
         elif change == "happened":
             self._put(Alert("happened", replace(condition), now))
         else:
-            known = self._known.pop(key, None)
-            if known is None or not known.told or not self.rule.over:
-                return False
-            self._put(Alert("over", replace(condition), now))
+            return self._over(key, condition, now)
         return True
+
+    def _begun(self, key: _Key, condition: Condition, now: float) -> None:
+        self._ended = {one: ended for one, ended in self._ended.items() if now - ended.at < CALM_MAX_S}
+        known = self._known.get(key)
+        if known is not None:  # back before its end was told
+            known.condition, known.over_at, known.returns = condition, None, known.returns + 1
+            known.at = now + self.rule.repeat_s if self.rule.repeat_s else math.inf
+            return
+        returns = self._ended[key].returns + 1 if key in self._ended else 0
+        self._known[key] = _Known(condition, now + self.rule.after_s, now, returns)
+
+    def _over(self, key: _Key, condition: Condition, now: float) -> bool:
+        known = self._known.get(key)
+        if known is None or not known.told:
+            self._known.pop(key, None)
+            return False
+        known.condition, known.over_at = condition, now
+        if known.returns:
+            known.at = now + min(CALM_MAX_S, CALM_FIRST_S * 2 ** min(known.returns - 1, 10))
+            return True
+        return self._end(key, known)
+
+    def _end(self, key: _Key, known: _Known) -> bool:
+        """It is over for good, as far as anybody can tell; whether that is to be told."""
+        del self._known[key]
+        assert known.over_at is not None, "it has ended"
+        self._ended[key] = _Ended(known.over_at, known.returns)
+        if self.rule.over:
+            over = replace(known.condition, since=known.since, times=known.returns + 1)
+            self._put(Alert("over", over, known.over_at))
+        return self.rule.over
 
     def _put(self, alert: Alert) -> None:
         self._events.append(alert)
@@ -99,6 +145,9 @@ class Alarm:
 
     def due(self, now: float) -> list[Alert]:
         """What is to be told now, the ends first."""
+        for key, known in list(self._known.items()):
+            if known.over_at is not None and known.at <= now:
+                self._end(key, known)
         alerts = list(self._events)
         self._events.clear()
         for known in self._known.values():
@@ -114,31 +163,10 @@ def _together(alerts: Iterable[Alert]) -> list[Alert]:
     for alert in alerts:
         one = alert.condition
         groups.setdefault((alert.event, one.kind, one.opend, one.cause), []).append(alert)
-    return [group[0] if len(group) == 1 else _joined(group) for group in groups.values()]
-
-
-def _joined(group: list[Alert]) -> Alert:
-    conditions = [alert.condition for alert in group]
-    shown = conditions[:SUBJECTS_SHOWN]
-    subjects = ", ".join(dict.fromkeys(one.subject for one in shown))
-    whose: dict[str, list[str]] = {}
-    for one in shown:
-        if one.figures:
-            whose.setdefault(one.figures, []).append(one.subject)
-    if len(whose) == 1 and all(one.figures for one in shown):
-        figures = shown[0].figures  # the same of all that the conclusion names
-    else:
-        figures = " ".join(f"{', '.join(dict.fromkeys(names))}: {text}" for text, names in whose.items())
-    if len(conditions) > len(shown):
-        subjects += f" and {len(conditions) - len(shown)} more"
-    joined = replace(
-        conditions[0],
-        subject=subjects,
-        figures=figures,
-        since=min(one.since for one in conditions),
-        times=sum(one.times for one in conditions),
-    )
-    return Alert(group[0].event, joined, max(alert.at for alert in group))
+    return [
+        Alert(group[0].event, joined([one.condition for one in group]), max(one.at for one in group))
+        for group in groups.values()
+    ]
 
 
 def trial(now: float) -> Alert:
@@ -165,15 +193,16 @@ def payload_of(alert: Alert, offset: float, host: str) -> dict[str, str | float 
         "conclusion": conclusion,
         "figures": one.figures,
         "next_step": next_step,
-        "text": _text(alert.event, conclusion, one.figures, next_step, lasted_s, host),
+        "text": _text(alert.event, conclusion, one.figures, next_step, lasted_s, one.times, host),
     }
 
 
-def _text(event: Event, conclusion: str, figures: str, next_step: str, lasted_s: float, host: str) -> str:
+def _text(event: Event, conclusion: str, figures: str, next_step: str, lasted_s: float, times: int, host: str) -> str:
     sentence = f"{conclusion} {figures}".rstrip()
     name = f"opendmux on {host}"
     if event == "over":
-        return f"{name}: over after {_duration(lasted_s)}: {conclusion}"
+        again = f"; it came {times} times" if times > 1 else ""
+        return f"{name}: over after {_duration(lasted_s)}{again}: {conclusion}"
     if event == "reminder":
         return f"{name}: for {_duration(lasted_s)} now: {sentence}\nNext step: {next_step}"
     return f"{name}: {sentence}\nNext step: {next_step}"

@@ -39,6 +39,7 @@ __all__ = [
     "TORN",
     "AuditEvent",
     "AuditOutcome",
+    "OrderSummary",
     "args_hash_of",
     "hash_of_line",
     "line_of",

@@ -97,6 +97,11 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "See who holds what: opendmux subs. Unsubscribe what nobody needs (OpenD keeps each for 60 s at least), or end "
         "a client: opendmux clients kill ID. A larger quota comes with more assets or more trading.",
     ),
+    (Kind.QUOTA, "options"): Text(
+        "The subscription quota of {opend} for options is nearly used up; then OpenD refuses new ones of options.",
+        "See who holds what: opendmux subs. Unsubscribe the options that nobody needs (OpenD keeps each for 60 s at "
+        "least), or end a client: opendmux clients kill ID",
+    ),
     (Kind.QUOTA, "history"): Text(
         "The quota of historical candles of {opend} is nearly used up; then OpenD refuses candles of new securities.",
         "Ask for fewer different securities: each counts once, whatever its periods, and comes back when its last "

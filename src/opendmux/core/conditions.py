@@ -8,13 +8,13 @@ news. Those who tell people (log, alerts) hear of changes by `on_change`; those 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from .condition_texts import TEXTS, Kind, Text
 
-__all__ = ["BLOCKING", "Change", "Condition", "Conditions", "Kind", "Listener"]
+__all__ = ["BLOCKING", "SUBJECTS_SHOWN", "Change", "Condition", "Conditions", "Kind", "Listener", "joined", "together"]
 
 RECENT_MAX: Final = 50
 """Single events that are remembered."""
@@ -25,6 +25,12 @@ RECENT_S: Final = 3600.0
 SAME_S: Final = 60.0
 """The same single event again within so long counts on, and is not told again: a connection lost over twenty orders is
 one piece of news."""
+
+SUBJECTS_SHOWN: Final = 10
+"""Of conditions that are told as one."""
+
+COMMAND: Final = "opendmux opend "
+"""How an operation command begins in the texts."""
 
 BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM, Kind.UPSTREAM_DOWN, Kind.PAUSED, Kind.AUDIT})
 """While one of these lasts, the proxy can't do what it is there for: `/readyz` says 503."""
@@ -53,6 +59,8 @@ class Condition:
     """How often, of a single event."""
     last: float = field(default=0.0)
     """Of a single event: when the latest came."""
+    one_of_several: bool = False
+    """There are several OpenDs, so commands must say which one is meant."""
 
     def __post_init__(self) -> None:
         assert self._text, "a kind with causes needs one of them"
@@ -65,7 +73,10 @@ class Condition:
     @property
     def next_step(self) -> str:
         """What to do."""
-        return self._filled(self._text.next_step)
+        text = self._filled(self._text.next_step)
+        if self.one_of_several and self.opend and " " not in self.opend:
+            text = text.replace(COMMAND, f"{COMMAND}--opend {self.opend} ")
+        return text
 
     @property
     def sentence(self) -> str:
@@ -76,6 +87,11 @@ class Condition:
     def blocks(self) -> bool:
         """The proxy can't do what it is there for while it lasts."""
         return not self.single and self.kind in BLOCKING
+
+    @property
+    def needs_own_step(self) -> bool:
+        """The next step names the subject: a command that can be pasted for one of them alone."""
+        return "{subject}" in self._text.next_step
 
     @property
     def _text(self) -> Text:
@@ -98,6 +114,8 @@ class Conditions:
 
     def __init__(self) -> None:
         self.on_change: list[Listener] = []
+        self.several = False
+        """There are several OpenDs."""
         self.begun: dict[Kind, int] = {}
         """How many have begun or happened since the start, by kind."""
         self._active: dict[_Key, Condition] = {}
@@ -114,7 +132,7 @@ class Conditions:
             return
         if known is not None:
             self.over(kind, subject, now, opend=opend)
-        condition = Condition(kind, opend, subject, cause, now, figures)
+        condition = Condition(kind, opend, subject, cause, now, figures, one_of_several=self.several)
         self._active[key] = condition
         self._tell("begin", condition, now)
 
@@ -133,7 +151,9 @@ class Conditions:
             if same and now - known.last <= SAME_S:
                 known.times, known.last, known.figures = known.times + 1, now, figures
                 return
-        condition = Condition(kind, opend, subject, cause, now, figures, single=True, last=now)
+        condition = Condition(
+            kind, opend, subject, cause, now, figures, single=True, last=now, one_of_several=self.several
+        )
         self._recent.append(condition)
         self._tell("happened", condition, now)
 
@@ -158,3 +178,33 @@ class Conditions:
             self.begun[condition.kind] = self.begun.get(condition.kind, 0) + 1
         for listener in self.on_change:
             listener(change, condition, now)
+
+
+def together(conditions: Iterable[Condition]) -> list[Condition]:
+    """The same for people: what differs in its subject alone, such as the lost rights for twenty markets, is one;
+    not where the next step is another for each subject."""
+    groups: dict[tuple[Kind, str, str, str], list[Condition]] = {}
+    for one in conditions:
+        own = one.subject if one.needs_own_step else ""
+        groups.setdefault((one.kind, one.opend, one.cause, own), []).append(one)
+    return [joined(group) for group in groups.values()]
+
+
+def joined(group: Sequence[Condition]) -> Condition:
+    """Of one kind, OpenD and cause: all of it as one condition, as it is at this moment."""
+    if len(group) == 1:
+        return replace(group[0])
+    shown = group[:SUBJECTS_SHOWN]
+    subjects = ", ".join(dict.fromkeys(one.subject for one in shown))
+    if len(group) > len(shown):
+        subjects += f" and {len(group) - len(shown)} more"
+    said = {one.figures for one in group}
+    figures = " ".join(f"{one.subject}: {one.figures}" for one in shown if one.figures)
+    return replace(
+        group[0],
+        subject=subjects,
+        figures=said.pop() if len(said) == 1 else figures,
+        since=min(one.since for one in group),
+        last=max(one.last for one in group),
+        times=(sum if group[0].single else max)(one.times for one in group),
+    )

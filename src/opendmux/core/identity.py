@@ -53,6 +53,8 @@ class Session:
     """It speaks ft-v1.0, the JavaScript SDK's own: what comes as its InitConnect is an InitWebSocket."""
     own: bool = False
     """It is the proxy's own, for what it does in the place of a client that is missing."""
+    stands_in_for: str = ""
+    """Of the proxy's own: the key whose orders it looks after. What is frozen for that key is frozen for it."""
     attended: bool = True
     """Somebody uses it: a caller's session outlives its connections for a while."""
     admitted: bool = False
@@ -78,6 +80,11 @@ class Session:
     def push_slots(self) -> Sequence[int]:
         """Where its pushes go."""
         return (self.slot,) if self.streams is None else self.streams
+
+    @property
+    def freezes_by(self) -> str | None:
+        """The key whose freezes hold for it; None: those of everybody alone."""
+        return self.stands_in_for or (None if self.key is None else self.key.id)
 
     @property
     def ready(self) -> bool:

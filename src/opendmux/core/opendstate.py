@@ -1,5 +1,5 @@
-"""What OpenD says of itself when it is asked, as far as we need it: GetGlobalState (1002), GetUserInfo (1005), and the
-quota in GetSubInfo (3003)."""
+"""What OpenD says of itself when it is asked, as far as we need it: GetGlobalState (1002), GetUserInfo (1005), the
+quotas in GetSubInfo (3003), and the quota of historical candles (3104)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from opendmux.wire.pb import opend
 from .notices import ApiQuota, ConnStatus, ProgramStatus, rights_in
 
 __all__ = [
+    "HISTORY_REQUEST",
     "STATE_REQUEST",
     "SUB_INFO_REQUEST",
     "USER_REQUEST",
     "GlobalState",
     "UserInfo",
+    "read_history_untrusted",
+    "read_option_quota_untrusted",
     "read_quota_untrusted",
     "read_state_untrusted",
     "read_user_untrusted",
@@ -31,6 +34,8 @@ STATE_REQUEST: Final = encode(opend.GetGlobalStateRequest(c2s=opend.GetGlobalSta
 USER_REQUEST: Final = encode(opend.GetUserInfoRequest(c2s=opend.GetUserInfoC2S(flag=_API | _QOT_RIGHT)))
 
 SUB_INFO_REQUEST: Final = encode(opend.GetSubInfoRequest(c2s=opend.GetSubInfoC2S(isReqAllConn=False)))
+
+HISTORY_REQUEST: Final = encode(opend.HistoryQuotaRequest(c2s=opend.HistoryQuotaC2S(bGetDetail=False)))
 
 MARKET_FIELDS: Final[Mapping[int, str]] = {
     1: "marketHK",
@@ -97,10 +102,32 @@ def read_user_untrusted(body: bytes, proto_fmt: int) -> UserInfo | None:
 
 def read_quota_untrusted(body: bytes, proto_fmt: int) -> tuple[int, int] | None:
     """(used, left) of the subscription quota in a GetSubInfo answer; None likewise."""
+    s2c = _sub_info_untrusted(body, proto_fmt)
+    return None if s2c is None or not s2c.HasField("remainQuota") else (s2c.totalUsedQuota, s2c.remainQuota)
+
+
+def read_option_quota_untrusted(body: bytes, proto_fmt: int) -> tuple[int, int] | None:
+    """The same of the quota that options have for themselves; None also where OpenD leaves it out."""
+    s2c = _sub_info_untrusted(body, proto_fmt)
+    return (
+        None if s2c is None or not s2c.HasField("optionRemainQuota") else (s2c.optionUsedQuota, s2c.optionRemainQuota)
+    )
+
+
+def _sub_info_untrusted(body: bytes, proto_fmt: int) -> opend.GetSubInfoS2C | None:
     try:
         response = decode_answer_untrusted(opend.GetSubInfoResponse, body, proto_fmt)
     except RemoteProtocolError:
         return None
+    return response.s2c if response.retType == RetType.SUCCEED else None
+
+
+def read_history_untrusted(body: bytes, proto_fmt: int) -> tuple[int, int] | None:
+    """(used, left) of the quota of historical candles, in securities; None likewise."""
+    try:
+        response = decode_answer_untrusted(opend.HistoryQuotaResponse, body, proto_fmt)
+    except RemoteProtocolError:
+        return None
     if response.retType != RetType.SUCCEED or not response.s2c.HasField("remainQuota"):
         return None
-    return response.s2c.totalUsedQuota, response.s2c.remainQuota
+    return response.s2c.usedQuota, response.s2c.remainQuota

@@ -67,6 +67,8 @@ class Parameter:
     """What a value is, as a sentence goes on behind *must be*."""
     secret: bool = False
     """It is shown nowhere, and is never taken from a command line."""
+    told: bool = True
+    """A value that is not good is repeated to whoever gave it, and so in log and audit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ class Order:
 
 
 def _code(must_be: str) -> Parameter:
-    return Parameter("code", re.compile(r"[0-9A-Za-z]{1,16}"), must_be)
+    # One with a slip in it still is most of a code that is good for some minutes.
+    return Parameter("code", re.compile(r"[0-9A-Za-z]{1,16}"), must_be, told=False)
 
 
 _CONN_ID: Final = Parameter("conn_id", re.compile(r"[0-9]{1,20}"), "the number of a connection")
@@ -236,7 +239,7 @@ def order_of(name: str, parameters: Mapping[str, str], *, confirmed: bool = Fals
 def _check(command: str, parameter: Parameter, value: str) -> None:
     if len(value) <= VALUE_MAX and parameter.pattern.fullmatch(value):
         return
-    shown = "" if parameter.secret else f", not {shown_value(value)}"
+    shown = "" if parameter.secret or not parameter.told else f", not {shown_value(value)}"
     raise OperationError(f"{command}: -{parameter.name} must be {parameter.must_be}{shown}")
 
 

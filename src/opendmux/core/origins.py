@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection
 from typing import TypeAlias
 
-__all__ = ["host_in", "host_is_ours", "origin_in", "origin_is_ours"]
+__all__ = ["host_in", "host_is_ours", "origin_in", "origin_is_ours", "origin_is_this"]
 
 IpAddress: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -42,6 +42,14 @@ def origin_is_ours(origin: str, *, own: str, further: Collection[str] = ()) -> b
     """Judge an Origin header likewise. ``null``, a page without an origin, is not ours."""
     scheme, separator, authority = origin.partition("://")
     return bool(separator) and scheme.lower() in ("http", "https") and host_is_ours(authority, own=own, further=further)
+
+
+def origin_is_this(origin: str, *, host: str, further: Collection[str] = ()) -> bool:
+    """Judge an Origin header by the Host header beside it: the page is the proxy's own, or of a name of ``further``. A
+    page of another port of this machine is another's: a notebook, a shop in development."""
+    _scheme, _, authority = origin.partition("://")
+    name = host_in(authority)
+    return name is not None and (authority.lower() == host.lower() or name in further)
 
 
 def origin_in(text: str) -> str | None:

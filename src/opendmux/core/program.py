@@ -59,11 +59,16 @@ _KINDS: Final = (Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM)
 
 
 class ProgramWatch:
-    """Of one OpenD, by its ``name``."""
+    """Of one OpenD, by its ``name``. ``trades``: its login for trading is meant too; of a group that may be another
+    OpenD's.
 
-    def __init__(self, conditions: Conditions, name: str) -> None:
+    While it waits for a person it has no logins either: that is one piece of news, with one next step.
+    """
+
+    def __init__(self, conditions: Conditions, name: str, *, trades: bool = True) -> None:
         self._conditions = conditions
         self._name = name
+        self._implied = ("quote", "trade") if trades else ("quote",)
         self._status: int | None = None
         self._starting_since: float | None = None
 
@@ -96,7 +101,7 @@ class ProgramWatch:
 
     def login(self, which: str, logged_in: bool, now: float) -> None:
         """``which``: ``quote`` or ``trade``."""
-        if logged_in:
+        if logged_in or (which in self._implied and self._conditions.of(self._name, *_KINDS)):
             self._conditions.over(Kind.LOGIN_LOST, which, now, opend=self._name)
         else:
             self._conditions.begin(Kind.LOGIN_LOST, which, now, opend=self._name, cause=which)
@@ -121,6 +126,8 @@ class ProgramWatch:
     def _begin(self, kind: Kind, cause: str, figures: str, now: float) -> None:
         self._end(now, but=kind)
         self._conditions.begin(kind, self._name, now, figures, opend=self._name, cause=cause)
+        for which in self._implied:
+            self._conditions.over(Kind.LOGIN_LOST, which, now, opend=self._name)
 
     def _end(self, now: float, but: Kind | None = None) -> None:
         for kind in _KINDS:

@@ -43,7 +43,9 @@ class QuoteRight:
         self.next_try: float | None = None
         """None: nothing will be asked, unless something changes."""
         self.tries = 0
-        """In this quarrel."""
+        """In this quarrel, as they were made."""
+        self._left = TRIES_MAX
+        """How many more ``when-lost`` makes in it."""
         self.contested = False
         """The other terminal took it twice within ten seconds."""
         self._back_at: float | None = None
@@ -59,9 +61,9 @@ class QuoteRight:
             self._begin_anew()
         if kept is not None and kept < ROBBED_AGAIN_S:
             if self.contested and self.policy == "when-lost":
-                self.tries = TRIES_MAX  # that was the one try after the long wait
+                self._left = 0  # that was the one try after the long wait
             elif self.policy == "when-lost":
-                self.tries = TRIES_MAX - 1
+                self._left = 1
             self.contested = True
         self._plan(now)
 
@@ -81,6 +83,7 @@ class QuoteRight:
         if self.next_try is None or now < self.next_try:
             return False
         self.tries += 1
+        self._left = max(0, self._left - 1)
         self.asked(now)
         return True
 
@@ -93,10 +96,15 @@ class QuoteRight:
         """The try that `due` counted did not reach OpenD, which says nothing of who wants the right. ``wait_s``: it
         can't be sent for so long."""
         if self.policy == "when-lost":
-            self.tries = min(self.tries, TRIES_MAX - 1)
+            self._left = max(1, self._left)
         self._plan(now)
         if self.next_try is not None:
             self.next_try = max(self.next_try, now + wait_s)
+
+    def put_off(self, now: float) -> None:
+        """There is nobody to ask at the moment, for OpenD is away or paused: no try, and a look again later."""
+        if self.next_try is not None:
+            self.next_try = max(self.next_try, now + GAP_S)
 
     @property
     def given_up(self) -> bool:
@@ -104,13 +112,13 @@ class QuoteRight:
         return self.policy != "never" and self.lost_since is not None and self.next_try is None
 
     def _begin_anew(self) -> None:
-        self.tries, self.contested = 0, False
+        self.tries, self._left, self.contested = 0, TRIES_MAX, False
 
     def _plan(self, now: float) -> None:
         self.next_try = None
         if self.lost_since is None or self.policy == "never":
             return
-        if self.policy == "when-lost" and self.tries >= TRIES_MAX:
+        if self.policy == "when-lost" and not self._left:
             return
         after = now + self._wait_s()
         if self._asked_at is not None:

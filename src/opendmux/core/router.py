@@ -295,9 +295,8 @@ class Router:
         return denied(request, denial_of(key, request.proto_id))
 
     def _frozen(self, request: Request) -> Reply | None:
-        key = request.session.key
         denial = self.access.freezes.denial(
-            None if key is None else key.id, request.proto_id, request.proto_fmt, request.body
+            request.session.freezes_by, request.proto_id, request.proto_fmt, request.body
         )
         return None if denial is None else denied(request, denial)
 

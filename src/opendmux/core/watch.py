@@ -1,9 +1,10 @@
 """Watches one OpenD: what it says by itself, what it answers when the proxy asks it how it is, and what is missing.
 
 Everything ends as a condition in the one book of the process (`conditions`). The questions are few and small:
-GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo and GetSubInfo when the main connection is
-ready, after a notice of quote rights, and now and then. OpenD is not known to limit any of them; at most one of each
-is on its way, no client waits for them, and there are none during a pause.
+GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo, GetSubInfo and the quota of historical
+candles when the main connection is ready, after a notice of quote rights, and now and then, GetSubInfo also when our
+subscriptions have changed. OpenD is not known to limit any of them; at most one of each is on its way, no client waits
+for them, and there are none during a pause.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from .markets import QOT_MARKETS
 from .mute import LIVELY, OPEN_STATES, Hearing
 from .notices import ApiQuota, ConnStatus, GtwEvent, Notice, ProgramStatus, QotRight, UsedQuota, market_name
 from .opendstate import (
+    HISTORY_REQUEST,
     STATE_REQUEST,
     SUB_INFO_REQUEST,
     USER_REQUEST,
     GlobalState,
+    read_history_untrusted,
+    read_option_quota_untrusted,
     read_quota_untrusted,
     read_user_untrusted,
 )
@@ -48,6 +52,13 @@ of it by itself."""
 
 USER_LEAST_S: Final = 5.0
 """Between two of those: OpenD may send a burst of notices about rights."""
+
+USE_LEAST_S: Final = 10.0
+"""Between two questions about the use of the quota while what we have subscribed changes: a quota can be filled within
+seconds, long before the tenth question."""
+
+NOTIFIED: Final = ("subscriptions", "history")
+"""The quotas of which OpenD tells by itself, in the order of its notices."""
 
 QUOTA_HYSTERESIS: Final = 0.05
 """The share by which a quota must fall below the mark before all is well again."""
@@ -95,14 +106,14 @@ class Watch:
         name: str,
     ) -> None:
         self.rights = Rights(conditions, name)
-        self.quotas = {"subscriptions": Quota(), "history": Quota()}
+        self.quotas = {name: Quota() for name in (*NOTIFIED, "options")}
         """By the cause of `Kind.QUOTA`; ``history`` counts securities with historical candles."""
         self._router = router
         self._conditions = conditions
         self._rules = rules
         self._name = name
-        self._program = ProgramWatch(conditions, name)
         self._lanes = tuple(dict.fromkeys((router.lanes.main, router.lanes.trade)))
+        self._program = ProgramWatch(conditions, name, trades=len(self._lanes) == 1)
         self._hearing = Hearing()
         self._mute: dict[int, float] = {}
         """QotMarket -> since when nothing comes of it."""
@@ -121,6 +132,12 @@ class Watch:
         self._rounds = 0
         self._user_at: float | None = None
         self._user_asked = -USER_LEAST_S
+        self._use_asked = -USE_LEAST_S
+        self._use_changed = False
+        """Since it was asked for last our own subscriptions have."""
+        self._held = 0
+        """Subscriptions of ours at OpenD when they were counted last."""
+        self._held_at = 0.0
         self._look_at = 0.0
         self._told_quota: tuple[int, int] | None = None
         router.on_notice.append(self._noticed)
@@ -134,8 +151,10 @@ class Watch:
         match notice:
             case GtwEvent():
                 self._program.event(notice, now)
+                self._logins(now)
             case ProgramStatus():
                 self._program.status(notice, now)
+                self._logins(now)
             case ConnStatus():
                 self._logins(now)
             case QotRight(rights):
@@ -144,16 +163,16 @@ class Watch:
             case ApiQuota():
                 self._allowed(notice)
             case UsedQuota(subscriptions, history):
-                for quota, used in zip(self.quotas.values(), (subscriptions, history), strict=True):
-                    quota.used = quota.used if used is None else used
+                for name, used in zip(NOTIFIED, (subscriptions, history), strict=True):
+                    self.quotas[name].used = self.quotas[name].used if used is None else used
 
     def _logins(self, now: float) -> None:
         lanes = self._router.lanes
         self._program.logins(lanes.main.upstream.logins, lanes.trade.upstream.logins, now)
 
     def _allowed(self, allowed: ApiQuota) -> None:
-        for quota, total in zip(self.quotas.values(), allowed, strict=True):
-            quota.total = quota.total if total is None else total
+        for name, total in zip(NOTIFIED, allowed, strict=True):
+            self.quotas[name].total = self.quotas[name].total if total is None else total
 
     # -- time
 
@@ -169,6 +188,7 @@ class Watch:
         if now >= self._look_at:
             self._look_at = now + min(LOOK_S, self._rules().mute_s / 20 or LOOK_S)
             self._look_at_feed(now)
+            self._look_at_use(now)
             self._look_at_quotas(now)
             self._program.due(now)
         return commands
@@ -215,14 +235,13 @@ class Watch:
             self._learn(lane, state, now)
 
     def _learn(self, lane: Lane, state: GlobalState, now: float) -> None:
+        if lane is self._router.lanes.main:
+            self._state_at = now
+            if state.program is not None:
+                self._program.status(state.program, now)
+            elif state.logins.quote:
+                self._program.ready(now)
         self._logins(now)
-        if lane is not self._router.lanes.main:
-            return
-        self._state_at = now
-        if state.program is not None:
-            self._program.status(state.program, now)
-        elif state.logins.quote:
-            self._program.ready(now)
 
     # -- questions
 
@@ -244,6 +263,12 @@ class Watch:
         if main and self._user_at is not None and now >= max(self._user_at, self._user_asked + USER_LEAST_S):
             self._user_at, self._user_asked = None, now
             commands += self._ask(lane, ProtoId.GET_USER_INFO, USER_REQUEST, self._told_user)
+            commands += self._ask(lane, ProtoId.QOT_REQUEST_HISTORY_KL_QUOTA, HISTORY_REQUEST, self._told_history)
+            use_due = True
+        else:
+            use_due = main and self._use_changed and now >= self._use_asked + USE_LEAST_S
+        if use_due:
+            self._use_changed, self._use_asked = False, now
             commands += self._ask(lane, ProtoId.QOT_GET_SUB_INFO, SUB_INFO_REQUEST, self._told_subscriptions)
         return commands
 
@@ -271,8 +296,24 @@ class Watch:
         quota = read_quota_untrusted(outcome.body, outcome.proto_fmt)
         if quota is not None:
             self._router.subscriptions.quota = quota
+        self._told_use("options", read_option_quota_untrusted(outcome.body, outcome.proto_fmt))
+
+    def _told_history(self, outcome: Outcome, _now: float) -> None:
+        self._told_use("history", read_history_untrusted(outcome.body, outcome.proto_fmt))
+
+    def _told_use(self, name: str, use: tuple[int, int] | None) -> None:
+        if use is not None:
+            self.quotas[name] = Quota(use[0], sum(use))
 
     # -- what is missing
+
+    def _look_at_use(self, now: float) -> None:
+        if now < self._held_at:
+            return
+        self._held_at = now + STREAMS_S
+        held = sum(len(lane.ledger.upstream_streams()) for lane in self._router.lanes.wanted())
+        if held != self._held:
+            self._held, self._use_changed = held, True
 
     def _look_at_quotas(self, now: float) -> None:
         told = self._router.subscriptions.quota
@@ -293,7 +334,9 @@ class Watch:
 
     def _look_at_feed(self, now: float) -> None:
         mute_s, main = self._rules().mute_s, self._router.lanes.main.upstream
-        if not mute_s or not main.ready or main.state is None:
+        # Without its login OpenD has nothing to send: that is said already.
+        logged_out = main.logins is not None and not main.logins.quote
+        if not mute_s or not main.ready or main.state is None or logged_out:
             self._hearing.reset()
             self._set_mute({}, now)
             return
@@ -320,7 +363,12 @@ class Watch:
             view.key.market
             for lane in self._router.lanes.wanted()
             for view in lane.ledger.overview()
-            if view.present and view.registered and view.key.space is Space.QOT and view.key.sub_type in LIVELY
+            if view.present
+            and view.registered
+            and view.key.space is Space.QOT
+            and view.key.sub_type in LIVELY
+            # Why nothing comes of the others is known.
+            and self.rights.lost_for(view.key.market, view.key.code) is None
         )
 
     def _set_mute(self, mute: dict[int, float], now: float) -> None:

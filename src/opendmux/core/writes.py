@@ -84,8 +84,7 @@ class Writes:
 
     def open_of(self, key_id: str | None) -> int:
         """How many of this key, None: of everybody, were sent and have no answer yet."""
-        keys = [request.session.key for request in self._open.values()]
-        return sum(key_id is None or (key is not None and key.id == key_id) for key in keys)
+        return sum(key_id is None or request.session.freezes_by == key_id for request in self._open.values())
 
     def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float, wall: float) -> None:
         self._open.pop(id(request), None)

@@ -175,9 +175,24 @@ class Freezer:
         conditions, now = self.house.conditions, trio.current_time()
         holding = {freeze.whom: freeze for freeze in reversed(self._access.freezes.active())}
         for whom, freeze in holding.items():
-            conditions.begin(Kind.FROZEN, whom, now, f"Mode {freeze.mode}, set by {freeze.by}.")
+            why = f": {freeze.why}" if freeze.why else ""
+            ends = f" The first read of {whom} ends it." if freeze.silent else ""
+            conditions.begin(Kind.FROZEN, whom, now, f"Mode {freeze.mode}, set by {freeze.by}{why}.{ends}")
         for gone in [one for one in conditions.of("", Kind.FROZEN) if one.subject not in holding]:
             conditions.over(Kind.FROZEN, gone.subject, now)
+
+    def tell_of_strays(self) -> None:
+        """Put into the log which freezes hold for nobody; to be called at the start and after keys were read again. A
+        key that was given another name trades under it."""
+        keyring = self._access.keyring
+        for freeze in self._access.freezes.kept():
+            if freeze.key is not None and (keyring is None or freeze.key not in keyring.keys):
+                log.warning(
+                    "the freeze of the key %s holds for nobody: no key is called so. If it has another name now, "
+                    "freeze that; %s takes this one away",
+                    freeze.key,
+                    freeze.lifted_by,
+                )
 
     def _answer(self, key_id: str | None) -> Frozen:
         in_flight = sum(station.hub.router.writes.open_of(key_id) for station in self.stations())

@@ -50,6 +50,10 @@ class HumanFormatter(logging.Formatter):
         record.message = printable(record.message)
         return super().formatMessage(record)
 
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the library's name
+        """Nor those in an error: no line of a traceback begins as a record does."""
+        return "\n".join(f"  {printable(line)}" for line in super().formatException(ei).splitlines())
+
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
         return _redacted(super().format(record))

@@ -21,6 +21,7 @@ from opendmux.core.audit import (
     NO_KEY,
     AuditEvent,
     AuditOutcome,
+    OrderSummary,
     args_hash_of,
     order_summary_untrusted,
 )
@@ -32,6 +33,7 @@ from opendmux.core.keys import Scopes
 from opendmux.core.packet import is_real_untrusted
 from opendmux.core.rejects import Cause
 from opendmux.wire.protocols import PACKET_ID_IDS, PROTOCOLS, WRITE_IDS, ProtoId
+from opendmux.wording import masked, printable
 
 from .house import House
 
@@ -48,6 +50,9 @@ UNKNOWN_WHY: Final = {
     Failure.CORRUPT.value: "the answer was damaged",
 }
 """Why nobody knows how a trade request ended."""
+
+TERM_CHARS: Final = 64
+"""Of a word of an order in a sentence: clients write codes and numbers of orders as they like."""
 
 
 SAID_OF: Final = frozenset({DenialKind.UNAUTHENTICATED, DenialKind.PERMISSION, DenialKind.LIMIT})
@@ -160,8 +165,24 @@ class Notary:
         request = witness.request
         who = str(request.session) if request.session.key is None else f"key {request.session.key.id}"
         why = UNKNOWN_WHY.get(witness.note) or UNKNOWN_WHY.get(witness.reason) or "OpenD gave no verdict"
-        figures = f"{name_of(request.proto_id)}: {why}."
+        order = order_summary_untrusted(request.proto_id, request.proto_fmt, request.body)
+        figures = f"{name_of(request.proto_id)}: {why}. {_terms_untrusted(order)}".rstrip()
         self._house.conditions.happened(Kind.OUTCOME_UNKNOWN, who, trio.current_time(), figures, opend=self._opend)
+
+
+def _terms_untrusted(order: OrderSummary) -> str:
+    """The order, as a sentence for those who have to look for it; of the account its last digits, since alerts go to
+    places of others. Empty where it can't be read."""
+    words = []
+    for label, value in order.items():
+        text = f"{value:.10g}" if isinstance(value, float) else str(value)
+        if isinstance(value, list):
+            text = " ".join(value)
+        if label == "acc_id":
+            words.append(f"account ...{text[-4:]}")
+        else:
+            words.append(f"{label.replace('_', ' ')} {printable(masked(text))[:TERM_CHARS]}")
+    return f"The order: {', '.join(words)}." if words else ""
 
 
 def _key_id(session: Session, denial: Denial | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -88,7 +89,7 @@ def _alone(folder: Path) -> Iterator[None]:
         return
     import fcntl  # not on Windows
 
-    with (folder / LOCK).open("ab") as file:
+    with os.fdopen(_lock_of(folder), "ab") as file:
         for left in reversed(range(LOCK_TRIES)):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,3 +99,16 @@ def _alone(folder: Path) -> Iterator[None]:
                     raise
                 time.sleep(LOCK_PAUSE_S)
         yield
+
+
+def _lock_of(folder: Path) -> int:
+    """The lock file's descriptor. Root may be the one who makes it, in the folder of a service that has to open it too,
+    and must not be led out of that folder by a link."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    with contextlib.suppress(FileExistsError):
+        made = os.open(folder / LOCK, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        with contextlib.suppress(OSError):  # only root may give it away
+            owner = folder.stat()
+            os.fchown(made, owner.st_uid, owner.st_gid)
+        return made
+    return os.open(folder / LOCK, flags)

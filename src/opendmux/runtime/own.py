@@ -30,18 +30,19 @@ MARGIN_S: Final = 2.0
 
 
 class Seat:
-    """A client of the hub without a connection. ``name``: what log and audit call it."""
+    """A client of the hub without a connection. ``name``: what log and audit call it; ``key_id``: in whose place it
+    asks."""
 
     ordered = False
 
-    def __init__(self, hub: Hub, name: str) -> None:
+    def __init__(self, hub: Hub, name: str, key_id: str) -> None:
         self._hub = hub
         self._name = name
         self._waiting: dict[int, list[tuple[Outcome, Denial | None]]] = {}
         self._came = trio.Event()
         self._serial = 0
         self.session = hub.open_session(PROXY, PROXY, PROXY, "hold")
-        self.session.own = True
+        self.session.own, self.session.stands_in_for = True, key_id
         hub.router.tenancy.open_caller(self.session)
         self.session.recv_notify = False
         hub.add(self)

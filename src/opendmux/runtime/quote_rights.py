@@ -57,7 +57,10 @@ class RightWatcher:
             changed, next_try = self._changed, self.right.next_try
             with trio.CancelScope(deadline=math.inf if next_try is None else next_try):
                 await changed.wait()
-            if self.right.due(trio.current_time()):
+            upstream, now = self.station.hub.router.lanes.main.upstream, trio.current_time()
+            if not upstream.ready or upstream.pause is not None:
+                self.right.put_off(now)
+            elif self.right.due(now):
                 await self._ask()
 
     async def _ask(self) -> None:
@@ -133,6 +136,8 @@ class RightWatcher:
             return "opendmux does not ask it back (quote_right)."
         tries = f"Asked back {right.tries} {'time' if right.tries == 1 else 'times'}"
         why = ", for it was taken again within 10 s" if right.contested else ""
+        if right.lost_since is None:
+            return f"{tries}; it is back."
         if right.next_try is None:
             return f"{tries}; opendmux asks no more until it is back{why}."
         at = said_time(self.wall() - trio.current_time() + right.next_try)

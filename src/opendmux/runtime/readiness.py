@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from opendmux.core import snapshot
 from opendmux.core.audit import timestamp_of
-from opendmux.core.conditions import Condition, Kind
+from opendmux.core.conditions import Condition, Kind, together
 from opendmux.core.lanes import Lane, Lanes
 from opendmux.core.notices import program_name
 
@@ -106,7 +106,7 @@ def readiness_of(
                 _age(lanes, now),
             )
         )
-    told = [shown(one, wall - now) for one in wrong]
+    told = [shown(one, wall - now) for one in together(wrong)]
     return Readiness(not reasons, reasons, any(state.simulated for state in states), states, told)
 
 

@@ -49,7 +49,7 @@ from .transports.operations import operation_routes
 from .transports.safety import freeze_routes, pause_routes
 from .transports.status import status_routes
 from .upstream import UpstreamLink
-from .vigil import note, vigil
+from .vigil import Notes, vigil
 
 __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
 
@@ -110,6 +110,7 @@ class Proxy:
             for station in self.stations:
                 hub = station.hub
                 hub.run(hub.router.tenancy.review(trio.current_time(), hub.wall()))
+            self.freezer.tell_of_strays()
 
     async def _reload_tls(self) -> None:
         if self.house.tls is not None:
@@ -158,7 +159,8 @@ async def run_proxy(
     Raises ConfigError when a bound address can't be listened on. Cancellation stops at once, without a drain.
     """
     house = house or House()
-    house.conditions.on_change.append(note)
+    notes = Notes()
+    house.conditions.on_change.append(notes.heard)
     wings: dict[int, Wing] = {}
     for face in faces:
         if id(face.reach) not in wings:
@@ -167,8 +169,10 @@ async def run_proxy(
             callers = Callers(station.hub, house.access)
             station.hub.on_tick.append(callers.tidy)
             wings[id(face.reach)] = Wing(station, pump, callers)
+    house.conditions.several = len(wings) > 1
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
     proxy.freezer.apply()
+    proxy.freezer.tell_of_strays()
     site, status = _site(proxy)
     operator = Operator(lambda: proxy.stations, house)
     watchers = [RightWatcher(station, operator) for station in proxy.stations]
@@ -177,7 +181,7 @@ async def run_proxy(
         async with house.records(), trio.open_nursery() as services:
             services.start_soon(status.sampler.run)
             services.start_soon(proxy.alerts.run)
-            services.start_soon(vigil, house, lambda: proxy.hub.config.watch)
+            services.start_soon(vigil, house, lambda: proxy.hub.config.watch, notes)
             services.start_soon(proxy.pauser.run)
             services.start_soon(proxy.steward.run)
             for watcher in watchers:
@@ -213,6 +217,7 @@ async def run_proxy(
                 sessions.cancel_scope.deadline = trio.current_time() + drain_s
             services.cancel_scope.cancel(reason="drained")
     finally:
+        notes.flush(trio.current_time())
         for face in faces:
             for sock in face.bound:
                 sock.close()

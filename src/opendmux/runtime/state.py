@@ -4,8 +4,9 @@ The folder belongs to one opendmux at a time. Whoever writes first holds it unti
 leaves no file behind; a second one may read, and is refused when it writes, so that neither undoes what the other was
 told. Where the system has no such lock (Windows) nobody is refused.
 
-A file that is not there was never written. One that can't be read is something else: `read` raises then, and it is for
-the caller to take the careful side.
+A file that is not there was never written; one behind a link whose end is missing, such as a disk that is not mounted,
+is there. One that can't be read is something else: `read` raises then, and it is for the caller to take the careful
+side.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class StateDir:
                     raise StateError(f"{path} is not a file")
                 data = file.read(MAX_STATE_BYTES + 1)
         except FileNotFoundError:
+            if path.is_symlink() or (self.path.is_symlink() and not self.path.exists()):
+                raise StateError(f"{path} can't be read: it is behind a link that leads nowhere") from None
             return None
         except OSError as error:
             raise StateError(f"can't read {path}: {error.strerror or error}") from error

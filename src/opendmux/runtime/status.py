@@ -19,7 +19,7 @@ import trio
 
 from opendmux.core import snapshot
 from opendmux.core.audit import NO_KEY, timestamp_of
-from opendmux.core.conditions import Change, Condition
+from opendmux.core.conditions import Change, Condition, together
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
@@ -138,7 +138,8 @@ class Status:
             ready=readiness.ready,
             reasons=readiness.reasons,
             conditions=[
-                shown(one, wall - now) for one in (*self.house.conditions.active(), *self.house.conditions.recent(now))
+                shown(one, wall - now)
+                for one in (*together(self.house.conditions.active()), *self.house.conditions.recent(now))
             ],
             simulated=readiness.simulated,
             keys=self.house.access.keyring is not None,

@@ -158,7 +158,7 @@ class Steward:
         why = "cancel on disconnect" if missing.why == "gone" else "dead man"
         custody = station.hub.router.writes.custody
         log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
-        sweep, seat = Sweep(key_id, custody), Seat(station.hub, f"{why}: key {key_id}")
+        sweep, seat = Sweep(key_id, custody), Seat(station.hub, f"{why}: key {key_id}", key_id)
         try:
             await self._steps(sweep, seat, missing, name)
         except Exception:

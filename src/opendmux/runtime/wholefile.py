@@ -16,14 +16,15 @@ _MODE: Final = 0o600
 
 def write_whole(target: Path, data: bytes) -> None:
     """Write beside it, rename over it; on disk when this returns. Readable by its owner alone, who stays who he was as
-    far as we may say so. Raises OSError; the file is untouched then. Blocks for as long as the disk does."""
+    far as we may say so; a new one is the folder's owner's, for root may write for a service. Raises OSError; the file
+    is untouched then. Blocks for as long as the disk does."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)  # 0600 from the start
     try:
         with os.fdopen(descriptor, "wb") as file:
             if sys.platform != "win32":
                 os.fchmod(descriptor, _MODE)
                 with contextlib.suppress(OSError):  # nothing to keep, or not ours to give away
-                    owner = target.stat()
+                    owner = (target if target.exists() else target.parent).stat()
                     os.fchown(descriptor, owner.st_uid, owner.st_gid)
             file.write(data)
             file.flush()

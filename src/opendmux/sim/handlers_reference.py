@@ -1,4 +1,4 @@
-"""3103, 3202, 3203, 3219, 3223: data that needs no subscription."""
+"""3103, 3104, 3202, 3203, 3219, 3223: data that needs no subscription."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import struct
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from opendmux.wire.pb import opend_sim
+from opendmux.wire.pb import opend, opend_sim
 from opendmux.wire.protocols import ProtoId
 
 from .candles import bars_after
@@ -73,6 +73,7 @@ def request_history_kl(
         after, digest = _KEY.unpack(c2s.nextReqKey) if len(c2s.nextReqKey) == _KEY.size else (0, 0)
         if digest != number(world.config.seed, after, *request):
             raise Refused("nextReqKey does not belong to this request on this connection")
+    world.status.history_seen.add(stock.security.key)
     count = min(c2s.maxAckKLNum, _MAX_BARS) if c2s.maxAckKLNum > 0 else _MAX_BARS
     bars = list(islice(bars_after(stock, kl_type, after, end, world.now), count + 1))
     message = opend_sim.RequestHistoryKLS2C(
@@ -165,7 +166,17 @@ def _code(stock: Stock) -> str:
     return stock.security.key[1]
 
 
+def request_history_quota(world: World, session: Session, c2s: opend.HistoryQuotaC2S) -> opend.HistoryQuotaS2C:
+    del session, c2s  # the list of securities is always left out
+    status = world.status
+    used = len(status.history_seen) if status.history_used is None else status.history_used
+    return opend.HistoryQuotaS2C(usedQuota=used, remainQuota=max(0, world.history_quota() - used))
+
+
 ROUTES: Routes = {
+    ProtoId.QOT_REQUEST_HISTORY_KL_QUOTA: Route(
+        opend.HistoryQuotaRequest, opend.HistoryQuotaResponse, request_history_quota
+    ),
     ProtoId.QOT_REQUEST_HISTORY_KL: Route(
         opend_sim.RequestHistoryKLRequest, opend_sim.RequestHistoryKLResponse, request_history_kl
     ),

@@ -10,7 +10,7 @@ from opendmux.wire.protocols import ProtoId
 from .numbers import QotMarket
 from .refusal import Refused
 from .routes import Route, Routes
-from .status import fill_rights
+from .status import READY, fill_rights
 from .venues import VENUES
 from .verification import VerificationType
 
@@ -63,8 +63,8 @@ def get_global_state(world: World, session: Session, c2s: opend.GetGlobalStateC2
         marketSG=stock,
         marketMY=stock,
         marketJP=stock,
-        qotLogined=world.status.qot_logined,
-        trdLogined=world.status.trd_logined,
+        qotLogined=world.status.qot_logined and world.status.program == READY,
+        trdLogined=world.status.trd_logined and world.status.program == READY,
         serverVer=world.server_ver,
         serverBuildNo=world.config.server_build_no,
         time=int(world.now + world.status.clock_ahead_s),
@@ -90,9 +90,7 @@ def get_user_info(world: World, session: Session, c2s: opend.GetUserInfoC2S) -> 
         updateType=world.status.update_type,
         webKey="",
         subQuota=world.subscriptions.quota,
-        historyKLQuota=(
-            world.config.history_quota if world.status.history_quota is None else world.status.history_quota
-        ),
+        historyKLQuota=world.history_quota(),
         userAttribution=_HONG_KONG,
         isAppNNOrMM=True,
     )

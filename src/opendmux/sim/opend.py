@@ -273,7 +273,8 @@ class Simulator:
         self._notify(quota_notice(subscriptions, history))
 
     def notify_used_quota(self, subscriptions: int, history: int) -> None:
-        """Tell everybody that so much is used, whatever the books say."""
+        """Tell everybody that so much is used, whatever the books say; the quota of historical candles stays so."""
+        self.world.status.history_used = history
         self._notify(used_notice(subscriptions, history))
 
     def set_lost_rights(self, markets: Iterable[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opendmux.wire.pb import opend
@@ -11,6 +11,7 @@ from .numbers import QotMarket
 
 if TYPE_CHECKING:
     from .faults import Faults
+    from .securities import SecKey
 
 __all__ = ["READY", "Status", "event_notice", "fill_rights", "quota_notice", "rights_notice", "used_notice"]
 
@@ -50,6 +51,10 @@ class Status:
     trd_logined: bool = True
     history_quota: int | None = None
     """What GetUserInfo says of it, where that was changed."""
+    history_used: int | None = None
+    """How much of it is used, where a test says so; else the securities are counted."""
+    history_seen: set[SecKey] = field(default_factory=set)
+    """Securities with historical candles; the simulator does not live long enough to forget one."""
     version: int | None = None
     """serverVer; None: the one of the configuration."""
     clock_ahead_s: float = 0.0
@@ -97,9 +102,9 @@ def used_notice(subscriptions: int, history: int) -> opend.NotifyResponse:
 
 def fill_rights(message: Any, faults: Faults) -> None:
     """Set every ...QotRight field of a message by its market."""
-    for field in message.DESCRIPTOR.fields:
-        if field.name.endswith("QotRight"):
-            name = field.name.removeprefix("has")
+    for one in message.DESCRIPTOR.fields:
+        if one.name.endswith("QotRight"):
+            name = one.name.removeprefix("has")
             prefix = next(prefix for prefix in _MARKET_OF_PREFIX if name.lower().startswith(prefix.lower()))
             right = faults.has_right(_MARKET_OF_PREFIX[prefix])
-            setattr(message, field.name, right if name != field.name else _LEVEL2 if right else _BMP)
+            setattr(message, one.name, right if name != one.name else _LEVEL2 if right else _BMP)

@@ -100,6 +100,11 @@ class World:
         """What it calls its version."""
         return self.config.server_ver if self.status.version is None else self.status.version
 
+    def history_quota(self) -> int:
+        """Securities with historical candles that the account may have."""
+        changed = self.status.history_quota
+        return self.config.history_quota if changed is None else changed
+
     def stock(self, security: opend.Security) -> Stock:
         """The security of a message. Raises Refused."""
         return self.market.stock((security.market, security.code), self.now)

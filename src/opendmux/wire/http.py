@@ -11,6 +11,7 @@ is read after it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,6 +32,9 @@ __all__ = [
 
 HEAD_BYTES: Final = 16 * 1024
 """Request line and headers: twice what nginx and Apache take. With a cookie of another site of localhost it fits."""
+
+QUOTED: Final = re.compile(r""":? ?(bytearray\()?b['"].*""", re.DOTALL)
+"""Where h11's text quotes what came: there may be a key in it, and our answer may end up in the log of who asked."""
 
 Headers: TypeAlias = "Sequence[tuple[str, str]]"
 
@@ -120,7 +124,7 @@ class HttpServer:
         try:
             event = self._connection.next_event()
         except h11.RemoteProtocolError as error:
-            return self._break(error.error_status_hint, str(error))
+            return self._break(error.error_status_hint, QUOTED.sub("", str(error)))
         if isinstance(event, h11.Request):
             return self._request(event)
         if isinstance(event, h11.Data):

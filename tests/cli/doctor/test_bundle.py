@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -151,6 +153,38 @@ def test_what_is_no_secret_stays() -> None:
         "https://hooks.example",
     ):
         assert redacted(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<login_pwd>hush; a & b, c</login_pwd>",
+        "-login_pwd=hush;a&b,c",
+        "login_pwd=hush\"a'b",
+        '"login_pwd": "hush \\"a\\" b"',
+        'login_pwd = "hush a b',
+        r'{"msg":"{\"token\": \"hush\"}"}',
+        "verify_code=hush",
+        "https://me:hu/sh@hush@hooks.example",
+    ],
+)
+def test_the_whole_of_a_password_is_gone(text: str) -> None:
+    left = redacted(text)
+    assert "hush" not in left
+    assert not {"a", "b", "c"} & set(re.findall(r"\w+", left))
+
+
+def test_the_rest_of_a_line_stays() -> None:
+    assert redacted('{"msg":"token=abc","conn":5}') == f'{{"msg":"token={REMOVED}","conn":5}}'
+
+
+@pytest.mark.parametrize("piece", ["token", "a-", "://", "a.", "pwd ", "x"])
+def test_long_words_are_searched_in_a_moment(piece: str) -> None:
+    """A log may have a line of a megabyte without a blank; each search that ran to its end from every letter would
+    take hours."""
+    begun = time.process_time()
+    redacted_log(piece * (300_000 // len(piece)))
+    assert time.process_time() - begun < 20
 
 
 def test_what_opend_wrote_loses_people() -> None:

@@ -74,18 +74,6 @@ def test_an_older_one_that_knows_no_conditions() -> None:
     assert only(section, "conditions").state is State.OK
 
 
-def test_one_thing_about_many_markets_is_one_finding() -> None:
-    about = {"kind": "right_lost", "opend": "a:1", "active": True, "blocks": False, "figures": "LV2 before, BMP now."}
-    said = {"next_step": "Ask for it.", "since": "2026-11-29T11:59:58.123456Z"}
-    section = judged(
-        conditions=[
-            {**about, **said, "subject": name, "conclusion": f"{name} lost."} for name in ("HK", "US", "Sh\x1b")
-        ]
-    )
-    found = only(section, "condition right_lost")
-    assert found.figures == "LV2 before, BMP now; the same for US, Sh?; since 2026-11-29T11:59:58Z"
-
-
 @pytest.mark.parametrize(
     ("kind", "active", "blocks", "state"),
     [
@@ -106,12 +94,20 @@ def test_its_conditions(kind: str, active: bool, blocks: bool, state: State) -> 
         times=1,
         blocks=blocks,
         conclusion="It was so.",
-        figures="1 of 2",
+        figures="1 of 2.",
         next_step="Do this.",
     )
     found = only(judged(conditions=[msgspec.to_builtins(condition)]), f"condition {kind}")
     assert (found.state, found.conclusion, found.next_step) == (state, "It was so.", "Do this.")
-    assert found.figures == "1 of 2; since 2026-11-29T10:00:00Z"
+    assert found.figures == "1 of 2. Since 2026-11-29T10:00:00Z."
+
+
+def test_what_doctor_has_seen_itself_is_said_once() -> None:
+    seen = {"kind": "code_needed", "active": True, "blocks": True, "conclusion": "It waits.", "since": ""}
+    other = {**seen, "kind": "right_lost", "conclusion": "It has lost it."}
+    section = Section("opendmux")
+    judge({**SNAPSHOT, "conditions": [seen, other]}, section, {"It waits."})
+    assert [check for check in states(section) if check.startswith("condition")] == ["condition right_lost"]
 
 
 def test_its_clients() -> None:

@@ -61,6 +61,14 @@ def test_an_opend_that_is_not_ready(status: int) -> None:
     assert "OpenD says: its own? words" in found.figures
 
 
+@pytest.mark.parametrize("status", sorted(set(Program) - {Program.READY}))
+def test_that_it_has_no_logins_then_is_no_problem_of_its_own(status: int) -> None:
+    said = word(state={"qotLogined": False, "trdLogined": False, "programStatus": {"type": status}})
+    section = judged(said)
+    assert [check for check, state in states(section).items() if state is State.PROBLEM] == ["program"]
+    assert only(section, "trade login").state is State.SKIPPED
+
+
 def test_a_state_that_is_new() -> None:
     assert only(judged(word(state={"programStatus": {"type": 99}})), "program").state is State.UNKNOWN
 

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,7 +24,7 @@ from opendmux.wire.cipher import RsaKey
 
 from . import _conflicts, _files, _folders, _listen, _machine, _port, _running, _telnet, _word, _xml
 from ._call import Call, CallError
-from ._finding import Section, State
+from ._finding import Section, State, all_of
 from ._programs import Opend, find_opends, homes_of, xml_files
 
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def _opend(
     if word is None:
         section.findings.append(_port.judge(port))
     else:
+        word = replace(word, several=len(found.settings.config.upstreams) > 1)
         version = _word.version_text(word.server_ver)
         found.versions[case.address] = version
         section.findings.extend((_port.judge(port, version=version), _port.judge_connections(port)))
@@ -259,7 +260,8 @@ def _opendmux(
     keyed = snapshot is not None and bool(snapshot.get("keys"))
     _files.look(settings.config, settings.file, error, section, wall=time.time(), keyed=keyed)
     if snapshot is not None:
-        _running.judge_or_say_why(snapshot, section)
+        said = {finding.conclusion for finding in all_of(found.sections)}
+        _running.judge_or_say_why(snapshot, section, said)
     elif failure:
         _running.judge_absent(failure, section, seen=program)
     if program is not None:

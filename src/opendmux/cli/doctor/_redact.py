@@ -22,16 +22,24 @@ _SECRETS: Final = (
     re.compile(r"(?i)(?<=basic )[A-Za-z0-9+/=]{8,}"),
 )
 _NAMED: Final = re.compile(
-    r"""(?ix) ( [\w-]* (?: pwd | passw (?:or)? d | passphrase | secret | token | api_?key | web_?key | cookie )
-    [\w-]* ["']? \s* [=:>]+ \s* ) ( "[^"]*" | '[^']*' | [^\s<>,;&"']+ )"""
+    r"""(?imx) ( (?: pwd | passw (?:or)? d | passphrase | secret | token | api_?key | web_?key | cookie )
+    [\w-]{0,40} \\?["']? \s* [=:>]+ \s* )
+    (
+        (?<=>) [^<\r\n]+
+        | " (?: \\. | [^"\\\r\n] )* (?: " | $ )
+        | ' (?: \\. | [^'\\\r\n] )* (?: ' | $ )
+        | (?: \\. | [^\s<"'\\] | ["'] (?! [,;}\])\s] | $ ) )+
+    )"""
 )
-"""``login_pwd=...``, ``<login_pwd>...``, ``"token": "..."``."""
-_CODE: Final = re.compile(r"(?i)(\bcode\s*[=:]\s*)[\w-]{4,}")
-"""``-code=123456``."""
-_USER_INFO: Final = re.compile(r"(?<=://)[^/\s@]+@")
+"""``login_pwd=...``, ``<login_pwd>...``, ``"token": "..."``. Passwords have blanks and punctuation in them, and a quote
+may be missing: then all up to the end of the line is taken. What goes before is bounded everywhere here: logs have
+lines of a million letters without a blank, and a search that begins at each of them must not run to the end."""
+_CODE: Final = re.compile(r"(?i)(\b(?:\w*verify_?)?code\s*[=:]\s*)[\w-]{4,}")
+"""``-code=123456``, ``verify_code: 123456``."""
+_USER_INFO: Final = re.compile(r"(?<=://)[^\s\"'<>]{0,256}@")
 _URL: Final = re.compile(r"(https?://[^/\s\"'<>]+)[^\s\"'<>]*")
 """Addresses of hooks are secrets: whoever knows one may post."""
-_MAIL: Final = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")
+_MAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+\b")
 _NUMBERS: Final = (
     re.compile(r"(?<![\d.])\d{6,}"),
     re.compile(r"(?<![\w.-])(?!\d{4}-\d\d-\d\d)\+?\d(?:[ -]?\d){5,}(?!\w)"),  # a phone's, in groups; not a date

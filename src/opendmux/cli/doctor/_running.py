@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from opendmux._version import __version__
-from opendmux.cli._conditions import gathered
 from opendmux.cli._control import clean
 from opendmux.config import SIM, parse_address
 from opendmux.errors import ConfigError
@@ -56,10 +55,10 @@ def judge_absent(error: str, section: Section, *, seen: Program | None) -> None:
         section.say(State.SKIPPED, CHECK, "No opendmux was asked.", clean(error))
 
 
-def judge_or_say_why(snapshot: Mapping[str, Any], section: Section) -> None:
+def judge_or_say_why(snapshot: Mapping[str, Any], section: Section, said: Collection[str] = ()) -> None:
     """As `judge`, for what may come from another version."""
     try:
-        judge(snapshot, section)
+        judge(snapshot, section, said)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         section.say(
             State.UNKNOWN,
@@ -70,8 +69,9 @@ def judge_or_say_why(snapshot: Mapping[str, Any], section: Section) -> None:
         )
 
 
-def judge(snapshot: Mapping[str, Any], section: Section) -> None:
-    """Everything that a snapshot shows; names in it were chosen by peers."""
+def judge(snapshot: Mapping[str, Any], section: Section, said: Collection[str] = ()) -> None:
+    """Everything that a snapshot shows; names in it were chosen by peers. ``said``: conclusions that the report has
+    already, because doctor saw the same with its own eyes: they stand in it once."""
     version = clean(str(snapshot["opendmux"]))
     reasons = [clean(str(reason)) for reason in snapshot["reasons"]]
     if snapshot["ready"]:
@@ -92,31 +92,32 @@ def judge(snapshot: Mapping[str, Any], section: Section) -> None:
             f"it {version}, this {__version__}",
             "Start it again after an update.",
         )
-    _conditions(snapshot, section)
+    _conditions(snapshot, section, said)
     _clients(snapshot, section)
     _audit(snapshot, section)
 
 
-def _conditions(snapshot: Mapping[str, Any], section: Section) -> None:
+def _conditions(snapshot: Mapping[str, Any], section: Section, said: Collection[str]) -> None:
     conditions = snapshot.get("conditions") or []
-    for condition, more in gathered(conditions):
+    for condition in conditions:
+        if clean(str(condition.get("conclusion", ""))) in said:
+            continue
         kind = clean(str(condition.get("kind", "condition")))
-        same = f"the same for {clean(', '.join(more))}" if more else ""
         bad = condition.get("blocks") or (condition.get("active") and kind not in MILD)
-        figures = (condition.get("figures"), same, _since(condition.get("since")))
         section.say(
             State.PROBLEM if bad else State.WARNING,
             f"condition {kind}",
             clean(str(condition.get("conclusion", ""))),
-            "; ".join(clean(str(part)).removesuffix(".") for part in figures if part),
+            _figures(condition),
             clean(str(condition.get("next_step", ""))),
         )
     if not conditions:
         section.say(State.OK, "conditions", "opendmux sees nothing wrong.")
 
 
-def _since(moment: object) -> str:
-    return f"since {str(moment)[:19]}Z" if moment else ""  # to the second
+def _figures(condition: Mapping[str, Any]) -> str:
+    since = f"Since {clean(str(condition['since']))[:19]}Z." if condition.get("since") else ""
+    return f"{clean(str(condition.get('figures') or ''))} {since}".strip()
 
 
 def _clients(snapshot: Mapping[str, Any], section: Section) -> None:

@@ -57,6 +57,8 @@ class Word:
     """OpenD's clock minus ours; None: not told."""
     kept: bool = True
     """It answered a KeepAlive at the end."""
+    several: bool = False
+    """There are several OpenDs, so commands must say which one is meant."""
 
 
 def ask(call: Call, name: str, clock: Callable[[], float] = time.time) -> Word:
@@ -170,15 +172,20 @@ def _program(word: Word, state: opend.GetGlobalStateS2C, section: Section) -> No
 
 def _condition(section: Section, check: str, word: Word, kind: Kind, cause: str, figures: str) -> None:
     """Said as the proxy says it."""
-    condition = Condition(kind, word.name, word.name, cause, 0.0, figures)
+    condition = Condition(kind, word.name, word.name, cause, 0.0, figures, one_of_several=word.several)
     section.say(State.PROBLEM, check, condition.conclusion, figures, condition.next_step)
 
 
 def _logins(word: Word, state: opend.GetGlobalStateS2C, section: Section) -> None:
+    program = state.programStatus.type if state.HasField("programStatus") else Program.READY
     for cause, logged_in in (("quote", state.qotLogined), ("trade", state.trdLogined)):
-        check = f"{cause} login"
+        check, what = f"{cause} login", "quotes" if cause == "quote" else "trading"
         if logged_in:
-            section.say(State.OK, check, f"OpenD is logged in for {'quotes' if cause == 'quote' else 'trading'}.")
+            section.say(State.OK, check, f"OpenD is logged in for {what}.")
+        elif program in STATES or program in STARTING:
+            section.say(
+                State.SKIPPED, check, f"OpenD is not logged in for {what}: that follows from the state of its program."
+            )
         else:
             _condition(section, check, word, Kind.LOGIN_LOST, cause, "")
 

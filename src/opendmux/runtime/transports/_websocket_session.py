@@ -31,6 +31,7 @@ from ._websocket_line import HEAD_BYTES, Line
 
 __all__ = ["WebSocketSession"]
 
+MAGIC: Final = b"FT"
 SDK_REPLY_S: Final = 4.5
 """The JavaScript SDK gives up after 5 s, without a word of why, and takes an answer that comes later for a push."""
 
@@ -127,11 +128,11 @@ class WebSocketSession(Line):
             self._admitted, session.admitted, session.key, session.digest = None, False, None, b""
 
     def _begin_untrusted(self, message: bytes) -> None:
-        """The first message: which dialect is it?"""
+        """The first message: which dialect is it? Of FT frames it may be a single byte."""
         if message.startswith(SIGN):
             self._asked = Sections()
             self.session.sdk_dialect = True
-        elif not message.startswith(b"FT"):
+        elif not message or not MAGIC.startswith(message[: len(MAGIC)]):
             raise RemoteProtocolError("the first message is neither of ft-v1.0 nor an FT frame")
         elif self._admitted is not None:
             self._hub.run(self._hub.router.entry.open(self.session, self._admitted))

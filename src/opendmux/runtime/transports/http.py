@@ -21,7 +21,7 @@ import trio
 
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.keys import Key
-from opendmux.core.origins import host_is_ours, origin_is_ours
+from opendmux.core.origins import host_is_ours, origin_is_ours, origin_is_this
 from opendmux.runtime.backend import Backend, Caller
 from opendmux.runtime.ports import FORWARDED
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
@@ -263,7 +263,14 @@ class HttpSession:
         if not all(origin.lower() in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
             await self.refuse(403, "origin", "pages of other sites may not ask this proxy")
             return
+        # A browser shows its certificate for whatever page asks, and asks without a word when there is no JSON in it.
+        host = hosts[0] if len(hosts) == 1 else ""
+        strange = not all(o.lower() in welcome or origin_is_this(o, host=host, further=names) for o in origins)
         if upgrades is not None:
+            if strange and self.certified is not None:
+                text = "with a certificate only pages of this proxy and of http_origins get a WebSocket"
+                await self.refuse(403, "origin", text, close=True)
+                return
             await self._upgrade(head, upgrades)
             return
         route, params = find(self.routes, head.path)
@@ -277,6 +284,9 @@ class HttpSession:
             return
         if head.has_body and not route.body_bytes:
             await self.refuse(413, "body", "this takes no body", close=True)
+            return
+        if route.control and strange:
+            await self.refuse(403, "origin", "only pages of this proxy may give it orders", close=True)
             return
         who = self._who(head, route)
         if isinstance(who, Denial):

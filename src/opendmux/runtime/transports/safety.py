@@ -64,7 +64,7 @@ _ABOUT: Final = {
                         "type": "object",
                         "required": ["mode"],
                         "properties": {
-                            "key": {"type": ["string", "null"], "description": "The id of a key."},
+                            "key": {"type": ["string", "null"], "minLength": 1, "description": "The id of a key."},
                             "mode": {"type": "string", "enum": ["read-only", "cancel-only", "off"]},
                         },
                     }
@@ -122,7 +122,8 @@ _RESUME: Final = _about_pause("resume", "End the pause", {})
 class _Order(msgspec.Struct, forbid_unknown_fields=True):
     mode: Literal["read-only", "cancel-only", "off"]
     """Required: an empty body must not open anything."""
-    key: str | None = None
+    key: Annotated[str, msgspec.Meta(min_length=1)] | None = None
+    """Whoever meant a key and has lost its name must not thaw everybody."""
 
 
 class _Pause(msgspec.Struct, forbid_unknown_fields=True):
@@ -174,9 +175,7 @@ def freeze_routes(face: FreezeFace) -> Mapping[str, Route]:
         order = await json_body(exchange, _Order)
         asker = "" if exchange.key is None else exchange.key.id
         try:
-            done = await face.change(
-                order.key or None, order.mode, by=by_whom(exchange), peer=exchange.peer, asker=asker
-            )
+            done = await face.change(order.key, order.mode, by=by_whom(exchange), peer=exchange.peer, asker=asker)
         except FreezeError as error:
             raise RefusedError(404 if error.reason == "key" else 503, error.reason, str(error)) from error
         await exchange.respond_json(200, _told(done))

@@ -728,6 +728,38 @@ class RegQotPushRequest(_message.Message):
     c2s: RegQotPushC2S
     def __init__(self, c2s: _Optional[_Union[RegQotPushC2S, _Mapping]] = ...) -> None: ...
 
+class HistoryQuotaC2S(_message.Message):
+    __slots__ = ("bGetDetail",)
+    BGETDETAIL_FIELD_NUMBER: _ClassVar[int]
+    bGetDetail: bool
+    def __init__(self, bGetDetail: _Optional[bool] = ...) -> None: ...
+
+class HistoryQuotaRequest(_message.Message):
+    __slots__ = ("c2s",)
+    C2S_FIELD_NUMBER: _ClassVar[int]
+    c2s: HistoryQuotaC2S
+    def __init__(self, c2s: _Optional[_Union[HistoryQuotaC2S, _Mapping]] = ...) -> None: ...
+
+class HistoryQuotaS2C(_message.Message):
+    __slots__ = ("usedQuota", "remainQuota")
+    USEDQUOTA_FIELD_NUMBER: _ClassVar[int]
+    REMAINQUOTA_FIELD_NUMBER: _ClassVar[int]
+    usedQuota: int
+    remainQuota: int
+    def __init__(self, usedQuota: _Optional[int] = ..., remainQuota: _Optional[int] = ...) -> None: ...
+
+class HistoryQuotaResponse(_message.Message):
+    __slots__ = ("retType", "retMsg", "errCode", "s2c")
+    RETTYPE_FIELD_NUMBER: _ClassVar[int]
+    RETMSG_FIELD_NUMBER: _ClassVar[int]
+    ERRCODE_FIELD_NUMBER: _ClassVar[int]
+    S2C_FIELD_NUMBER: _ClassVar[int]
+    retType: int
+    retMsg: str
+    errCode: int
+    s2c: HistoryQuotaS2C
+    def __init__(self, retType: _Optional[int] = ..., retMsg: _Optional[str] = ..., errCode: _Optional[int] = ..., s2c: _Optional[_Union[HistoryQuotaS2C, _Mapping]] = ...) -> None: ...
+
 class SubInfo(_message.Message):
     __slots__ = ("subType", "securityList")
     SUBTYPE_FIELD_NUMBER: _ClassVar[int]
