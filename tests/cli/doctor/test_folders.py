@@ -154,6 +154,22 @@ def test_a_log_that_is_not_written(home: Home, tmp_path: Path) -> None:
     assert only(judged(folders_of(tmp_path)), "OpenD's log").state is State.UNKNOWN
 
 
+def test_no_other_file_is_shown_for_the_log(home: Home, tmp_path: Path) -> None:
+    """Root may look at the folder of a user, who could link to what only root may read."""
+    home.put(tmp_path / "shadow", "error: secret\n")
+    (home.log / "GTWLog_2.log").symlink_to(tmp_path / "shadow")
+    found = only(judged(folders_of(tmp_path)), "OpenD's log")
+    assert "GTWLog_1.log" in found.figures
+    assert "secret" not in found.figures
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")
+def test_a_pipe_in_place_of_the_device_id_holds_nobody_up(home: Home, tmp_path: Path) -> None:
+    (home.data / "Device.dat").unlink()
+    os.mkfifo(home.data / "Device.dat")
+    assert folders_of(tmp_path).device is None
+
+
 def test_another_log_path(home: Home, tmp_path: Path) -> None:
     elsewhere = tmp_path / "logs"
     elsewhere.mkdir()

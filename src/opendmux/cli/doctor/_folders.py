@@ -153,6 +153,8 @@ def _same(one: Device, other: Device) -> bool:
 
 
 def _device(path: Path, wall: float) -> Device | None:
+    if not os.path.isfile(path):  # to open a named pipe would wait for its writer
+        return None
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
@@ -168,8 +170,9 @@ def _newest_log(folder: Path | None, wall: float) -> LogFile | None:
     newest: tuple[float, int, Path] | None = None
     try:
         for entry in os.scandir(folder):
-            if entry.is_file() and not entry.name.startswith(SDK_LOG):
-                status = entry.stat()
+            # Root may look at a user's folder, and must not be led to files that only root may read.
+            if entry.is_file(follow_symlinks=False) and not entry.name.startswith(SDK_LOG):
+                status = entry.stat(follow_symlinks=False)
                 newest = max(newest or (0.0, 0, folder), (status.st_mtime, status.st_size, Path(entry.path)))
     except OSError:
         return None
