@@ -6,7 +6,16 @@ from opendmux.core.commands import Failure
 from opendmux.core.conditions import Conditions, Kind
 from opendmux.core.pauses import Pause
 from opendmux.core.streams import Space, StreamKey
-from opendmux.core.watch import USE_LEAST_S, USER_EVERY, USER_LEAST_S, Stale, Watch, WatchRules
+from opendmux.core.watch import (
+    RETURNS_MANY,
+    RETURNS_WITHIN_S,
+    USE_LEAST_S,
+    USER_EVERY,
+    USER_LEAST_S,
+    Stale,
+    Watch,
+    WatchRules,
+)
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -192,6 +201,39 @@ def test_the_link() -> None:
     assert play.questions(USER_LEAST_S) == [USER, HISTORY, SUBS]
     assert play.wrong() == []
     assert play.stale() is None
+
+
+def test_a_link_that_is_lost_again_and_again_and_never_for_long() -> None:
+    play = Watched()
+    play.looks()
+    events = []
+    for _ in range(2 * RETURNS_MANY):
+        play.lose()
+        play.now += 1.0
+        play.up()
+        play.looks(9.0)
+        events.append(len(play.book.recent(play.now)))
+    assert events == [*[0] * (RETURNS_MANY - 1), *[1] * RETURNS_MANY, 1], "and no more often than that"
+    (one,) = play.book.recent(play.now)
+    assert (one.kind, one.subject, one.cause, one.times) == (Kind.UPSTREAM_DOWN, ADDRESS, "again", 2)
+    assert one.figures == f"{RETURNS_MANY} times within 1 min."
+
+
+def test_losses_far_apart_and_pauses_are_no_news() -> None:
+    play = Watched()
+    play.looks()
+    for _ in range(2 * RETURNS_MANY):
+        play.lose()
+        play.up()
+        play.looks(RETURNS_WITHIN_S / (RETURNS_MANY - 1))
+    for _ in range(2 * RETURNS_MANY):
+        play.router.links.pause(Pause(0.0, "ops"), play.now)
+        play.lose()
+        play.looks(1.0)
+        play.router.links.resume()
+        play.up()
+        play.looks(1.0)
+    assert play.book.recent(play.now) == []
 
 
 def test_before_the_first_attempt_nothing_is_wrong() -> None:

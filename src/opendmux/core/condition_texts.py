@@ -87,6 +87,12 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "are refused.",
         "Check that OpenD runs and that its address is its api_port: opendmux doctor",
     ),
+    (Kind.UPSTREAM_DOWN, "again"): Text(
+        "The connection to OpenD at {subject} is lost again and again, and taken anew each time.",
+        "Read the reasons in opendmux's log. If OpenD ends and is started anew each time, its own log says why; if it "
+        "runs elsewhere, look at the network between; if it drops connections, at what else connects to it: opendmux "
+        "doctor",
+    ),
     (Kind.MUTE, ""): Text(
         "{opend} sends no more prices of {subject} though that market is open.",
         "Compare with the app. If prices move there: opendmux opend request_highest_quote_right, then opendmux opend "

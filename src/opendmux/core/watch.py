@@ -60,6 +60,10 @@ seconds, long before the tenth question."""
 NOTIFIED: Final = ("subscriptions", "history")
 """The quotas of which OpenD tells by itself, in the order of its notices."""
 
+RETURNS_MANY: Final = 5
+RETURNS_WITHIN_S: Final = 600.0
+"""A connection that was lost and taken anew so often within that time is told of, though it was never away for long."""
+
 QUOTA_HYSTERESIS: Final = 0.05
 """The share by which a quota must fall below the mark before all is well again."""
 
@@ -122,6 +126,8 @@ class Watch:
         self._counted_at = -STREAMS_S
         self._greeted: dict[int, float] = {}
         """By lane: `ready_since` of the connection that was greeted last."""
+        self._returns: dict[int, list[float]] = {lane.index: [] for lane in self._lanes}
+        """By lane: when it was back, of late."""
         self._known: dict[int, GlobalState] = {}
         """By lane: the answer that was learnt from last."""
         self._state_at = 0.0
@@ -196,6 +202,7 @@ class Watch:
     def _rest(self, now: float) -> None:
         for lane in self._lanes:
             self._conditions.over(Kind.UPSTREAM_DOWN, self._called(lane), now, opend=self._name)
+            self._greeted.pop(lane.index, None)  # what comes after a pause is no return
         self._set_mute({}, now)
         self._hearing.reset()
         self._program.gone()
@@ -221,12 +228,24 @@ class Watch:
                 )
             return False
         if self._greeted.get(lane.index) != upstream.ready_since:
+            if lane.index in self._greeted:
+                self._came_back(lane, now)
             self._greeted[lane.index] = self._ask_at[lane.index] = upstream.ready_since
             self._conditions.over(Kind.UPSTREAM_DOWN, self._called(lane), now, opend=self._name)
             if main:
                 self._user_at = now
         self._look_at_state(lane, now)
         return True
+
+    def _came_back(self, lane: Lane, now: float) -> None:
+        returns = self._returns[lane.index]
+        returns[:] = [*(moment for moment in returns if now - moment < RETURNS_WITHIN_S), now]
+        if len(returns) >= RETURNS_MANY:
+            figures = f"{len(returns)} times within {(now - returns[0]) / 60:.0f} min."
+            returns.clear()
+            self._conditions.happened(
+                Kind.UPSTREAM_DOWN, self._called(lane), now, figures, opend=self._name, cause="again"
+            )
 
     def _look_at_state(self, lane: Lane, now: float) -> None:
         state = lane.upstream.state
