@@ -280,6 +280,8 @@ def test_several_opends_are_named(proxy: Answering, capsys: pytest.CaptureFixtur
     assert "second:1" in capsys.readouterr().out
     assert cli.main(["subs", "--connect", proxy.where]) == 0
     assert "OPEND" in capsys.readouterr().out
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    assert "\nOpenD 2, second:1: ready" in capsys.readouterr().out, "the number that --opend wants"
 
 
 def test_kill(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,7 @@ __all__ = ["add_which", "show"]
 def add_which(parser: argparse.ArgumentParser) -> None:
     """Which OpenD is meant."""
     parser.add_argument(
-        "--opend", type=int, metavar="N", help="its number, as `opendmux status --json` has it (default: all of them)"
+        "--opend", type=int, metavar="N", help="its number, as `opendmux status` shows it (default: all of them)"
     )
 
 

@@ -57,7 +57,7 @@ def _show(where: str, found: dict[str, Any]) -> None:
     for condition in found.get("conditions", ()):  # an older proxy has none
         _show_condition(condition, now)
     for one in found["opends"]:
-        _show_opend(one, now)
+        _show_opend(one, now, several=len(found["opends"]) > 1)
     requests = [(one, protocol) for one in found["opends"] for protocol in one["protocols"]]
     if requests:
         print()
@@ -96,7 +96,7 @@ def _show_condition(one: dict[str, Any], now: dt.datetime) -> None:
     print(f"  {clean(one['next_step'])}")
 
 
-def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
+def _show_opend(one: dict[str, Any], now: dt.datetime, *, several: bool) -> None:
     pause = one.get("paused")
     state, since = ("paused", pause["since"]) if pause else (one["state"], one["since"])
     said = [f"{state} for {age((now - _moment(since)).total_seconds())}"]
@@ -106,11 +106,12 @@ def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
         said.append(clean(one["program"]))
     said += [f"{area} login {_known(one[f'{area}_login'])}" for area in ("quote", "trade")]
     if one["reconnects"]:
-        said.append(f"reconnected {one['reconnects']} times")
+        said.append("reconnected once" if one["reconnects"] == 1 else f"reconnected {one['reconnects']} times")
     quota = "" if one["quota_used"] is None else f" ({_quota(one)})"
     lanes = [lane["name"] + ("" if lane["state"] == "ready" else " (down)") for lane in one["lanes"]]
     print()
-    print(f"{clean(one['name'])}: {', '.join(said)}")
+    number = f"OpenD {one['number']}, " if several else ""  # `--opend` of other commands wants it
+    print(f"{number}{clean(one['name'])}: {', '.join(said)}")
     print(f"  clients        {one['clients']}")
     stale = f", {one['stale']} of them stale" if one.get("stale") else ""
     print(f"  subscriptions  {one['subscriptions']}{stale}{quota}")
