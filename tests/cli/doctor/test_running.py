@@ -63,7 +63,8 @@ def test_where_its_opends_are() -> None:
     simulated, real = {"name": "SIMULATED", "simulated": True}, {"name": "192.0.2.7:11111", "simulated": False}
     assert addresses_of({"opends": [simulated, real]}) == ["sim", "192.0.2.7:11111"]
     group = {"name": "192.0.2.7:11111 or 192.0.2.8:11111", "simulated": False}
-    for unclear in ([real, group], [{"name": "192.0.2.7:11111"}], 5):
+    assert addresses_of({"opends": [real, group]}) == ["192.0.2.7:11111", "192.0.2.8:11111"]
+    for unclear in ([{"name": "nowhere", "simulated": False}], [{"name": "192.0.2.7:11111"}], 5):
         assert addresses_of({"opends": unclear}) == []
 
 

@@ -106,7 +106,7 @@ def judge_keys(keyring: Keyring, section: Section, *, wall: float) -> None:
             "`opendmux keys rotate` gives a key a new value and end, `opendmux keys revoke` removes it.",
         )
     else:
-        section.say(State.OK, KEYS_CHECK, "No key has expired or will soon.", f"{len(keyring.keys)} keys")
+        section.say(State.OK, KEYS_CHECK, "No key has expired or will soon.", f"keys: {len(keyring.keys)}")
 
 
 def _certificate(config: Config, section: Section, wall: float) -> None:

@@ -33,11 +33,13 @@ OPEN_FILES: Final = re.compile(r"(?m)^Max open files\s+(\d+)")
 def addresses_of(snapshot: Mapping[str, Any]) -> list[str]:
     """Of the OpenDs that it uses: where it was started with options, no file says them. Empty: they can't be told."""
     try:
-        return [
-            SIM if one["simulated"] else str(parse_address(str(one["name"]), what="upstream"))
+        names = [
+            name
             for one in snapshot["opends"]
+            for name in ([SIM] if one["simulated"] else str(one["name"]).split(" or "))  # a group has several
         ]
-    except (ConfigError, KeyError, TypeError):  # a group, or another version
+        return [name if name == SIM else str(parse_address(name, what="upstream")) for name in dict.fromkeys(names)]
+    except (ConfigError, KeyError, TypeError):  # another version
         return []
 
 
@@ -126,7 +128,7 @@ def _clients(snapshot: Mapping[str, Any], section: Section) -> None:
     keyless = sum(client["key_id"] is None and client["state"] == "ready" for client in clients)
     now = dt.datetime.fromisoformat(snapshot["time"])
     idle = sum(_is_idle(client, now) for client in clients)
-    figures = f"{len(clients)} clients, {silent} that never said anything, {idle} without requests and pushes"
+    figures = f"clients: {len(clients)}, {silent} that never said anything, {idle} without requests and pushes"
     if snapshot["keys"] and keyless:
         figures += f", {keyless} without a key"
     if silent >= SILENT_MANY:
