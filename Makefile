@@ -53,6 +53,7 @@ package: $(VENV)-package/.ready
 
 docs: $(VENV)/.test-ready
 	$(BIN)/sphinx-build -q -W --keep-going -n -b html -d build/docs-cache docs build/docs
+	@echo "the site begins with build/docs/index.html"
 
 lint: $(VENV)/.test-ready generated
 	$(BIN)/ruff check .

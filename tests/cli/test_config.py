@@ -98,6 +98,12 @@ def test_show_names_every_source(capsys: pytest.CaptureFixture[str], monkeypatch
     assert [line.split()[0] for line in out.splitlines()] == ["upstream", "sim_seed", "limits.in_flight"]
 
 
+def test_a_long_value_does_not_push_the_other_sources_away(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.toml").write_text(f'http_origins = ["https://{"a" * 200}.example"]')
+    _code, out, _err = run(capsys, "show", "a.toml")
+    assert [line for line in out.splitlines() if len(line) > 120 and "http_origins" not in line] == []
+
+
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.toml").write_text('[[upstreams]]\nname = "a"\naddress = "sim"')
     _code, out, _err = run(capsys, "show", "a.toml", "--json")

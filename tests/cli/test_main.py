@@ -232,6 +232,26 @@ def test_an_option_is_not_cut_short(capsys: pytest.CaptureFixture[str]) -> None:
     assert "unrecognized arguments: --js" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "usage", "said"),
+    [
+        ("--upstrem sim", "usage: opendmux serve", "unrecognized arguments: --upstrem sim; did you mean '--upstream'?"),
+        ("freeze --status", "usage: opendmux freeze", "opendmux freeze: error: unrecognized arguments: --status\n"),
+        ("keys list --kees=a", "usage: opendmux keys list", "unrecognized arguments: --kees=a; did you mean '--keys'?"),
+        ("serve 5", "usage: opendmux serve", "unrecognized arguments: 5\n"),
+        ("clients", "usage: opendmux clients", "opendmux clients: error: say what to do: list, kill\n"),
+    ],
+)
+def test_wrong_usage_is_said_by_the_command_that_was_meant(
+    words: str, usage: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(words.split())
+    err = capsys.readouterr().err
+    assert err.startswith(usage)
+    assert said in err
+
+
 # -- docs/cli.md
 
 

@@ -47,7 +47,7 @@ def test_freeze(asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture
         "3 trade writes were sent to OpenD before and have no answer yet",
     ]
     assert cli.main(["freeze", "--key", "bot", "--mode", "off"]) == 0
-    assert capsys.readouterr().out.startswith("nothing is frozen\n")
+    assert capsys.readouterr().out.startswith("nothing is frozen any more\n")
     assert cli.main(["freeze", "--show", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["freezes"] == [FROZEN]
     assert asked == [
@@ -66,7 +66,7 @@ def test_pause_and_resume(asked: list[tuple[str, str, Any]], capsys: pytest.Capt
     assert cli.main(["pause", "--show", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"paused": [PAUSED]}
     assert cli.main(["resume"]) == 0
-    assert capsys.readouterr().out == "nothing is paused\n"
+    assert capsys.readouterr().out == "nothing is paused any more\n"
     assert asked == [
         ("POST", "/v1/pause", {"opend": 2, "for_s": 600.0}),
         ("GET", "/v1/pause", None),

@@ -174,7 +174,7 @@ def test_status(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     assert out.startswith(f"opendmux 1.2.3 on {proxy.where}: ready, up 1 h 1 min\n")
     for text in (
         "127.0.0.1:11111: ready for 1 h 0 min, version 1011, quote login yes, trade login not known, reconnected 2",
-        "subscriptions  5 (quota: 5 used, 95 left)",
+        "subscriptions  5 (OpenD's quota, as it said last: 5 used, 95 left)",
         "1.5/s, 3 wait for OpenD",
         "20/s in, 40/s out",
         "lanes          main, json (down)",
@@ -215,9 +215,16 @@ def test_what_is_wrong_comes_first(proxy: Answering, capsys: pytest.CaptureFixtu
     assert "outcome_unknown, 1 min 0 s ago, 3 times: OpenD waits for a code.\n" in out
     assert out.index("code_needed") < out.index("127.0.0.1:11111: ready")
     assert "needs a phone code, quote login yes" in out
-    assert "5, 4 of them stale (quota" in out
+    assert "5, 4 of them stale (OpenD's quota" in out
     assert cli.main(["subs", "--connect", proxy.where]) == 0
     assert "stale: OpenD has lost its login for quotes" in capsys.readouterr().out
+
+
+def test_a_pause_is_not_called_an_outage(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
+    pause = {"since": "2026-11-21T09:59:30.000000Z", "until": None, "by": "ops"}
+    proxy.body = json.dumps({**SNAPSHOT, "opends": [{**OPEND, "state": "down", "paused": pause}]}).encode()
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    assert "127.0.0.1:11111: paused for 30 s, " in capsys.readouterr().out
 
 
 def test_status_of_one_that_is_not_ready(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,6 +280,8 @@ def test_several_opends_are_named(proxy: Answering, capsys: pytest.CaptureFixtur
     assert "second:1" in capsys.readouterr().out
     assert cli.main(["subs", "--connect", proxy.where]) == 0
     assert "OPEND" in capsys.readouterr().out
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    assert "\nOpenD 2, second:1: ready" in capsys.readouterr().out, "the number that --opend wants"
 
 
 def test_kill(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:

@@ -108,9 +108,9 @@ def test_a_refusal_says_who_since_when_and_how_it_ends() -> None:
     assert (denial.kind, denial.reason) == (DenialKind.PERMISSION, "frozen")
     assert denial.text == (
         "2202 Trd_PlaceOrder was not sent: trading is frozen (cancel-only) for the key bot since "
-        "2026-01-01T00:00:00.000000Z by ops: the disk is full; `opendmux freeze --key bot --mode off` lifts it"
+        "2026-01-01T00:00:00Z by ops: the disk is full; `opendmux freeze --key bot --mode off` lifts it"
     )
-    assert frozen().text().endswith("for everybody since 2026-01-01T00:00:00.000000Z by ops; "
+    assert frozen().text().endswith("for everybody since 2026-01-01T00:00:00Z by ops; "
                                     "`opendmux freeze --mode off` lifts it")  # fmt: skip
     assert "a read of it ends this, or `" in frozen(CANCEL_ONLY, "bot", silent=True).text()
     assert freezes.denial("other", PLACE, 0, place()) is None

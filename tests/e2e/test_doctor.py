@@ -427,6 +427,7 @@ def test_the_running_opendmux_is_asked(patient: Patient) -> None:
     ):
         proxy.wait_ready()
         report = patient.report("--upstream", upstream)
+        unnamed = patient.report()
         loop = patient.report("--upstream", f"127.0.0.1:{patient.port}")
         control.ask("program_status", type=4)
         waiting = until(
@@ -440,6 +441,7 @@ def test_the_running_opendmux_is_asked(patient: Patient) -> None:
         )
     assert report.of("running opendmux")["conclusion"] == "opendmux runs and is ready."
     assert report.of("opendmux's port")["state"] in ("ok", "skipped")
+    assert unnamed.of("OpenD's port")["conclusion"] == f"OpenD answers at {upstream}.", "the one that the proxy uses"
     assert "is opendmux's own port and not OpenD's" in loop.of("OpenD's port")["conclusion"]
     assert "input_phone_verify_code" in waiting.of("program")["next_step"]
     assert waiting.of("running opendmux")["figures"].startswith(waiting.of("program")["conclusion"]), "one sentence"

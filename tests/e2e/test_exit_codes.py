@@ -20,7 +20,7 @@ from .harness import Opendmux
 NOBODY = "127.0.0.1:1"
 """The port of a service that nobody runs any more."""
 
-ASKING = ("status", "top", "clients list", "clients kill", "subs", "freeze", "pause", "resume")
+ASKING = ("status", "top", "clients list", "clients kill", "subs", "freeze", "pause", "resume", "alerts test")
 """They need a running proxy, and fail where there is none."""
 
 DONE: dict[str, str] = {
@@ -86,6 +86,7 @@ LIVING = {
     "sim": "below",
     "bench": "test_bench.py",
     "clients kill": "test_status_commands.py",
+    "alerts test": "test_alerts.py",
 }
 """What goes on, or needs more than one word to succeed."""
 CANNOT_FAIL = {

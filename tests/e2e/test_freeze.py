@@ -180,6 +180,9 @@ def test_a_damaged_file_is_no_open_door(tmp_path: Path, damage: str) -> None:
             client.ask(ORDER, order_body(PAPER, price=RESTING))
         )
         assert FROZEN in place().retMsg
-        assert run("freeze", "--mode", "off", "--connect", f"127.0.0.1:{proxy.port}").stdout == "nothing is frozen\n"
+        assert (
+            run("freeze", "--mode", "off", "--connect", f"127.0.0.1:{proxy.port}").stdout
+            == "nothing is frozen any more\n"
+        )
         assert place().retType == 0
         client.close()

@@ -57,7 +57,7 @@ def test_two_programs_stay_connected_and_go_on(tmp_path: Path, on_outage: str) -
             assert told("pause", "--show").stdout == done.stdout
             assert control.ask("report")["connections"] == []
             quotes.drain_pushes()
-            assert told("resume").stdout == "nothing is paused\n"
+            assert told("resume").stdout == "nothing is paused any more\n"
             quotes.wait_push("ticker")
             quotes.ok("get_market_snapshot", ["HK.00700"])
             placed = trader.ok("place_order", 300, 100, "HK.00700", "BUY", trd_env="SIMULATE", acc_id=PAPER["acc_id"])

@@ -31,7 +31,7 @@ def test_who_is_there_and_what_they_hold(tmp_path: Path) -> None:
             status = run("status", *here)
             assert (status.returncode, status.stderr) == (0, "")
             assert "SIMULATED" in status.stdout
-            assert "quota: 2 used" in status.stdout
+            assert "2 used" in status.stdout
             subs = json.loads(run("subs", "--json", *here).stdout)
             assert {one["name"]: (one["state"], one["holders"]) for one in subs} == {
                 "Basic": ("subscribed", 1),

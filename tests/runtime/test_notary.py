@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import pytest
 import trio
 from trio.testing import MockClock
 
@@ -94,7 +96,10 @@ async def test_a_disk_that_hangs_does_not_keep_the_outcome_from_its_owner(
         assert (await w.opend.requests.receive()).proto_id == PLACE, "once it is written again, orders go on"
 
 
-async def test_refusals_are_put_down_and_counted(autojump_clock: MockClock, tmp_path: Path) -> None:
+async def test_refusals_are_put_down_and_counted(
+    autojump_clock: MockClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "opendmux.audit")
     path = tmp_path / "audit.jsonl"
     house = house_at(path, Disk())
     async with world(house=house) as w:
@@ -115,3 +120,8 @@ async def test_refusals_are_put_down_and_counted(autojump_clock: MockClock, tmp_
     assert tally.auth_events["tcp", "reject", "trader"] == 1
     assert tally.auth_events["tcp", "reject", "<invalid>"] == 1
     assert b"wrong" not in path.read_bytes()
+    entered, refused, strange = caplog.messages
+    assert entered.endswith(": 1001 InitConnect allow"), "no blank where there is no remark"
+    assert refused.count("3004 Qot_GetBasicQot") == 1, "once, although the text of most refusals begins with it"
+    assert ": refused: 3004 Qot_GetBasicQot " in refused
+    assert ": 1001 InitConnect refused: " in strange

@@ -1,4 +1,4 @@
-"""Quotes of Tencent with the official SDK: pip install futu-api, then python sdk.py [PORT]."""
+"""Quotes of Tencent with the official SDK (pip install futu-api). An argument is the port."""
 
 import os
 import queue

@@ -112,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 guess = nearest(words[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
                 raise ConfigError(f"no command is called {words[0]!a}{guess}")
             words.insert(0, "serve")
-        args = parser_of([words[0]] if words[0] in COMMANDS else []).parse_args(words)
+        args = parser_of([words[0]] if words[0] in COMMANDS else []).read(words)
         as_json = bool(getattr(args, "json", False))
         code = int(args.run(args))
         sys.stdout.flush()

@@ -17,12 +17,12 @@ __all__ = ["add_which", "show"]
 def add_which(parser: argparse.ArgumentParser) -> None:
     """Which OpenD is meant."""
     parser.add_argument(
-        "--opend", type=int, metavar="N", help="its number, as `opendmux status --json` has it (default: all of them)"
+        "--opend", type=int, metavar="N", help="its number, as `opendmux status` shows it (default: all of them)"
     )
 
 
-def show(args: argparse.Namespace, answer: Any) -> int:
-    """Print the answer of the proxy; returns the exit code."""
+def show(args: argparse.Namespace, answer: Any, *, ended: bool = False) -> int:
+    """Print the answer of the proxy; returns the exit code. ``ended``: a pause was to end."""
     if not isinstance(answer, dict) or "paused" not in answer:
         raise CommandError(f"{args.connect} is not an opendmux, or not one that this version knows")
     if args.json:
@@ -33,5 +33,5 @@ def show(args: argparse.Namespace, answer: Any) -> int:
         if one["unanswered"]:
             print(f"{one['unanswered']} requests had no answer when the connections were closed")
     if not answer["paused"]:
-        print("nothing is paused")
+        print("nothing is paused any more" if ended else "nothing is paused")
     return 0

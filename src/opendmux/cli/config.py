@@ -23,6 +23,10 @@ TEMPLATE: Final = "opendmux.toml"
 """The file of `config init`, beside this module; made by docs/gen_config.py."""
 
 
+WIDEST: Final = 48
+"""Columns of `config show`: one long value must not push the sources of all others out of sight."""
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
     parser = subparsers.add_parser(
@@ -118,7 +122,7 @@ def _show(args: argparse.Namespace) -> int:
         print_json(msgspec.to_builtins(shown))
         return 0
     columns = [(key, msgspec.json.encode(value).decode(), _said(source)) for key, value, source in rows]
-    widths = [max((len(row[column]) for row in columns), default=0) for column in (0, 1)]
+    widths = [min(WIDEST, max((len(row[column]) for row in columns), default=0)) for column in (0, 1)]
     for key, value, source_text in columns:
         print(f"{key:<{widths[0]}}  {value:<{widths[1]}}  {source_text}")
     for note in settings.notes:

@@ -50,14 +50,14 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(answer)
     else:
-        _print(answer)
+        _print(answer, lifted=args.mode == "off")
     return 0
 
 
-def _print(answer: dict[str, Any]) -> None:
+def _print(answer: dict[str, Any], *, lifted: bool) -> None:
     for freeze in answer["freezes"]:
         print(clean(str(freeze["text"])))
     if not answer["freezes"]:
-        print("nothing is frozen")
+        print("nothing is frozen any more" if lifted else "nothing is frozen")
     if answer["in_flight"]:
         print(f"{answer['in_flight']} trade writes were sent to OpenD before and have no answer yet")

@@ -27,4 +27,4 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Resume; prints what is paused still."""
-    return show(args, ask(args, "POST", "/v1/resume", {"opend": args.opend}))
+    return show(args, ask(args, "POST", "/v1/resume", {"opend": args.opend}), ended=True)

@@ -57,7 +57,7 @@ def _show(where: str, found: dict[str, Any]) -> None:
     for condition in found.get("conditions", ()):  # an older proxy has none
         _show_condition(condition, now)
     for one in found["opends"]:
-        _show_opend(one, now)
+        _show_opend(one, now, several=len(found["opends"]) > 1)
     requests = [(one, protocol) for one in found["opends"] for protocol in one["protocols"]]
     if requests:
         print()
@@ -96,19 +96,22 @@ def _show_condition(one: dict[str, Any], now: dt.datetime) -> None:
     print(f"  {clean(one['next_step'])}")
 
 
-def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
-    said = [f"{one['state']} for {age((now - _moment(one['since'])).total_seconds())}"]
+def _show_opend(one: dict[str, Any], now: dt.datetime, *, several: bool) -> None:
+    pause = one.get("paused")
+    state, since = ("paused", pause["since"]) if pause else (one["state"], one["since"])
+    said = [f"{state} for {age((now - _moment(since)).total_seconds())}"]
     if one["version"] is not None:
         said.append(f"version {one['version']}")
     if one.get("program") not in (None, "ready"):
         said.append(clean(one["program"]))
     said += [f"{area} login {_known(one[f'{area}_login'])}" for area in ("quote", "trade")]
     if one["reconnects"]:
-        said.append(f"reconnected {one['reconnects']} times")
-    quota = "" if one["quota_used"] is None else f" (quota: {one['quota_used']} used, {one['quota_left']} left)"
+        said.append("reconnected once" if one["reconnects"] == 1 else f"reconnected {one['reconnects']} times")
+    quota = "" if one["quota_used"] is None else f" ({_quota(one)})"
     lanes = [lane["name"] + ("" if lane["state"] == "ready" else " (down)") for lane in one["lanes"]]
     print()
-    print(f"{clean(one['name'])}: {', '.join(said)}")
+    number = f"OpenD {one['number']}, " if several else ""  # `--opend` of other commands wants it
+    print(f"{number}{clean(one['name'])}: {', '.join(said)}")
     print(f"  clients        {one['clients']}")
     stale = f", {one['stale']} of them stale" if one.get("stale") else ""
     print(f"  subscriptions  {one['subscriptions']}{stale}{quota}")
@@ -117,6 +120,10 @@ def _show_opend(one: dict[str, Any], now: dt.datetime) -> None:
     print(f"  outboxes       {one['outbox_bytes']} bytes, {one['conflated']} pushes conflated so far")
     if len(lanes) > 1:
         print(f"  lanes          {', '.join(lanes)}")
+
+
+def _quota(one: dict[str, Any]) -> str:
+    return f"OpenD's quota, as it said last: {one['quota_used']} used, {one['quota_left']} left"
 
 
 def _moment(text: str) -> dt.datetime:

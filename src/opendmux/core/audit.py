@@ -45,6 +45,7 @@ __all__ = [
     "line_of",
     "note",
     "order_summary_untrusted",
+    "said_time",
     "timestamp_of",
     "torn_hash_of",
 ]
@@ -162,6 +163,11 @@ def timestamp_of(wall: float) -> str:
     """RFC 3339 in UTC with microseconds: ``2026-11-21T09:30:00.000125Z``."""
     moment = dt.datetime.fromtimestamp(wall, dt.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def said_time(wall: float) -> str:
+    """The same to the second, for sentences: ``2026-11-21T09:30:00Z``."""
+    return f"{timestamp_of(wall)[:19]}Z"
 
 
 def note(endpoint: str, reason: str = "", args_hash: str = "") -> AuditEvent:

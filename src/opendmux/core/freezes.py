@@ -22,7 +22,7 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.wire.protocols import PROTOCOLS, ProtoId, RequestAction
 
 from .answers import name_of
-from .audit import timestamp_of
+from .audit import said_time
 from .denial import Denial, DenialKind
 from .gate import TRADE_IDS
 from .orders import is_calming_untrusted
@@ -77,7 +77,7 @@ class Freeze:
     def text(self) -> str:
         """What holds, since when, by whom and how it ends, in one sentence without its full stop."""
         why = f": {self.why}" if self.why else ""
-        said = f"trading is frozen ({self.mode}) for {self.whom} since {timestamp_of(self.since)} by {self.by}{why}"
+        said = f"trading is frozen ({self.mode}) for {self.whom} since {said_time(self.since)} by {self.by}{why}"
         lifts = f"{self.lifted_by} lifts it"
         return f"{said}; a read of it ends this, or {lifts}" if self.silent else f"{said}; {lifts}"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .audit import timestamp_of
+from .audit import said_time
 
 __all__ = ["Pause"]
 
@@ -25,6 +25,6 @@ class Pause:
 
     def text(self) -> str:
         """What it is, since when and how it ends; goes on after the name of an OpenD."""
-        itself = "" if self.until is None else f", or by itself at {timestamp_of(self.until)}"
-        since = f"paused for maintenance since {timestamp_of(self.since)} by {self.by}"
+        itself = "" if self.until is None else f", or by itself at {said_time(self.until)}"
+        since = f"paused for maintenance since {said_time(self.since)} by {self.by}"
         return f"{since}, resume with `opendmux resume`{itself}"

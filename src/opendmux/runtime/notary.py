@@ -86,7 +86,9 @@ class Notary:
         )
         self._house.rejects.add(cause, denial.text, time.time())
         level = logging.INFO if denial.kind in SAID_OF else logging.DEBUG
-        log.log(level, "%s: %s refused: %s", session, name_of(reply.proto_id), denial.text)
+        name = name_of(reply.proto_id)
+        about = "" if denial.text.startswith(name) else f"{name} "  # most texts begin with it
+        log.log(level, "%s: %srefused: %s", session, about, denial.text)
         if self._house.audit is None or reply.request is None:
             return
         if session.key is not None or denial.kind is DenialKind.UNAUTHENTICATED or reply.proto_id in AUDITED_IDS:
@@ -127,7 +129,8 @@ class Notary:
         its place and returns what to call when it may leave."""
         request, reply = witness.request, witness.reply
         level = logging.WARNING if witness.outcome == "unknown" else logging.INFO
-        log.log(level, "%s: %s %s %s", request.session, name_of(request.proto_id), witness.outcome, witness.note)
+        said = f"{name_of(request.proto_id)} {witness.outcome} {witness.note}".rstrip()
+        log.log(level, "%s: %s", request.session, said)
         if request.proto_id == ProtoId.INIT_CONNECT and witness.outcome == "allow":
             self._house.access.tally.auth(request.session.transport, "allow", _key_id(request.session, None))
         if witness.outcome == "unknown" and request.proto_id in PACKET_ID_IDS:

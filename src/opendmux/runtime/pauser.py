@@ -112,7 +112,7 @@ class Pauser:
         if number is None:
             return stations
         if not 1 <= number <= len(stations):
-            raise PauseError(f"there is no OpenD number {number}; `opendmux status --json` numbers them from 1 on")
+            raise PauseError(f"there is no OpenD number {number}; `opendmux status` numbers them from 1 on")
         return [stations[number - 1]]
 
     def _begin(self, station: Station, pause: Pause) -> None:

@@ -15,7 +15,7 @@ from typing import Final
 
 import trio
 
-from opendmux.core.audit import timestamp_of
+from opendmux.core.audit import said_time
 from opendmux.core.conditions import Change, Condition, Kind
 from opendmux.core.operations import OperationError, Order, RateError, order_of
 from opendmux.core.quote_right import QuoteRight
@@ -140,5 +140,5 @@ class RightWatcher:
             return f"{tries}; it is back."
         if right.next_try is None:
             return f"{tries}; opendmux asks no more until it is back{why}."
-        at = timestamp_of(self.wall() - trio.current_time() + right.next_try)
-        return f"{tries}; the next try is at {at[:19]}Z{why}."
+        at = said_time(self.wall() - trio.current_time() + right.next_try)
+        return f"{tries}; the next try is at {at}{why}."

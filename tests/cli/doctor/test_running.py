@@ -13,7 +13,7 @@ from opendmux._version import __version__
 from opendmux.cli import main
 from opendmux.cli.doctor import _files, _listen, _machine
 from opendmux.cli.doctor._finding import Section, State
-from opendmux.cli.doctor._running import judge, judge_absent, judge_or_say_why, judge_process, log_file_of
+from opendmux.cli.doctor._running import addresses_of, judge, judge_absent, judge_or_say_why, judge_process, log_file_of
 from opendmux.config import Address, Config, TlsConfig
 from opendmux.core import snapshot as core
 from opendmux.errors import ConfigError
@@ -57,6 +57,14 @@ def test_a_healthy_one() -> None:
 def test_one_that_is_not_ready() -> None:
     found = only(judged(ready=False, reasons=["OpenD is away\x1b"]), "running opendmux")
     assert (found.state, found.figures) == (State.PROBLEM, "OpenD is away?")
+
+
+def test_where_its_opends_are() -> None:
+    simulated, real = {"name": "SIMULATED", "simulated": True}, {"name": "192.0.2.7:11111", "simulated": False}
+    assert addresses_of({"opends": [simulated, real]}) == ["sim", "192.0.2.7:11111"]
+    group = {"name": "192.0.2.7:11111 or 192.0.2.8:11111", "simulated": False}
+    for unclear in ([real, group], [{"name": "192.0.2.7:11111"}], 5):
+        assert addresses_of({"opends": unclear}) == []
 
 
 def test_an_older_one_that_knows_no_conditions() -> None:
@@ -184,6 +192,9 @@ def test_settings() -> None:
     section = Section("opendmux")
     _files.look(Config(), None, None, section, wall=NOW.timestamp())
     assert states(section) == {"settings": State.OK, "keys": State.SKIPPED}
+    keyed = Section("opendmux")
+    _files.look(Config(), None, None, keyed, wall=NOW.timestamp(), keyed=True)
+    assert only(keyed, "keys").conclusion == "The running opendmux has keys, and these settings name no file of them."
     section = Section("opendmux")
     _files.look(Config(), Path("x.toml"), ConfigError("x.toml has an unknown key"), section, wall=NOW.timestamp())
     assert only(section, "settings").figures == "x.toml has an unknown key"

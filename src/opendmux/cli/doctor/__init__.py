@@ -29,7 +29,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--upstream", metavar="HOST:PORT", help="OpenD's API address (default: every OpenD of the settings)"
+        "--upstream",
+        metavar="HOST:PORT",
+        help="OpenD's API address (default: every OpenD of the settings, or else of the running opendmux)",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="opendmux's settings, or OpenD's own OpenD.xml")
     parser.add_argument(

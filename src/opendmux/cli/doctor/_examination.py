@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from opendmux.cli._control import ask_text
 from opendmux.cli._control import status as ask_status
 from opendmux.config import SIM, Address, Config, UpstreamConfig, parse_address
@@ -65,13 +67,21 @@ def examine(args: argparse.Namespace) -> Examination:
     opends = find_opends(sockets)
     xmls = _options(xml_files(opends, args.opend_dir, found.settings.file), found)
     listening = [address for listener in listeners_of(config) for address in _listen.wanted_addresses(listener.listen)]
+    opendmux = Section("opendmux")
+    holder = _listen.judge(listening, sockets, opendmux)
+    failure = _ask_running(args, found, holder)
+    named = args.upstream is not None or bool(config.upstreams) or found.settings.source("upstream").kind != "default"
+    its_own = [] if named or found.snapshot is None else _running.addresses_of(found.snapshot)
+    if its_own:  # it was started with options: nothing else tells where its OpenD is
+        cases = [msgspec.structs.replace(cases[0], address=address) for address in its_own]
     answered = False
     default = " (the default: the settings can't be read)" if error is not None and args.upstream is None else ""
     for case in cases:
         answered |= _opend(case, found, sockets, opends, _fitting(case, cases, xmls), listening, default)
     _here(found, opends, args.opend_dir, answered=answered)
     _conflicts.judge(cases, opends, xmls, found.sections[-1])
-    _opendmux(args, found, error, listening, sockets)
+    found.sections.append(opendmux)
+    _opendmux(found, error, holder, failure, opendmux)
     _machine.look(found.section("this machine"))
     return found
 
@@ -233,28 +243,29 @@ def _here(found: Examination, opends: Sequence[Opend], given: Path | None, *, an
     _folders.judge(folders, section, runs_here=bool(opends), answers=answered)
 
 
+def _ask_running(args: argparse.Namespace, found: Examination, holder: _listen.Holder) -> str:
+    """What a running opendmux tells of itself; returns why there is nothing."""
+    if parse_address(args.connect, what="--connect").port in holder.foreign:
+        return ""
+    try:
+        found.snapshot = ask_status(args)
+        found.metrics = ask_text(args, "/metrics")
+    except CommandError as failure:
+        return str(failure)
+    return ""
+
+
 def _opendmux(
-    args: argparse.Namespace,
-    found: Examination,
-    error: ConfigError | None,
-    listening: Sequence[Address],
-    sockets: Sockets,
+    found: Examination, error: ConfigError | None, holder: _listen.Holder, failure: str, section: Section
 ) -> None:
-    section = found.section("opendmux")
-    holder = _listen.judge(listening, sockets, section)
-    program = holder.ours
-    settings = found.settings
-    _files.look(settings.config, settings.file, error, section, wall=time.time())
-    if parse_address(args.connect, what="--connect").port not in holder.foreign:
-        try:
-            found.snapshot = ask_status(args)
-            found.metrics = ask_text(args, "/metrics")
-        except CommandError as failure:
-            if found.snapshot is None:
-                _running.judge_absent(str(failure), section, seen=program)
-    if found.snapshot is not None:
+    program, settings, snapshot = holder.ours, found.settings, found.snapshot
+    keyed = snapshot is not None and bool(snapshot.get("keys"))
+    _files.look(settings.config, settings.file, error, section, wall=time.time(), keyed=keyed)
+    if snapshot is not None:
         said = {finding.conclusion for finding in all_of(found.sections)}
-        _running.judge_or_say_why(found.snapshot, section, said)
+        _running.judge_or_say_why(snapshot, section, said)
+    elif failure:
+        _running.judge_absent(failure, section, seen=program)
     if program is not None:
         _running.judge_process(program, section)
         found.own_log = _running.log_file_of(program)

@@ -22,8 +22,16 @@ KEYS_CHECK: Final = "keys"
 CERTIFICATE_CHECK: Final = "certificate"
 
 
-def look(config: Config, file: Path | None, error: ConfigError | None, section: Section, *, wall: float) -> None:
-    """``error``: why the settings can't be used; ``wall``: UTC seconds."""
+def look(
+    config: Config,
+    file: Path | None,
+    error: ConfigError | None,
+    section: Section,
+    *,
+    wall: float,
+    keyed: bool = False,
+) -> None:
+    """``error``: why the settings can't be used; ``wall``: UTC seconds; ``keyed``: a running opendmux has keys."""
     if error is not None:
         section.say(
             State.PROBLEM,
@@ -37,9 +45,9 @@ def look(config: Config, file: Path | None, error: ConfigError | None, section: 
             State.OK,
             SETTINGS_CHECK,
             "opendmux's settings are in order.",
-            f"file {file}" if file is not None else "no file, so defaults, environment and options",
+            f"file {file}" if file is not None else "no file, so defaults and environment; --config gives one",
         )
-    _keys(config, section, wall)
+    _keys(config, section, wall, keyed=keyed)
     _certificate(config, section, wall)
     for name in ("rsa_private_key", "upstream_rsa_private_key"):
         _secret(section, name, getattr(config, name))
@@ -47,7 +55,16 @@ def look(config: Config, file: Path | None, error: ConfigError | None, section: 
         _secret(section, f"{upstream.name}: rsa_private_key", upstream.rsa_private_key)
 
 
-def _keys(config: Config, section: Section, wall: float) -> None:
+def _keys(config: Config, section: Section, wall: float, *, keyed: bool) -> None:
+    if not config.keys and keyed:
+        section.say(
+            State.SKIPPED,
+            KEYS_CHECK,
+            "The running opendmux has keys, and these settings name no file of them.",
+            "",
+            "Give its settings by --config, or let `opendmux keys check --keys FILE` look at the file.",
+        )
+        return
     if not config.keys:
         section.say(
             State.SKIPPED, KEYS_CHECK, "No keys are configured: only programs of this machine may connect, all alike."

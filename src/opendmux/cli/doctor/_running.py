@@ -11,11 +11,13 @@ from typing import Any, Final
 
 from opendmux._version import __version__
 from opendmux.cli._control import clean
+from opendmux.config import SIM, parse_address
+from opendmux.errors import ConfigError
 from opendmux.runtime.holders import PROC, Program
 
 from ._finding import Section, State
 
-__all__ = ["judge", "judge_absent", "judge_or_say_why", "judge_process", "log_file_of"]
+__all__ = ["addresses_of", "judge", "judge_absent", "judge_or_say_why", "judge_process", "log_file_of"]
 
 CHECK: Final = "running opendmux"
 MILD: Final = frozenset({"paused", "frozen", "quota", "key_expiring"})
@@ -26,6 +28,17 @@ IDLE_S: Final = 3600.0
 FILES_FULL: Final = 0.8
 """Of the limit of open files."""
 OPEN_FILES: Final = re.compile(r"(?m)^Max open files\s+(\d+)")
+
+
+def addresses_of(snapshot: Mapping[str, Any]) -> list[str]:
+    """Of the OpenDs that it uses: where it was started with options, no file says them. Empty: they can't be told."""
+    try:
+        return [
+            SIM if one["simulated"] else str(parse_address(str(one["name"]), what="upstream"))
+            for one in snapshot["opends"]
+        ]
+    except (ConfigError, KeyError, TypeError):  # a group, or another version
+        return []
 
 
 def judge_absent(error: str, section: Section, *, seen: Program | None) -> None:
@@ -103,7 +116,7 @@ def _conditions(snapshot: Mapping[str, Any], section: Section, said: Collection[
 
 
 def _figures(condition: Mapping[str, Any]) -> str:
-    since = f"Since {clean(str(condition['since']))}." if condition.get("since") else ""
+    since = f"Since {clean(str(condition['since']))[:19]}Z." if condition.get("since") else ""
     return f"{clean(str(condition.get('figures') or ''))} {since}".strip()
 
 
