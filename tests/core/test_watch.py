@@ -216,7 +216,7 @@ def test_a_link_that_is_lost_again_and_again_and_never_for_long() -> None:
     assert events == [*[0] * (RETURNS_MANY - 1), *[1] * RETURNS_MANY, 1], "and no more often than that"
     (one,) = play.book.recent(play.now)
     assert (one.kind, one.subject, one.cause, one.times) == (Kind.UPSTREAM_DOWN, ADDRESS, "again", 2)
-    assert one.figures == f"{RETURNS_MANY} times within 1 min."
+    assert one.figures == f"{RETURNS_MANY} times within 40 s."
 
 
 def test_losses_far_apart_and_pauses_are_no_news() -> None:

@@ -455,6 +455,9 @@ def test_settings_that_do_not_hold(patient: Patient) -> None:
         report = patient.report("--upstream", upstream, "--connect", f"127.0.0.1:{patient.port}")
     assert report.of("settings")["state"] == PROBLEM
     assert "did you mean 'upstream'?" in report.of("settings")["figures"]
+    assert report.of("OpenD's port")["about"] == f"OpenD at {upstream}"
+    default = patient.report("--connect", f"127.0.0.1:{patient.port}").of("OpenD's port")["about"]
+    assert default == "OpenD at 127.0.0.1:11111 (the default: the settings can't be read)"
 
 
 @pytest.mark.parametrize("words", [["--upstream", "nowhere"], ["--connect", "x"], ["--bundle", "report.txt"]])

@@ -241,7 +241,7 @@ class Watch:
         returns = self._returns[lane.index]
         returns[:] = [*(moment for moment in returns if now - moment < RETURNS_WITHIN_S), now]
         if len(returns) >= RETURNS_MANY:
-            figures = f"{len(returns)} times within {(now - returns[0]) / 60:.0f} min."
+            figures = f"{len(returns)} times within {now - returns[0]:.0f} s."
             returns.clear()
             self._conditions.happened(
                 Kind.UPSTREAM_DOWN, self._called(lane), now, figures, opend=self._name, cause="again"

@@ -75,8 +75,9 @@ def examine(args: argparse.Namespace) -> Examination:
     if its_own:  # it was started with options: nothing else tells where its OpenD is
         cases = [msgspec.structs.replace(cases[0], address=address) for address in its_own]
     answered = False
+    default = " (the default: the settings can't be read)" if error is not None and args.upstream is None else ""
     for case in cases:
-        answered |= _opend(case, found, sockets, opends, _fitting(case, cases, xmls), listening)
+        answered |= _opend(case, found, sockets, opends, _fitting(case, cases, xmls), listening, default)
     _here(found, opends, args.opend_dir, answered=answered)
     _conflicts.judge(cases, opends, xmls, found.sections[-1])
     found.sections.append(opendmux)
@@ -151,11 +152,12 @@ def _opend(
     opends: Sequence[Opend],
     options: _xml.Options | None,
     listening: Sequence[Address],
+    note: str,
 ) -> bool:
-    """One OpenD; returns whether it answered."""
+    """One OpenD; returns whether it answered. ``note``: for its heading."""
     named = "OpenD" if case.name == "opend" else f"OpenD {case.name!r}"
     where = "the built-in simulator" if case.address == SIM else case.address
-    section = found.section(f"{named} at {where}")
+    section = found.section(f"{named} at {where}{note}")
     if case.address == SIM:
         section.say(State.SKIPPED, _port.CHECK, "The built-in simulator is inside opendmux: no OpenD is needed.")
         return False
