@@ -116,7 +116,7 @@ def test_its_clients() -> None:
     young = CLIENT | {"since": "2026-11-29T11:59:00Z"}
     found = only(judged(keys=True, clients=[CLIENT, busy, young]), "clients")
     assert found.state is State.OK
-    assert found.figures == "3 clients, 0 that never said anything, 1 without requests and pushes, 2 without a key"
+    assert found.figures == "clients: 3, 0 that never said anything, 1 without requests and pushes, 2 without a key"
     many = only(judged(clients=[CLIENT | {"state": "new"}] * 32), "clients")
     assert (many.state, "close()" in many.next_step) == (State.WARNING, True)
 
