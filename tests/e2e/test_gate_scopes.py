@@ -46,7 +46,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sim, Gate,
     sim = Sim()
     with open_gate(tmp_path_factory.mktemp("gate"), sim.address) as gate:
         keys = {scope: gate.add(scope.replace(":", "-"), scope) for scope in ALL_SCOPES}
-        gate.start(toml="budgets = false")
+        gate.start(toml="budgets = false\n[watch]\nask_s = 0")  # what arrives is what was sent here
         yield sim, gate, keys
     assert sim.control.ask("violations")["violations"] == []
     sim.close()
