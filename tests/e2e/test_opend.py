@@ -253,10 +253,11 @@ def test_a_peer_that_dribbles_and_never_ends() -> None:
 
 
 @no_sdk
-def test_quotes_flow_again_after_the_phone_has_taken_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("policy", ["when-lost", "always"])
+def test_quotes_flow_again_after_the_phone_has_taken_them(tmp_path: Path, policy: str) -> None:
     config = tmp_path / "opendmux.toml"
     with Sim() as sim:
-        config.write_text(f'telnet = "127.0.0.1:{sim.telnet}"\nquote_right = "when-lost"\n')
+        config.write_text(f'telnet = "127.0.0.1:{sim.telnet}"\nquote_right = "{policy}"\n')
         with (
             proxy_of(sim, "--config", str(config), telnet=False) as proxy,
             SdkProgram("quote", proxy.port, tmp_path / "home").wait_ready() as sdk,

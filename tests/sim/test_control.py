@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -11,6 +13,7 @@ import trio
 import trio.testing
 
 from opendmux.sim import serve_control
+from opendmux.sim.control import _COMMANDS
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
@@ -255,3 +258,10 @@ async def test_what_it_says_of_itself(autojump_clock: MockClock) -> None:
         assert state.serverVer == 1009
         assert state.localTime < before - 80
         assert (user.updateType, user.isNeedAgreeDisclaimer) == (2, True)
+
+
+def test_the_page_about_the_simulator_names_every_command() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sim.md").read_text(encoding="utf-8")
+    table = page[page.index("| command |") :]
+    named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.partition(" | ")[0])}
+    assert named == set(_COMMANDS)

@@ -97,6 +97,12 @@ class Key:
     """Seconds without a sign of life after which its open orders are cancelled; None: never."""
 
     @property
+    def sight(self) -> tuple[object, ...]:
+        """What decides which pushes it may see; equal for keys that see the same."""
+        lists = self.limits.allowed_markets, self.limits.allowed_symbols
+        return self.scopes, self.allowed_acc_ids, self.allowed_card_nums, *lists
+
+    @property
     def names_accounts(self) -> bool:
         """It may use some accounts only."""
         return self.allowed_acc_ids is not None or self.allowed_card_nums is not None

@@ -297,10 +297,11 @@ class _Recorder(_SlotClient):
 
     def _mind_the_key(self) -> None:
         """A key that was changed may see other things now: what it saw before is not shown to it any more."""
-        if self.session.key is not self._key:
-            if self.session.key != self._key:
+        key = self.session.key
+        if key is not self._key:
+            if key is None or self._key is None or key.sight != self._key.sight:
                 self.ring.clear()
-            self._key = self.session.key
+            self._key = key
 
     def record(self) -> None:
         """Take what waits in the slot."""
