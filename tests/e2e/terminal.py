@@ -18,10 +18,12 @@ class Terminal:
 
     def __init__(self, folder: Path, command: str, **env: str) -> None:
         self._tmux = ["tmux", "-S", str(folder / "tmux.sock"), "-f", "/dev/null"]
+        # A runner of tests may have said how wide its own output is; that would be believed before the terminal is.
+        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
         subprocess.run(
             [*self._tmux, "new-session", "-d", "-x", "80", "-y", "24", command],
             check=True,
-            env={**os.environ, "TERM": "xterm", **env},
+            env={**inherited, "TERM": "xterm", **env},
         )
 
     def _ask(self, *words: str) -> str:
