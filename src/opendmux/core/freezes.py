@@ -114,6 +114,8 @@ class Freezes:
 
     def over(self, key_id: str | None) -> Freeze | None:
         """The strictest that holds for this key; None in both senses: nobody's, no freeze."""
+        if not self._set and not self._silent:
+            return None  # as nearly always, and every request asks
         holding = [self._set.get(None)]
         if key_id is not None:
             holding += [self._set.get(key_id), self._silent.get(key_id)]
