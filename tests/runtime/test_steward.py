@@ -486,6 +486,40 @@ async def test_a_key_that_has_not_unlocked_is_swept_nevertheless(autojump_clock:
         assert (at.cancels, left(at)) == ([1], {})
 
 
+async def test_what_is_too_new_for_the_list_gets_one_cancel(autojump_clock: MockClock) -> None:
+    """Also when the clock of the machine is set back."""
+    async with market(BOT) as at:
+        at.on_cancel = "slow"
+        client = await program(at, BOT, 1)
+        del at.status[1]
+        at.world.opend.answers[LIST] = lambda _frame: order_list()
+        at.world.proxy.steward.wall = lambda: -1e6
+        await leave(client)
+        await trio.sleep(200)
+        assert (at.cancels, left(at)) == ([1], {"bot": 1})
+        at.world.opend.answers[LIST] = lambda _frame: order_list(order(1, "X1", status=SUBMITTED))
+        at.on_cancel = "locked"
+        await trio.sleep(31)
+        assert (at.cancels, conditions(at)) == ([1, 1], ["orders_left bot"])
+
+
+async def test_a_restart_in_the_middle_of_a_sweep(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with market(BOT, house=House(state=StateDir(tmp_path))) as at:
+        at.on_cancel = "slow"
+        await leave(await program(at, BOT, 1))
+        await trio.sleep(7)
+        await leave(await program(at, BOT, 1))
+        await trio.sleep(4)
+        assert at.cancels == [1], "it was there for a moment, and has its grace again"
+        at.world.proxy.house.state.close()
+    async with market(BOT, house=House(state=StateDir(tmp_path))) as later:
+        later.status = at.status
+        await trio.sleep(50)
+        assert left(later) == {"bot": 2}
+        await trio.sleep(20)
+        assert later.cancels == [2], "the first one is being cancelled already"
+
+
 async def test_a_pause_in_the_middle(autojump_clock: MockClock) -> None:
     async with market(BOT) as at:
         at.on_cancel = "locked"

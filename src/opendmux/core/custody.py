@@ -90,6 +90,8 @@ class Custody:
     def __init__(self) -> None:
         self._orders: dict[str, list[Placed]] = {}
         """By key id."""
+        self._unlisted: set[Placed] = set()
+        """Those that were said to be open without being in a list: a second cancel of them would be sent blindly."""
         self.version = 0
         """Grows with every change."""
         self.accounts: frozenset[int] = frozenset()
@@ -162,7 +164,8 @@ class Custody:
 
     def listed_untrusted(self, key_id: str, account: Account, body: bytes, proto_fmt: int, wall: float) -> list[Placed]:
         """The answer to `list_body` for this account: returns the orders of the key that are open and not being
-        cancelled already, and lets those go that are final. Raises RemoteProtocolError for one that can't be read."""
+        cancelled already, and lets those go that are final. One that is too new for the list is returned once.
+        Raises RemoteProtocolError for one that can't be read."""
         orders = decode_answer_untrusted(opend.GetOrderListResponse, body, proto_fmt).s2c.orderList
         still = []
         for placed in [one for one in self.of(key_id) if one.account == account]:
@@ -174,7 +177,12 @@ class Custody:
                 log.error("%s of the key %s is not in OpenD's list: it is let go, not cancelled", placed.name, key_id)
                 self.let_go(placed)
                 continue
-            named = self._named(placed, found[0]) if found else placed
+            if not found:
+                if placed not in self._unlisted:
+                    self._unlisted.add(placed)
+                    still.append(placed)
+                continue
+            named = self._named(placed, found[0])
             if not any(one.orderStatus in CANCELLING for one in found):
                 still.append(named)
         return still
@@ -193,6 +201,7 @@ class Custody:
 
     def let_go(self, placed: Placed) -> None:
         """Nothing more will happen to it; harmless when it is not here."""
+        self._unlisted.discard(placed)
         orders = self._orders.get(placed.key_id, [])
         if placed in orders:
             orders.remove(placed)

@@ -262,11 +262,8 @@ class Steward:
     def _is_back(self, missing: Missing) -> bool:
         if missing.why == "silent":
             return self.house.access.freezes.silent(missing.key_id) is None
-        return any(
-            s.ready and s.attended and s.key is not None and s.key.id == missing.key_id
-            for station in self.stations()
-            for s in station.hub.router.sessions.values()
-        )
+        guard = self._guards.get(missing.key_id, Guard(None, None))
+        return self.signs.back(missing.key_id, guard, trio.current_time())
 
     def _note(self, key_id: str, what: str, reason: str, *, failed: bool = False) -> None:
         if self.house.audit is not None:
