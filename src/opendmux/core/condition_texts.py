@@ -82,7 +82,7 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "out.",
         "opendmux asks it back by itself (quote_right); the figures say how often it has done so, and when it does so "
         "next. To have it at once: opendmux opend request_highest_quote_right. To keep it, log out of the other "
-        "terminal, or leave its quotes alone. If that one shall keep it: quote_right = \"never\", and "
+        'terminal, or leave its quotes alone. If that one shall keep it: quote_right = "never", and '
         "auto_hold_quote_right=0 in OpenD.xml.",
     ),
     (Kind.UPSTREAM_DOWN, ""): Text(

@@ -83,7 +83,7 @@ class Rights:
         return field if field is not None and self._gone(field) else None
 
     def _lost(self, subject: str, now: float, figures: str) -> None:
-        """What is done about it is settled when it begins: another cause would be news of a right that was lost anew."""
+        """What is done about it is settled when it begins: with another cause it would be news."""
         known = self._conditions.find(Kind.RIGHT_LOST, subject, opend=self._name)
         cause = known.cause if known is not None else ASKED_BACK if self._asks_back() else ""
         self._conditions.begin(Kind.RIGHT_LOST, subject, now, figures, opend=self._name, cause=cause)
