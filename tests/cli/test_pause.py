@@ -65,11 +65,16 @@ def test_pause_and_resume(asked: list[tuple[str, str, Any]], capsys: pytest.Capt
     ]
     assert cli.main(["pause", "--show", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"paused": [PAUSED]}
+    assert cli.main(["resume", "--opend", "hk"]) == 0
+    assert cli.main(["resume", "--opend", ""]) == 0
+    capsys.readouterr()
     assert cli.main(["resume"]) == 0
     assert capsys.readouterr().out == "nothing is paused any more\n"
     assert asked == [
         ("POST", "/v1/pause", {"opend": 2, "for_s": 600.0}),
         ("GET", "/v1/pause", None),
+        ("POST", "/v1/resume", {"opend": "hk"}),
+        ("POST", "/v1/resume", {"opend": ""}),  # the proxy knows none of that name: not all of them
         ("POST", "/v1/resume", {"opend": None}),
     ]
 

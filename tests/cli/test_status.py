@@ -220,6 +220,14 @@ def test_what_is_wrong_comes_first(proxy: Answering, capsys: pytest.CaptureFixtu
     assert "stale: OpenD has lost its login for quotes" in capsys.readouterr().out
 
 
+def test_of_a_group_it_says_what_is_not_looked_at(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    assert "opendmux doctor" not in capsys.readouterr().out
+    proxy.body = json.dumps({**SNAPSHOT, "opends": [{**OPEND, "name": "a:1 or b:2"}]}).encode()
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    assert "only who is in use is looked at; `opendmux doctor` looks at all of it" in capsys.readouterr().out
+
+
 def test_a_pause_is_not_called_an_outage(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     pause = {"since": "2026-11-21T09:59:30.000000Z", "until": None, "by": "ops"}
     proxy.body = json.dumps({**SNAPSHOT, "opends": [{**OPEND, "state": "down", "paused": pause}]}).encode()
@@ -330,7 +338,9 @@ def test_a_bad_key_file_is_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFix
 def test_a_wrong_key(proxy: Answering, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     proxy.refuse(401, "a key is needed here")
     assert cli.main(["status", "--connect", proxy.where]) == 1
-    assert "--key-file" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "--key-file" in err
+    assert "named after the proxy's first port, --connect that one or give --admin-socket PATH" in err
     monkeypatch.setenv("OPENDMUX_KEY", "fc_wrong")
     proxy.refuse(403, "the key lacks the scope admin")
     assert cli.main(["status", "--connect", proxy.where]) == 1
@@ -439,6 +449,24 @@ def test_a_terminal_gets_a_table(
     assert ("connected" in out) == wide
     plain = re.sub(r"\x1b\[[0-9;]*m", "", out)
     assert all(len(line) <= int(columns) for line in plain.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["clients", "list"], "nobody is connected"), (["subs"], "nothing is subscribed")]
+)
+def test_nothing_to_show_is_said_to_a_person_alone(
+    proxy: Answering, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], said: str
+) -> None:
+    idle, none = {**OPEND, "quota_used": None}, {"subscriptions": [], "subscriptions_left_out": 0}
+    proxy.body = json.dumps({**SNAPSHOT, "opends": [idle], "clients": [], **none}).encode()
+    assert cli.main([*words, "--json", "--connect", proxy.where]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert cli.main([*words, "--connect", proxy.where]) == 0
+    (header,) = capsys.readouterr().out.splitlines()
+    assert header.startswith(("ID", "SECURITY"))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert cli.main([*words, "--connect", proxy.where]) == 0
+    assert capsys.readouterr().out == f"{said}\n"
 
 
 def test_json_on_a_terminal_moves_no_cursor(

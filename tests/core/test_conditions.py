@@ -148,6 +148,7 @@ def test_every_kind_has_a_text() -> None:
         (Kind.KICKED, "", ["10 OpenDs", "opendmux opend relogin"]),  # Q8
         (Kind.RIGHT_LOST, "", ["auto_hold_quote_right=1", "auto_hold_quote_right=0", "10 s"]),  # Q9 to Q11
         (Kind.RIGHT_LOST, "", ["opendmux opend request_highest_quote_right"]),
+        (Kind.RIGHT_LOST, "asked_back", ["opendmux opend request_highest_quote_right", "auto_hold_quote_right=0"]),
         (Kind.LOGIN_LOST, "quote", ["token has expired", "typing the password"]),  # Q12
         (Kind.PROGRAM, "update_forced", ["opendmux opend update", "in use", "website"]),  # Q19
     ],

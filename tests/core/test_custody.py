@@ -54,6 +54,21 @@ def test_what_opend_accepts_is_taken_up() -> None:
         custody.accepted_untrusted("bot", (PLACE, 0, place()), (0, placed(0, "")), WALL)
 
 
+def test_a_modification_that_is_answered_with_another_number() -> None:
+    custody = holding(one(), one(8, "X8"))
+    for order_id, order_id_ex in ((7, "X7"), (0, "X7"), (7, ""), (0, "")):
+        custody.changed_untrusted((MODIFY, 0, modify(order_id=7, price=9)), (0, placed(order_id, order_id_ex)))
+    custody.changed_untrusted((MODIFY, 0, modify(order_id_ex="X7")), (0, placed(8, "X8")))
+    custody.changed_untrusted((MODIFY, 0, modify(order_id=70)), (0, placed(90, "X90")))
+    custody.changed_untrusted((MODIFY, 0, modify(2, order_id=7)), (0, placed(90, "X90")))
+    custody.changed_untrusted((MODIFY, 0, modify(acc_id=1, order_id=7)), (0, placed(90, "X90")))
+    assert custody.of("bot") == [one(), one(8, "X8")]
+    custody.changed_untrusted((MODIFY, 0, modify(order_id_ex="X7")), (0, placed(9, "X9")))
+    assert custody.of("bot") == [one(), one(8, "X8"), one(9, "X9")]
+    with pytest.raises(RemoteProtocolError):
+        custody.changed_untrusted((MODIFY, 0, modify(order_id_ex="X7")), (0, b"\xff"))
+
+
 @pytest.mark.parametrize(
     ("status", "kept"),
     [

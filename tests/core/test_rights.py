@@ -34,6 +34,20 @@ def test_lost_and_back() -> None:
     assert book.begun == {Kind.RIGHT_LOST: 1}
 
 
+def test_the_next_step_is_another_where_it_is_asked_back_without_a_person() -> None:
+    book, policy = Conditions(), [True]
+    rights = Rights(book, "A", lambda: policy[0])
+    rights.take({"hkQotRight": 3, "usQotRight": 3}, 1.0)
+    rights.take({"hkQotRight": 1}, 2.0)
+    (asked,) = book.active()
+    assert asked.next_step.startswith("opendmux asks it back by itself (quote_right); the figures say")
+    assert "when-lost" not in asked.next_step
+    policy[0] = False
+    rights.take({"hkQotRight": 2, "usQotRight": 1}, 3.0)
+    assert book.active()[0] is asked, "it goes on as it began"
+    assert 'quote_right = "when-lost"' in book.active()[1].next_step
+
+
 @pytest.mark.parametrize("right", [0, 77, -1])
 def test_what_can_not_be_compared_changes_nothing(right: int) -> None:
     book = Conditions()

@@ -75,4 +75,4 @@ def ends_by_itself(port: int, control: Control) -> None:
     wait_until(lambda: bool(status(port)["ready"]), "it does not end by itself", pause_s=0.3)
     assert control.ask("violations")["violations"] == []
     wrong = run("pause", "--opend", "2", "--connect", f"127.0.0.1:{port}")
-    assert (wrong.returncode, "no OpenD number 2" in wrong.stderr) == (1, True)
+    assert (wrong.returncode, "no OpenD is called 2" in wrong.stderr) == (1, True)

@@ -116,6 +116,7 @@ def test_the_banner_says_what_listens_where_and_that_it_is_simulated() -> None:
         proxy.wait_for("Ctrl-C")
         text = "\n".join(proxy.lines)
         assert "SIMULATED" in text
+        assert "SHA-1" not in text, "that is for a report: `opendmux version`"
         ports = re.search(r"127\.0\.0\.1:(\d+) and 127\.0\.0\.1:(\d+)", text)
         assert ports is not None
         for port in ports.groups():

@@ -28,6 +28,7 @@ from opendmux.wire.protocols import ProtoId
 
 from .console_kit import Desk
 from .test_http import Browser
+from .test_status import look, status_of
 from .world import MemoryListener, World, world
 
 PING, PHONE = order_of("ping", {}), order_of("req_phone_verify_code", {})
@@ -57,6 +58,13 @@ async def operating(tmp_path: Path, *, console: bool = True) -> AsyncIterator[tu
         async with world(house=house, consoles=[desk.member(console=console)]) as w:
             yield w, desk, Operator(lambda: w.proxy.stations, house, wall=lambda: 1e9 + trio.current_time())
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("console", [True, False])
+async def test_the_snapshot_names_the_console(tmp_path: Path, autojump_clock: MockClock, *, console: bool) -> None:
+    async with operating(tmp_path, console=console) as (w, _desk, _operator):
+        (one,) = look(status_of(w)).opends
+        assert one.consoles == ({"opend.test:11111": "127.0.0.1:22222"} if console else {})
 
 
 async def test_by_the_console(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -181,6 +189,48 @@ async def test_which_one_is_meant(tmp_path: Path, autojump_clock: MockClock) -> 
         ):
             with pytest.raises(NoOpendError, match=text):
                 operator.find(which)
+        # A pause is one of the whole group, whichever of it is called.
+        for which, numbers in (
+            ("hk", [1]),
+            ("us", [1]),
+            ("a or b", [1]),
+            (1, [1]),
+            ("third", [2]),
+            ("c", [2]),
+            (None, [1, 2]),
+        ):
+            paused = await proxy.pauser.pause(which, None, by="ops", peer="", asker="")
+            assert [one.number for one in paused] == numbers
+            assert await proxy.pauser.resume(which, by="ops", peer="", asker="") == []
+        with pytest.raises(NoOpendError, match="did you mean"):
+            await proxy.pauser.resume("thrid", by="ops", peer="", asker="")
+        nursery.cancel_scope.cancel()
+
+
+async def test_one_opend_in_two_places_is_paused_in_both(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+
+        async def nowhere() -> trio.abc.Stream:
+            raise ConnectionRefusedError
+
+        hk, us = Desk(nursery).member(name="hk"), Desk(nursery).member(name="us")
+        odd = Desk(nursery).member(name="2")
+        group = Reach("a or b", nowhere, "a", members=[("a", nowhere), ("b", nowhere)], consoles=[hk, us])
+        faces = [
+            Face(reach, Config())
+            for reach in (group, Reach("a", nowhere, consoles=[hk]), Reach("c", nowhere, consoles=[odd]))
+        ]
+
+        async def run(task_status: trio.TaskStatus[Any]) -> None:
+            await run_proxy(faces, drain_s=1, house=House(state=StateDir(tmp_path)), task_status=task_status)
+
+        proxy = await nursery.start(run)
+        paused = await proxy.pauser.pause("hk", None, by="ops", peer="", asker="")
+        assert [one.number for one in paused] == [1, 2]
+        with pytest.raises(NoOpendError, match="say which one, hk or 2"):
+            await proxy.pauser.resume("2", by="ops", peer="", asker="")
+        paused = await proxy.pauser.resume(2, by="ops", peer="", asker="")
+        assert [one.number for one in paused] == [1]
         nursery.cancel_scope.cancel()
 
 

@@ -11,7 +11,8 @@ from trio.testing import MockClock
 
 from opendmux.config import Config
 from opendmux.runtime.house import House
-from opendmux.runtime.pauser import DRAIN_S, PauseError, Pauser
+from opendmux.runtime.operator import NoOpendError
+from opendmux.runtime.pauser import DRAIN_S, Pauser
 from opendmux.wire.messages import decode_untrusted, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -162,9 +163,9 @@ async def test_a_link_that_is_just_being_restored_does_not_come_up_in_it(autojum
 
 async def test_an_opend_that_is_not_there_is_said(autojump_clock: MockClock) -> None:
     async with world() as w:
-        for number in (0, 2, -1):
-            with pytest.raises(PauseError, match=f"no OpenD number {number}"):
-                await pauser(w).pause(number, None, by="ops", peer="p", asker="ops")
+        for which in (0, 2, -1, "", "opend.text:11111"):
+            with pytest.raises(NoOpendError, match="no OpenD is called"):
+                await pauser(w).pause(which, None, by="ops", peer="p", asker="ops")
         assert pauser(w).show() == []
         await pauser(w).pause(1, None, by="ops", peer="p", asker="ops")
         assert [one.number for one in pauser(w).show()] == [1]
@@ -186,8 +187,13 @@ async def test_over_the_admin_socket_before_opend_was_ever_reached(autojump_cloc
         assert (await ask(listener, "/readyz"))[0] == 503
         assert json.loads((await ask(listener, "/v1/status"))[1])["opends"][0]["paused"]["until"] == paused["until"]
         assert json.loads((await ask(listener, "/v1/pause"))[1]) == answer
-        for bad in (b'{"for_s": 0}', b'{"for_s": -1}', b'{"for_s": 1e300}', b'{"opend": "1"}', b'{"x": 1}'):
+        for bad in (b'{"for_s": 0}', b'{"for_s": -1}', b'{"for_s": 1e300}', b'{"opend": 1.5}', b'{"x": 1}'):
             assert (await order(listener, "/v1/pause", bad))[0] == 400
         assert (await order(listener, "/v1/resume", b'{"opend": 7}'))[0] == 404
+        assert (await order(listener, "/v1/resume", b'{"opend": "192.0.2.1:1"}'))[0] == 404
+        for which in (b'"1"', b'"192.0.2.1:11111"', b"1"):
+            assert (await order(listener, "/v1/pause", b'{"opend": %b}' % which))[1]["paused"][0]["opend"] == 1
+            assert (await order(listener, "/v1/resume", b'{"opend": %b}' % which))[1] == {"paused": []}
+        await order(listener, "/v1/pause", b"")
         assert (await order(listener, "/v1/resume", b""))[1] == {"paused": []}
         assert running.hub.resumed.is_set()

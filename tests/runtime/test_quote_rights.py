@@ -76,6 +76,18 @@ async def test_never_only_says_so(autojump_clock: MockClock) -> None:
         assert r.condition.figures == "LV2 before, BMP now."
 
 
+@pytest.mark.parametrize("policy", ["never", "when-lost", "always"])
+async def test_the_next_step_fits_the_policy(autojump_clock: MockClock, policy: Policy) -> None:
+    async with rights(policy) as r:
+        named = r.world.proxy.stations[0].watch.rights
+        for right in (3, 1, 1):
+            named.take({"hkQotRight": right}, trio.current_time())
+            await trio.sleep(FIRST_WAIT_S + 1)
+        assert ("let opendmux do so" in r.condition.next_step) == (policy == "never")
+        assert ("opendmux asks it back by itself" in r.condition.next_step) == (policy != "never")
+        assert r.condition.sentence.count("Asked back 1 time") == (policy != "never")
+
+
 async def test_two_markets_are_one_quarrel(autojump_clock: MockClock) -> None:
     async with rights("always") as r:
         r.lose()

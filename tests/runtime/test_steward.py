@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
 from trio.testing import MockClock
 
 from opendmux.config import Config
+from opendmux.core.custody import Account, Placed, dump
 from opendmux.core.freezes import Freeze, FrozenMode
 from opendmux.core.keys import ALL_SCOPES, Key
 from opendmux.runtime.callers import GRACE_S, Callers
 from opendmux.runtime.house import House
+from opendmux.runtime.server import Face, run_proxy
+from opendmux.runtime.state import StateDir
+from opendmux.runtime.station import Reach
+from opendmux.runtime.steward import ORDERS
 from opendmux.wire.frame import Frame
-from opendmux.wire.messages import ret_body
+from opendmux.wire.messages import canonical_json, encode, ret_body
 from opendmux.wire.pb import opend
 from tests.core.key_kit import key, plaintext, ring
-from tests.core.trade_kit import ACC, order, order_list, order_push, place, placed
+from tests.core.trade_kit import ACC, combo, order, order_list, order_push, place, placed
 
 from .bodies import acc_list
-from .world import OK, Client, World, world
+from .world import OK, QUIET, Client, MemoryListener, OpenD, World, world
 
-PLACE, MODIFY, LIST, ACCOUNTS, PUSHES = 2202, 2205, 2201, 2001, 2008
+PLACE, COMBO, MODIFY, LIST, ACCOUNTS, PUSHES = 2202, 2227, 2205, 2201, 2001, 2008
 SUBMITTED, CANCELLING, CANCELLED = 5, 13, 15
 BOT = key(*ALL_SCOPES, key_id="bot", cancel_on_disconnect=5.0)
 DEAD = key(*ALL_SCOPES, key_id="dead", dead_man_s=20.0)
@@ -310,3 +318,219 @@ async def test_no_state_to_keep_is_said_once(autojump_clock: MockClock, caplog: 
             await program(at, BOT, 3)
             await trio.sleep(30)
         assert caplog.text.count("would be forgotten in a restart") == 1
+
+
+async def test_who_could_not_come_back_during_an_outage_has_its_time_afterwards(autojump_clock: MockClock) -> None:
+    patient = key(*ALL_SCOPES, key_id="bot", cancel_on_disconnect=40.0)
+    async with market(patient, config=Config(on_outage="close")) as at:
+        client = await program(at, patient, 1)
+        at.world.opend.up = False
+        await at.world.opend.drop()
+        await client.read_to_the_end()
+        await trio.sleep(100)
+        assert "orders_left bot" in conditions(at)
+        at.world.opend.up = True
+        while not at.world.proxy.hub.router.lanes.trade.upstream.ready:
+            await trio.sleep(0.1)
+        await trio.sleep(35)
+        await program(at, patient, 0)
+        await trio.sleep(60)
+        assert (at.cancels, left(at), conditions(at)) == ([], {"bot": 1}, [])
+
+
+async def test_nobody_can_come_back_before_opend_is_there(autojump_clock: MockClock, tmp_path: Path) -> None:
+    account = Account(1, ACC, 1)
+    (tmp_path / ORDERS).write_bytes(dump({"opend.test:11111": [Placed("bot", account, 1, "X1", 0.0)]}))
+    house = House(state=StateDir(tmp_path))
+    house.access.keyring = ring(BOT)
+    async with world(house=house, up=False) as w:
+        at = Market(w, {1: SUBMITTED})
+        at.open()
+        await trio.sleep(300)
+        w.opend.up = True
+        await w.proxy.listening.wait()
+        await trio.sleep(50)
+        assert at.cancels == []
+        await trio.sleep(60)
+        assert (at.cancels, left(at)) == ([1], {})
+
+
+async def test_who_comes_back_silent_is_swept_after_all(autojump_clock: MockClock) -> None:
+    """The sweep for its absence ends when it is back; that it says nothing is said once."""
+    both = key(*ALL_SCOPES, key_id="both", cancel_on_disconnect=5.0, dead_man_s=20.0)
+    async with market(both) as at:
+        at.on_cancel = "locked"
+        await leave(await program(at, both, 1))
+        await trio.sleep(18)
+        client = await program(at, both, 0)
+        for _ in range(12):
+            await trio.sleep(8)
+            await client.call(1004, b"")
+        assert "frozen the key both" in conditions(at)
+        assert "orders_left both" in conditions(at)
+        at.on_cancel = "done"
+        await trio.sleep(31)
+        assert (at.status, left(at)) == ({1: CANCELLED}, {})
+
+
+async def test_the_setting_goes_in_the_middle_of_a_pass(autojump_clock: MockClock) -> None:
+    async with market(BOT) as at:
+        at.on_cancel = "lost"
+        await leave(await program(at, BOT, 3))
+        await trio.sleep(7)
+        assert at.cancels == [1]
+        at.world.proxy.house.access.keyring = ring(key(*ALL_SCOPES, key_id="bot"))
+        await trio.sleep(60)
+        assert (at.cancels, left(at), conditions(at)) == ([1], {}, [])
+
+
+async def test_a_crash_is_not_silent(autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with market(BOT) as at:
+        with monkeypatch.context() as patch:
+            patch.setattr("opendmux.runtime.steward.list_body", lambda _account: 1 / 0)
+            await leave(await program(at, BOT, 1))
+            await trio.sleep(10)
+            assert "orders_left bot" in conditions(at)
+        await trio.sleep(60)
+        assert (at.cancels, left(at), conditions(at)) == ([1], {}, [])
+
+
+@pytest.mark.parametrize("push_proto_fmt", [0, 1])
+async def test_a_group_is_asked_where_it_trades(autojump_clock: MockClock, push_proto_fmt: int) -> None:
+    async with trio.open_nursery() as nursery:
+        first, second = OpenD(nursery), OpenD(nursery)
+        reach = Reach("a or b", first.dial, trade_name="a", members=[("a", first.dial), ("b", second.dial)])
+        listener, house = MemoryListener(), House()
+        house.access.keyring = ring(BOT)
+        face = Face(reach, Config(watch=QUIET), listeners=[listener])
+        proxy = await nursery.start(partial(run_proxy, [face], drain_s=1.0, house=house))
+        await proxy.listening.wait()
+        at = Market(World(proxy, first, listener))
+        at.open()
+        client = await at.world.client(plaintext("bot"), push_proto_fmt=push_proto_fmt)
+        await client.call(PLACE, place())
+        await client.call(PLACE, place())
+        for peer in (first.peers[0], first.peers[2]) if push_proto_fmt else first.peers[:1]:
+            await trio.aclose_forcefully(peer.stream)
+        await leave(client)
+        await trio.sleep(20)
+        assert (at.cancels, left(at)) == ([1, 2], {})
+        assert not second.bodies(LIST)
+        assert not second.bodies(MODIFY)
+        nursery.cancel_scope.cancel(reason="test is over")
+
+
+async def test_one_key_at_two_opends(autojump_clock: MockClock) -> None:
+    """There while it is at one of them; its orders are cancelled where they are."""
+    async with trio.open_nursery() as nursery:
+        opends, listeners, house = [OpenD(nursery), OpenD(nursery)], [MemoryListener(), MemoryListener()], House()
+        house.access.keyring = ring(BOT)
+        faces = [
+            Face(Reach(name, opend.dial), Config(watch=QUIET), listeners=[listener])
+            for name, opend, listener in zip("ab", opends, listeners, strict=True)
+        ]
+        proxy = await nursery.start(partial(run_proxy, faces, drain_s=1.0, house=house))
+        await proxy.listening.wait()
+        here, there = (Market(World(proxy, *each)) for each in zip(opends, listeners, strict=True))
+        here.open()
+        there.open()
+        stays = await program(here, BOT, 0)
+        await leave(await program(there, BOT, 1))
+        await trio.sleep(30)
+        assert there.cancels == []
+        await leave(stays)
+        await trio.sleep(7)
+        assert (here.cancels, there.cancels) == ([], [1])
+        assert not opends[0].bodies(LIST)
+        nursery.cancel_scope.cancel(reason="test is over")
+
+
+async def test_an_order_in_json(autojump_clock: MockClock) -> None:
+    async with market(BOT) as at:
+        client = await at.world.client(plaintext("bot"), push_proto_fmt=1)
+        at.world.opend.answers[PLACE] = lambda _frame: json.dumps(
+            {"retType": 0, "s2c": {"header": {"accID": str(ACC)}, "orderID": "1", "orderIDEx": "X1"}}
+        ).encode()
+        at.status[1] = 10  # filled in part
+        await client.request(PLACE, canonical_json(opend.PlaceOrderRequest.FromString(place())), proto_fmt=1)
+        await client.receive()
+        assert left(at) == {"bot": 1}
+        await leave(client)
+        await trio.sleep(7)
+        assert (at.cancels, left(at)) == ([1], {})
+
+
+async def test_a_combo_order_learns_its_number_from_the_list(autojump_clock: MockClock) -> None:
+    async with market(BOT) as at:
+        answer = opend.ComboOrderIdResponse(retType=0)
+        answer.s2c.orderIDEx = "X1"
+        at.world.opend.answers[COMBO] = lambda _frame: encode(answer)
+        client = await program(at, BOT, 0)
+        await client.call(COMBO, combo((11, "AAPL", 1, 1.0), (11, "MSFT", 2, 1.0)))
+        at.status[1] = SUBMITTED
+        assert left(at) == {"bot": 1}
+        await leave(client)
+        await trio.sleep(7)
+        assert (at.cancels, left(at)) == ([1], {})
+
+
+async def test_a_key_that_has_not_unlocked_is_swept_nevertheless(autojump_clock: MockClock) -> None:
+    async with market(BOT, config=Config(unlock="own")) as at:
+        at.world.opend.answers[2005] = lambda _frame: OK
+        client = await program(at, BOT, 0)
+        await client.call(2005, encode(opend.UnlockTradeRequest(c2s=opend.UnlockTradeC2S(unlock=True))))
+        await client.call(PLACE, place())
+        assert left(at) == {"bot": 1}
+        await leave(client)
+        await trio.sleep(7)
+        assert (at.cancels, left(at)) == ([1], {})
+
+
+async def test_what_is_too_new_for_the_list_gets_one_cancel(autojump_clock: MockClock) -> None:
+    """Also when the clock of the machine is set back."""
+    async with market(BOT) as at:
+        at.on_cancel = "slow"
+        client = await program(at, BOT, 1)
+        del at.status[1]
+        at.world.opend.answers[LIST] = lambda _frame: order_list()
+        at.world.proxy.steward.wall = lambda: -1e6
+        await leave(client)
+        await trio.sleep(200)
+        assert (at.cancels, left(at)) == ([1], {"bot": 1})
+        at.world.opend.answers[LIST] = lambda _frame: order_list(order(1, "X1", status=SUBMITTED))
+        at.on_cancel = "locked"
+        await trio.sleep(31)
+        assert (at.cancels, conditions(at)) == ([1, 1], ["orders_left bot"])
+
+
+async def test_a_restart_in_the_middle_of_a_sweep(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with market(BOT, house=House(state=StateDir(tmp_path))) as at:
+        at.on_cancel = "slow"
+        await leave(await program(at, BOT, 1))
+        await trio.sleep(7)
+        await leave(await program(at, BOT, 1))
+        await trio.sleep(4)
+        assert at.cancels == [1], "it was there for a moment, and has its grace again"
+        at.world.proxy.house.state.close()
+    async with market(BOT, house=House(state=StateDir(tmp_path))) as later:
+        later.status = at.status
+        await trio.sleep(50)
+        assert left(later) == {"bot": 2}
+        await trio.sleep(20)
+        assert later.cancels == [2], "the first one is being cancelled already"
+
+
+async def test_a_pause_in_the_middle(autojump_clock: MockClock) -> None:
+    async with market(BOT) as at:
+        at.on_cancel = "locked"
+        await leave(await program(at, BOT, 1))
+        await trio.sleep(7)
+        await at.world.proxy.pauser.pause(None, None, by="ops", peer="", asker="ops")
+        tries = len(at.cancels)
+        at.on_cancel = "done"
+        await trio.sleep(100)
+        assert (len(at.cancels), left(at)) == (tries, {"bot": 1})
+        assert "orders_left bot" in conditions(at)
+        await at.world.proxy.pauser.resume(None, by="ops", peer="", asker="ops")
+        await trio.sleep(60)
+        assert (len(at.cancels), left(at)) == (tries + 1, {})

@@ -100,14 +100,15 @@ def ask(args: argparse.Namespace, method: str, path: str, body: object = None, *
 
 def ask_text(args: argparse.Namespace, path: str) -> str:
     """What is at this path, when it is no JSON. Raises as `ask`."""
-    where, status, answer, with_key = _exchanged(args, "GET", path, None, TIMEOUT_S)
-    return answer.decode(errors="replace") if status == 200 else str(_judged(where, status, answer, with_key))
+    where, status, answer, rights = _exchanged(args, "GET", path, None, TIMEOUT_S)
+    return answer.decode(errors="replace") if status == 200 else str(_judged(where, status, answer, rights))
 
 
 def _exchanged(
     args: argparse.Namespace, method: str, path: str, body: object, timeout_s: float
-) -> tuple[str, int, bytes, bool]:
-    """Who was asked, the status, the answer, and whether a key was shown or none is needed."""
+) -> tuple[str, int, bytes, str]:
+    """Who was asked, the status, the answer, and how to show the right to ask; empty: a key was shown, or none is
+    needed."""
     import http.client
     import ssl
 
@@ -140,7 +141,18 @@ def _exchanged(
         raise CommandError(f"{where} can't be reached: {error.strerror or error}") from None
     finally:
         connection.close()
-    return where, status, answer, key is not None or place is not None
+    return where, status, answer, "" if key is not None or place is not None else _rights(_is_here(address.host))
+
+
+def _rights(here: bool) -> str:
+    """What to do when the port has refused who showed no key."""
+    key = f"give a key with the scope admin by --key-file or in {KEY_VARIABLE}"
+    if not here:
+        return key
+    return (
+        f"{key}, or go by the admin socket: it is named after the proxy's first port, --connect that one or give "
+        "--admin-socket PATH"
+    )
 
 
 def may_carry_secrets(args: argparse.Namespace) -> bool:
@@ -164,7 +176,7 @@ def _socket_of(args: argparse.Namespace, address: Address) -> Path | None:
     return find_socket(address.port) if _is_here(address.host) else None
 
 
-def _judged(address: str, status: int, body: bytes, with_key: bool) -> Any:
+def _judged(address: str, status: int, body: bytes, rights: str) -> Any:
     try:
         answer = json.loads(body)
     except ValueError:
@@ -175,8 +187,8 @@ def _judged(address: str, status: int, body: bytes, with_key: bool) -> Any:
     text = clean(str(error.get("text"))) if isinstance(error, dict) else ""
     if not text:
         raise CommandError(f"{address} is not an opendmux, or not one that this version knows")
-    if status in (401, 403) and not with_key:
-        text += f"; give one with the scope admin by --key-file or in {KEY_VARIABLE}"
+    if status in (401, 403) and rights:
+        text += f"; {rights}"
     raise CommandError(f"{address} refuses: {text}")
 
 
@@ -254,11 +266,15 @@ def age(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
-def draw(columns: Sequence[Column], rows: Iterable[Sequence[object]]) -> None:
-    """A table: drawn on a terminal, plain columns for everything else."""
+def draw(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, empty: str = "") -> None:
+    """A table: drawn on a terminal, plain columns for everything else. ``empty``: what a person is told in place of a
+    table without rows."""
     cells = [[clean(str(cell)) for cell in row] for row in rows]
     if sys.stdout.isatty():
-        _draw_rich(columns, cells)
+        if empty and not cells:
+            print(empty)
+        else:
+            _draw_rich(columns, cells)
         return
     lines = [[column.title.upper() for column in columns], *cells]
     widths = [max(len(line[place]) for line in lines) for place in range(len(columns))]

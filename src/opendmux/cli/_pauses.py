@@ -11,14 +11,21 @@ from ._control import clean, print_json
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["add_which", "show"]
+__all__ = ["add_which", "show", "which"]
 
 
 def add_which(parser: argparse.ArgumentParser) -> None:
     """Which OpenD is meant."""
     parser.add_argument(
-        "--opend", type=int, metavar="N", help="its number, as `opendmux status` shows it (default: all of them)"
+        "--opend",
+        metavar="NUMBER|NAME",
+        help="its number or address, as `opendmux status` shows it, or its name in the settings (default: all of them)",
     )
+
+
+def which(text: str | None) -> int | str | None:
+    """What the proxy is asked for by ``--opend``."""
+    return int(text) if text and text.isdecimal() else text
 
 
 def show(args: argparse.Namespace, answer: Any, *, ended: bool = False) -> int:

@@ -69,6 +69,7 @@ def show(args: argparse.Namespace) -> int:
             )
             for client in found["clients"]
         ],
+        empty="nobody is connected",
     )
     if found["clients_left_out"]:
         print(f"and {found['clients_left_out']} more")

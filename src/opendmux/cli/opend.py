@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from opendmux.errors import CommandError, ConfigError
 
 from ._control import NotRunningError, add_options, ask, clean, may_carry_secrets, print_json
+from ._pauses import which
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -175,8 +176,7 @@ def _password_md5(args: argparse.Namespace) -> str:
 
 def _performed(args: argparse.Namespace, order: Order) -> dict[str, Any]:
     if args.telnet is None:
-        which = int(args.opend) if args.opend and args.opend.isdecimal() else args.opend
-        body = {"opend": which, "parameters": dict(order.parameters), "confirm": args.yes}
+        body = {"opend": which(args.opend), "parameters": dict(order.parameters), "confirm": args.yes}
         path = f"/v1/opend/{order.operation.name}"
         try:
             answer = ask(args, "POST", path, body, timeout_s=ANSWER_S)

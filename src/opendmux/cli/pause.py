@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from opendmux.errors import ConfigError
 
 from ._control import add_options, ask
-from ._pauses import add_which, show
+from ._pauses import add_which, show, which
 
 if TYPE_CHECKING:
     import argparse
@@ -50,4 +50,4 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError("--show changes nothing; leave out --opend and --for")
         return show(args, ask(args, "GET", "/v1/pause"))
     for_s = None if args.for_s is None else seconds_in(args.for_s)
-    return show(args, ask(args, "POST", "/v1/pause", {"opend": args.opend, "for_s": for_s}))
+    return show(args, ask(args, "POST", "/v1/pause", {"opend": which(args.opend), "for_s": for_s}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ._control import add_options, ask
-from ._pauses import add_which, show
+from ._pauses import add_which, show, which
 
 if TYPE_CHECKING:
     import argparse
@@ -27,4 +27,4 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Resume; prints what is paused still."""
-    return show(args, ask(args, "POST", "/v1/resume", {"opend": args.opend}), ended=True)
+    return show(args, ask(args, "POST", "/v1/resume", {"opend": which(args.opend)}), ended=True)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["add_parser", "run"]
 
+log = logging.getLogger("opendmux.serve")
+
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Describe the command."""
@@ -42,7 +44,6 @@ def run(args: argparse.Namespace) -> int:
     settings = settings_from(args, os.environ)
     logs = Logs(sys.stderr)
     logs.begin(settings.config)
-    log = logging.getLogger("opendmux.serve")
     for note in settings.notes:
         log.warning("%s", note)
     _allow_open_files()
@@ -148,6 +149,7 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
     from opendmux.native import IMPLEMENTATION, sha1_backend
     from opendmux.runtime.binding import address_of
 
+    log.debug("data path: %s, SHA-1 by %s", IMPLEMENTATION, sha1_backend())
     lines = [f"opendmux {__version__} is ready"]
     for face in faces:
         where = " and ".join(str(address_of(sock)) for sock in face.bound)
@@ -163,7 +165,6 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
     show_key = "futu.SysConfig.set_client_info('fc_...', 1); " if config.keys else ""
     call = f"{show_key}c = futu.OpenQuoteContext('{host}', {first.port}); print(c.get_global_state()); c.close()"
     lines += [
-        f"  data path  {IMPLEMENTATION}, SHA-1 by {sha1_backend()}",
         *_access_lines(config),
         *([f"  TLS        {config.tls.cert}{'; required' if config.tls.require else ''}"] if config.tls.cert else []),
         *([] if config.tls.require else [f'  try        python3 -c "import futu; {call}"']),  # it can't speak TLS

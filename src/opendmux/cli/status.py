@@ -18,6 +18,8 @@ Exit codes: 0 everything is ready; 1 something is not, or nobody answers; 2 wron
 """
 REQUESTS_SHOWN = 10
 REJECTS_SHOWN = 5
+GROUPED = " or "
+"""Stands between the addresses of a group."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -112,6 +114,8 @@ def _show_opend(one: dict[str, Any], now: dt.datetime, *, several: bool) -> None
     print()
     number = f"OpenD {one['number']}, " if several else ""  # `--opend` of other commands wants it
     print(f"{number}{clean(one['name'])}: {', '.join(said)}")
+    if GROUPED in one["name"]:
+        print("  group          only who is in use is looked at; `opendmux doctor` looks at all of it")
     print(f"  clients        {one['clients']}")
     stale = f", {one['stale']} of them stale" if one.get("stale") else ""
     print(f"  subscriptions  {one['subscriptions']}{stale}{quota}")

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
             )
             for one in found["subscriptions"]
         ],
+        empty="nothing is subscribed",
     )
     if found["subscriptions_left_out"]:
         print(f"and {found['subscriptions_left_out']} more")

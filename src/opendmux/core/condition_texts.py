@@ -77,6 +77,14 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         '"when-lost". OpenD itself takes it back once with auto_hold_quote_right=1, and gives up when taken again '
         "within 10 s. If the phone or the desktop shall keep it: auto_hold_quote_right=0.",
     ),
+    (Kind.RIGHT_LOST, "asked_back"): Text(
+        "{opend} has lost its quote right for {subject}: another terminal of the account has taken it, or it has run "
+        "out.",
+        "opendmux asks it back by itself (quote_right); the figures say how often it has done so, and when it does so "
+        "next. To have it at once: opendmux opend request_highest_quote_right. To keep it, log out of the other "
+        'terminal, or leave its quotes alone. If that one shall keep it: quote_right = "never", and '
+        "auto_hold_quote_right=0 in OpenD.xml.",
+    ),
     (Kind.UPSTREAM_DOWN, ""): Text(
         "{opend} is not connected; opendmux keeps trying.",
         "Check that OpenD runs and that upstream is its api_port: opendmux doctor. An OpenD that waits for a code or "

@@ -1,5 +1,5 @@
 """Orders that have an owner who may go missing: those that keys with ``cancel_on_disconnect`` or ``dead_man_s`` have
-placed through this proxy, as long as they may be open.
+placed through this proxy, as long as they may be open, and what modifications have made of them.
 
 An order is taken up when OpenD has accepted it, also when its client has gone by then. It is let go when OpenD says, by
 a push (2208) or in a list (2201), that nothing more will happen to it. What is not here is never cancelled: orders of
@@ -8,6 +8,7 @@ other programs, of keys without these settings, and one whose placing ended with
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple
@@ -24,6 +25,8 @@ from .orderbook import FINISHED
 from .orders import Op, read_order_untrusted
 
 __all__ = ["PLACING", "YOUNG_S", "Account", "Custody", "Placed", "cancel_body", "dump", "guarded", "list_body", "parse"]
+
+log = logging.getLogger("opendmux.router")
 
 PLACING: Final = frozenset({ProtoId.TRD_PLACE_ORDER, ProtoId.TRD_PLACE_COMBO_ORDER})
 
@@ -87,6 +90,8 @@ class Custody:
     def __init__(self) -> None:
         self._orders: dict[str, list[Placed]] = {}
         """By key id."""
+        self._unlisted: set[Placed] = set()
+        """Those that were said to be open without being in a list: a second cancel of them would be sent blindly."""
         self.version = 0
         """Grows with every change."""
         self.accounts: frozenset[int] = frozenset()
@@ -125,6 +130,20 @@ class Custody:
         self.accounts |= {account.acc_id}
         return placed
 
+    def changed_untrusted(self, request: tuple[int, int, bytes], answer: tuple[int, bytes]) -> None:
+        """OpenD has taken a write about orders that exist; whether it may answer with other ids than it was asked with
+        is not documented. Then both are kept, for the key that placed it, until a list or a push tells of their end.
+        Raises RemoteProtocolError when one of them can't be read."""
+        if not self._orders:
+            return
+        facts = read_order_untrusted(*request)
+        s2c = decode_answer_untrusted(opend.OrderIdResponse, answer[1], answer[0]).s2c
+        if facts.calming or not (s2c.orderID or s2c.orderIDEx):
+            return
+        named = [one for one in self.all() if one.is_it(facts.acc_id, facts.order_id, facts.order_id_ex)]
+        if named and not any(one.is_it(facts.acc_id, s2c.orderID, s2c.orderIDEx) for one in self.all()):
+            self.take(replace(named[0], order_id=s2c.orderID, order_id_ex=s2c.orderIDEx))
+
     def take(self, placed: Placed) -> None:
         """It may be open."""
         self._orders.setdefault(placed.key_id, []).append(placed)
@@ -145,15 +164,25 @@ class Custody:
 
     def listed_untrusted(self, key_id: str, account: Account, body: bytes, proto_fmt: int, wall: float) -> list[Placed]:
         """The answer to `list_body` for this account: returns the orders of the key that are open and not being
-        cancelled already, and lets those go that are final. Raises RemoteProtocolError for one that can't be read."""
+        cancelled already, and lets those go that are final. One that is too new for the list is returned once.
+        Raises RemoteProtocolError for one that can't be read."""
         orders = decode_answer_untrusted(opend.GetOrderListResponse, body, proto_fmt).s2c.orderList
         still = []
         for placed in [one for one in self.of(key_id) if one.account == account]:
             found = [one for one in orders if placed.is_it(account.acc_id, one.orderID, one.orderIDEx)]
-            if any(one.orderStatus in FINISHED for one in found) or (not found and wall - placed.wall >= YOUNG_S):
+            if any(one.orderStatus in FINISHED for one in found):
                 self.let_go(placed)
                 continue
-            named = self._named(placed, found[0]) if found else placed
+            if not found and wall - placed.wall >= YOUNG_S:
+                log.error("%s of the key %s is not in OpenD's list: it is let go, not cancelled", placed.name, key_id)
+                self.let_go(placed)
+                continue
+            if not found:
+                if placed not in self._unlisted:
+                    self._unlisted.add(placed)
+                    still.append(placed)
+                continue
+            named = self._named(placed, found[0])
             if not any(one.orderStatus in CANCELLING for one in found):
                 still.append(named)
         return still
@@ -172,6 +201,7 @@ class Custody:
 
     def let_go(self, placed: Placed) -> None:
         """Nothing more will happen to it; harmless when it is not here."""
+        self._unlisted.discard(placed)
         orders = self._orders.get(placed.key_id, [])
         if placed in orders:
             orders.remove(placed)

@@ -94,6 +94,17 @@ class LifeSigns:
                     found.append(Missing(key_id, "silent", silent_s))
         return found
 
+    def time_s(self, missing: Missing, guard: Guard) -> float:
+        """How long the key has to come back, or to speak; 0 where it has not asked for that."""
+        if missing.why == "gone":
+            return _patience(guard.grace_s or 0.0, missing.key_id in self._seen)
+        return _patience(guard.dead_man_s or 0.0, missing.key_id in self._spoke)
+
+    def back(self, key_id: str, guard: Guard, now: float) -> bool:
+        """A key that was gone has been there since; should it be gone again, its grace has begun anew."""
+        since = self._gone.get(key_id)
+        return since is None or now - since < _patience(guard.grace_s or 0.0, key_id in self._seen)
+
     def _gone_s(self, key_id: str, now: float, *, is_there: bool) -> float | None:
         """For how long nobody has been there; None: somebody is."""
         if is_there:

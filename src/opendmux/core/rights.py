@@ -7,7 +7,7 @@ another terminal of the account, or has run out. Without one that is better than
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from .conditions import Conditions, Kind
@@ -42,15 +42,20 @@ _HK_OPTION: Final = re.compile(r"[A-Z]+\d{6}[CP]\d+")
 _HK_STOCK: Final = re.compile(r"\d{5}|\d{6}")
 
 
-class Rights:
-    """What OpenD may quote. ``name``: of the OpenD."""
+ASKED_BACK: Final = "asked_back"
+"""The cause of a right that opendmux asks back by itself."""
 
-    def __init__(self, conditions: Conditions, name: str) -> None:
+
+class Rights:
+    """What OpenD may quote. ``name``: of the OpenD; ``asks_back``: opendmux asks for a lost one by itself."""
+
+    def __init__(self, conditions: Conditions, name: str, asks_back: Callable[[], bool] = lambda: False) -> None:
         self.now: dict[str, int] = {}
         """Field of OpenD's message -> QotRight; empty until it has said so."""
         self._best: dict[str, int] = {}
         self._conditions = conditions
         self._name = name
+        self._asks_back = asks_back
 
     def take(self, rights: Mapping[str, int], now: float) -> None:
         """OpenD has named these; of the others nothing is new."""
@@ -65,7 +70,7 @@ class Rights:
                 self._conditions.over(Kind.RIGHT_LOST, market_name(field), now, opend=self._name)
             else:
                 figures = f"{right_name(best)} before, {right_name(right)} now."
-                self._conditions.begin(Kind.RIGHT_LOST, market_name(field), now, figures, opend=self._name)
+                self._lost(market_name(field), now, figures)
 
     @property
     def any_lost(self) -> bool:
@@ -76,6 +81,12 @@ class Rights:
         """The field whose right this security needs and has lost, so that nothing is pushed of it any more."""
         field = rights_for(market, code)
         return field if field is not None and self._gone(field) else None
+
+    def _lost(self, subject: str, now: float, figures: str) -> None:
+        """What is done about it is settled when it begins: with another cause it would be news."""
+        known = self._conditions.find(Kind.RIGHT_LOST, subject, opend=self._name)
+        cause = known.cause if known is not None else ASKED_BACK if self._asks_back() else ""
+        self._conditions.begin(Kind.RIGHT_LOST, subject, now, figures, opend=self._name, cause=cause)
 
     def _gone(self, field: str) -> bool:
         if field not in self.now or field not in self._best:

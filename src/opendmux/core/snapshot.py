@@ -112,6 +112,8 @@ class Opend(msgspec.Struct, frozen=True, kw_only=True):
     """From 1."""
     name: str
     simulated: bool
+    consoles: dict[str, str]
+    """By the address of an OpenD's API: that of its Telnet console. Those that none is configured for are left out."""
     state: Literal["ready", "down"]
     since: str
     paused: Pause | None

@@ -69,6 +69,9 @@ class Sweep:
         """What to do next; None: it is over. ``back``: the key is there again."""
         if self._accounts:
             return Look(self._accounts[0])
+        kept = self.custody.of(self.key_id)
+        while self._open and self._open[0] not in kept:  # it has ended since the look, or was let go
+            self._open.popleft()
         if self._open:
             return Cancel(self._open[0])
         if self._until is None and self._passes:
@@ -76,13 +79,12 @@ class Sweep:
             wait_s = WAITS_S[min(self._passes, len(WAITS_S)) - 1]
             self._until = now + (min(wait_s, TAKEN_S) if self._taken else wait_s)
             self._taken = False
-        orders = self.custody.of(self.key_id)
-        if not orders or (back and self._passes):
+        if not kept or (back and self._passes):
             return None
         if self._until is not None and now < self._until:
             return Wait(self._until)
         self._passes, self._until = self._passes + 1, None
-        self._accounts.extend(dict.fromkeys(order.account for order in orders))
+        self._accounts.extend(dict.fromkeys(order.account for order in kept))
         return Look(self._accounts[0])
 
     def looked(self, still_open: Sequence[Placed]) -> None:

@@ -75,6 +75,8 @@ class WatchRules:
     ask_s: float = 30.0
     mute_s: float = 60.0
     quota_share: float = 0.9
+    asks_back: bool = False
+    """A lost quote right is asked back without a person."""
 
 
 STALE_REASONS: Final = ("link", "login", "right", "mute")
@@ -109,7 +111,7 @@ class Watch:
         *,
         name: str,
     ) -> None:
-        self.rights = Rights(conditions, name)
+        self.rights = Rights(conditions, name, lambda: rules().asks_back)
         self.quotas = {name: Quota() for name in (*NOTIFIED, "options")}
         """By the cause of `Kind.QUOTA`; ``history`` counts securities with historical candles."""
         self._router = router

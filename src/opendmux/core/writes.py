@@ -89,14 +89,16 @@ class Writes:
     def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float, wall: float) -> None:
         self._open.pop(id(request), None)
         key = request.session.key
-        if key is not None and guarded(key) and ret_type == RetType.SUCCEED and request.proto_id in PLACING:
-            asked = request.proto_id, request.proto_fmt, request.body
+        if ret_type == RetType.SUCCEED:
+            asked, answer = (request.proto_id, request.proto_fmt, request.body), (outcome.proto_fmt, outcome.body)
             try:
-                self.custody.accepted_untrusted(key.id, asked, (outcome.proto_fmt, outcome.body), wall)
+                if request.proto_id not in PLACING:
+                    self.custody.changed_untrusted(asked, answer)
+                elif key is not None and guarded(key):
+                    self.custody.accepted_untrusted(key.id, asked, answer, wall)
             except RemoteProtocolError as error:
-                log.error(
-                    "%s: an order was accepted and can't be named, so nobody cancels it: %s", request.session, error
-                )
+                what = f"{name_of(request.proto_id)} was accepted and its order can't be named, so nobody cancels it"
+                log.error("%s: %s: %s", request.session, what, error)
         self._gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
 
     def _audited(self, request: Request) -> bool:

@@ -34,7 +34,7 @@ from .telnet import Console, TelnetError
 if TYPE_CHECKING:
     from .station import Station
 
-__all__ = ["PROXY", "Asker", "Member", "NoOpendError", "Operator", "Performed"]
+__all__ = ["PROXY", "Asker", "Member", "NoOpendError", "Operator", "Performed", "opends_called", "several_called"]
 
 log = logging.getLogger("opendmux.opend")
 
@@ -104,21 +104,11 @@ class Operator:
     _simulated: OperationRates = field(default_factory=OperationRates)
 
     def find(self, which: int | str | None) -> tuple[Station, Member]:
-        """``which``: the number of an OpenD as the status says it, a name of the configuration, or an address; None
-        where there is only one. Raises NoOpendError."""
-        everybody = [(number, s, m) for number, s in enumerate(self.stations(), 1) for m in s.reach.members_known]
-        found = [
-            (station, member)
-            for number, station, member in everybody
-            if which is None or which == number or which in (member.name, member.address, str(number))
-        ]
-        if len({id(member) for _station, member in found}) == 1:
-            return found[0]
-        names = [member.name for _number, _station, member in everybody]
-        if found:
-            raise NoOpendError(f"there are several OpenDs: say which one, {' or '.join(dict.fromkeys(names))}")
-        hint = nearest(str(which), names) or f"; there are {', '.join(dict.fromkeys(names))}"
-        raise NoOpendError(f"no OpenD is called {shown_value(which)}{hint}")
+        """``which``: as `opends_called` takes it; None where there is only one. Raises NoOpendError."""
+        found = opends_called(self.stations(), which)
+        if len({id(member) for _number, _station, member in found}) == 1:
+            return found[0][1:]
+        raise several_called(found)
 
     async def perform(self, order: Order, which: int | str | None, by: Asker) -> Performed:
         """Send it and wait for the answer. Raises OperationError when it is not sent, TelnetError.
@@ -244,6 +234,28 @@ class Operator:
             log.warning("%s of %s was refused: %s", printable(event.endpoint), event.key_id, event.reason)
         if self.house.audit is not None:
             self.house.audit.write(event)
+
+
+def opends_called(stations: Sequence[Station], which: int | str | None) -> list[tuple[int, Station, Member]]:
+    """Those that are called so, with their numbers. ``which``: the number of an OpenD as the status says it, a name of
+    the configuration, or an address, of a group as the status says it too; None: all. Raises NoOpendError."""
+    everybody = [(number, s, m) for number, s in enumerate(stations, 1) for m in s.reach.members_known]
+    found = [
+        (number, station, member)
+        for number, station, member in everybody
+        if which is None or which == number or which in (member.name, member.address, station.reach.name, str(number))
+    ]
+    if found:
+        return found
+    names = [member.name for _number, _station, member in everybody]
+    hint = nearest(str(which), names) or f"; there are {', '.join(dict.fromkeys(names))}"
+    raise NoOpendError(f"no OpenD is called {shown_value(which)}{hint}")
+
+
+def several_called(found: Sequence[tuple[int, Station, Member]]) -> NoOpendError:
+    """More than one is called so, where one is wanted."""
+    names = dict.fromkeys(member.name for _number, _station, member in found)
+    return NoOpendError(f"there are several OpenDs: say which one, {' or '.join(names)}")
 
 
 def _outcome_untrusted(outcome: Outcome | None) -> tuple[bool, str]:

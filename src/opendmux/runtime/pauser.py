@@ -21,12 +21,12 @@ import trio
 from opendmux.core.audit import NO_KEY, AuditEvent
 from opendmux.core.conditions import Kind
 from opendmux.core.pauses import Pause
-from opendmux.errors import OpendmuxError
 
 from .house import House
+from .operator import opends_called, several_called
 from .station import Station
 
-__all__ = ["DRAIN_S", "PauseError", "Paused", "Pauser"]
+__all__ = ["DRAIN_S", "Paused", "Pauser"]
 
 log = logging.getLogger("opendmux.pause")
 
@@ -35,10 +35,6 @@ DRAIN_S: Final = 8.0
 
 LOOK_S: Final = 0.02
 """How often it is looked whether all have come: replies that the native code passes on wake nobody."""
-
-
-class PauseError(OpendmuxError):
-    """There is no such OpenD. The text is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +68,30 @@ class Pauser:
                 found.append(Paused(number, station.reach.name, pause, self._unanswered.get(number, 0)))
         return found
 
-    async def pause(self, number: int | None, for_s: float | None, *, by: str, peer: str, asker: str) -> list[Paused]:
-        """Pause an OpenD, by its number from 1 on, or all of them; for one that is paused, set its end anew. Returns
-        when the connections are closed. Raises PauseError. Cancellation: the pause holds, the connections are closed
-        by whoever asks next."""
-        chosen = self._chosen(number)
+    async def pause(
+        self, which: int | str | None, for_s: float | None, *, by: str, peer: str, asker: str
+    ) -> list[Paused]:
+        """Pause an OpenD, with every group that it belongs to; for one that is paused, set its end anew. ``which``: as
+        `opends_called` takes it, None: all of them. Returns when the connections are closed. Raises NoOpendError.
+        Cancellation: the pause holds, the connections are closed by whoever asks next."""
+        chosen = self._chosen(which)
         wall = self.wall()
         pause = Pause(wall, by, None if for_s is None else wall + for_s)
         for _number, station in chosen:
             self._begin(station, pause)
-        self._note(peer, asker, "pause", number)
+        self._note(peer, asker, "pause", which)
         async with self._changing, trio.open_nursery() as nursery:
             for one in chosen:
                 nursery.start_soon(self._let_go, *one)
         return self.show()
 
-    async def resume(self, number: int | None, *, by: str, peer: str, asker: str) -> list[Paused]:
-        """End the pause of an OpenD, or of all; returns those that are paused still. Raises PauseError."""
-        chosen = self._chosen(number)
+    async def resume(self, which: int | str | None, *, by: str, peer: str, asker: str) -> list[Paused]:
+        """End the pause of an OpenD, or of all; returns those that are paused still. Raises NoOpendError."""
+        chosen = self._chosen(which)
         async with self._changing:  # not while answers are waited for: the connections would be cut off under them
             for _number, station in chosen:
                 self._end(station, by)
-        self._note(peer, asker, "resume", number)
+        self._note(peer, asker, "resume", which)
         return self.show()
 
     async def run(self) -> None:
@@ -107,13 +105,13 @@ class Pauser:
                 self._end(station, "its time being up")
                 self._note("", "", "resume", None)
 
-    def _chosen(self, number: int | None) -> list[tuple[int, Station]]:
-        stations = list(enumerate(self.stations(), 1))
-        if number is None:
-            return stations
-        if not 1 <= number <= len(stations):
-            raise PauseError(f"there is no OpenD number {number}; `opendmux status` numbers them from 1 on")
-        return [stations[number - 1]]
+    def _chosen(self, which: int | str | None) -> list[tuple[int, Station]]:
+        found = opends_called(self.stations(), which)
+        chosen = {number: station for number, station, _member in found}
+        # One OpenD may be a part of several; two OpenDs that answer to the same are not meant both.
+        if which is not None and len(chosen) > 1 and len({id(member) for _number, _station, member in found}) > 1:
+            raise several_called(found)
+        return list(chosen.items())
 
     def _begin(self, station: Station, pause: Pause) -> None:
         hub, name = station.hub, station.reach.name
@@ -150,8 +148,8 @@ class Pauser:
         self.house.conditions.over(Kind.PAUSED, name, trio.current_time(), opend=name)
         log.warning("OpenD at %s: the pause is over, %s", name, by)
 
-    def _note(self, peer: str, asker: str, what: str, number: int | None) -> None:
+    def _note(self, peer: str, asker: str, what: str, opend: int | str | None) -> None:
         if self.house.audit is not None:
-            which = "every OpenD" if number is None else f"OpenD {number}"
+            which = "every OpenD" if opend is None else f"OpenD {opend}"
             iface = "http" if peer else "proxy"
             self.house.audit.write(AuditEvent(iface, peer, asker or NO_KEY, what, "success", which))

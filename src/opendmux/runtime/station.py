@@ -106,7 +106,8 @@ class Station:
     def _rules(self) -> WatchRules:
         """As they are now: a reload may change them."""
         watch = self.hub.config.watch
-        return WatchRules(watch.ask_s, watch.mute_s, watch.quota_percent / 100)
+        asks_back = self.quoting.quote_right != "never"
+        return WatchRules(watch.ask_s, watch.mute_s, watch.quota_percent / 100, asks_back)
 
     def _make(self, lane: Lane) -> UpstreamLink:
         dial = self.reach.dial

@@ -200,6 +200,7 @@ def _opend(
         number=number,
         name=state.name,
         simulated=state.simulated,
+        consoles={one.address: one.console.name for one in station.reach.members_known if one.console is not None},
         state=state.state,
         since=state.since,
         paused=None

@@ -9,6 +9,7 @@ outage) it waits. A stop of opendmux cancels nothing; what it knows is on disk, 
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,7 @@ class Steward:
     _said: str = ""
     """Why it can't be kept, once that has been said."""
     _silent: frozenset[str] = frozenset()
+    """Keys that a dead-man timer has put down."""
 
     def __post_init__(self) -> None:
         self.signs = LifeSigns(self.house.access.freezes)
@@ -87,7 +89,13 @@ class Steward:
                 try:
                     self._want_pushes()
                     for missing in self._look():
-                        self._act(missing, nursery)
+                        if missing.why == "silent":
+                            self._put_down(missing)
+                        self._cancel(missing, nursery)
+                    if not self.stopping():
+                        # Silence is said once; a sweep for it may have crashed, or another one was at work.
+                        for key_id in self._silent:
+                            self._cancel(Missing(key_id, "silent", 0.0), nursery)
                     await self._keep()
                 except Exception:
                     log.exception("a crash over the orders of missing keys; trying again")
@@ -122,19 +130,23 @@ class Steward:
         custodies = [station.hub.router.writes.custody for station in self.stations()]
         for key_id in {key_id for custody in custodies for key_id in custody.holders()} - wanted.keys():
             if key_id in keys:  # it is there and does not want it any more
+                log.warning("the key %s is not watched any more: its orders are let go", key_id)
                 for custody in custodies:
                     custody.forget(key_id)
             else:
                 wanted[key_id] = self._guards.get(key_id) or Guard(0.0, None)
         self._guards = wanted
 
-    def _act(self, missing: Missing, nursery: trio.Nursery) -> None:
-        if missing.why == "silent":
-            freeze = dead_man(missing.key_id, self.wall(), missing.seconds)
-            log.warning("the key %s showed no life for %.0f s: %s", missing.key_id, missing.seconds, freeze.text())
-            self._note(missing.key_id, "dead man", f"no life for {missing.seconds:.0f} s")
-            self.house.access.freezes.put(freeze)
-            self.freezer.apply()
+    def _put_down(self, missing: Missing) -> None:
+        """A key that showed no life may only cancel from now on."""
+        freeze = dead_man(missing.key_id, self.wall(), missing.seconds)
+        log.warning("the key %s showed no life for %.0f s: %s", missing.key_id, missing.seconds, freeze.text())
+        self._note(missing.key_id, "dead man", f"no life for {missing.seconds:.0f} s")
+        self.house.access.freezes.put(freeze)
+        self.freezer.apply()
+
+    def _cancel(self, missing: Missing, nursery: trio.Nursery) -> None:
+        """Begin with it where nothing is at work for the key yet."""
         for station in self.stations():
             custody = station.hub.router.writes.custody
             place = (missing.key_id, station.reach.name)
@@ -160,9 +172,11 @@ class Steward:
         log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
         sweep, seat = Sweep(key_id, custody), Seat(station.hub, f"{why}: key {key_id}", key_id)
         try:
-            await self._steps(sweep, seat, missing, name)
+            await self._steps(sweep, seat, missing, station)
         except Exception:
             log.exception("a crash over the orders of the key %s; it is looked at again", key_id)
+            sweep.trouble = "opendmux has made a mistake; its log says which."
+            self._tell(sweep, name)
             await trio.sleep(CRASH_S)
         finally:
             seat.leave()
@@ -177,13 +191,18 @@ class Steward:
         log.warning("%s: the key %s: %d cancels, %d orders left", why, key_id, sweep.cancelled, left)
         self._note(key_id, why, f"{sweep.cancelled} cancels, {left} orders left", failed=bool(left))
 
-    async def _steps(self, sweep: Sweep, seat: Seat, missing: Missing, name: str) -> None:
+    async def _steps(self, sweep: Sweep, seat: Seat, missing: Missing, station: Station) -> None:
         greeted = False
         while True:
             step = sweep.step(trio.current_time(), back=self._is_back(missing))
             if step is None:
                 return
             if isinstance(step, Look):
+                if (until := self._its_time(missing, station)) > trio.current_time():
+                    await trio.sleep_until(until)
+                    if self._is_back(missing):
+                        return
+                    continue
                 if not greeted:  # OpenD takes no order on a connection that has not read its accounts
                     await seat.ask(ProtoId.TRD_GET_ACC_LIST, ACC_LIST)
                     greeted = True
@@ -205,8 +224,17 @@ class Steward:
                     sweep.refused(ret_msg)
             else:
                 greeted = False
-                self._tell(sweep, name)
+                self._tell(sweep, station.reach.name)
                 await trio.sleep_until(step.until)
+
+    def _its_time(self, missing: Missing, station: Station) -> float:
+        """Until when nothing is cancelled: while OpenD was away a key could perhaps not come back or speak, for nobody
+        is let in before its first connection, nor during an outage with ``on_outage = "close"``. Counts from its
+        return; while it is away, asking it says so."""
+        lanes = station.hub.router.lanes
+        since = max(lane.upstream.ready_since for lane in (lanes.main, lanes.trade))
+        guard = self._guards.get(missing.key_id, Guard(None, None))
+        return since + self.signs.time_s(missing, guard) if lanes.trade.upstream.ready else -math.inf
 
     def _looked(self, sweep: Sweep, step: Look, answer: Outcome, denial: Denial | None) -> None:
         ret_type, ret_msg = verdict(answer)
@@ -234,11 +262,8 @@ class Steward:
     def _is_back(self, missing: Missing) -> bool:
         if missing.why == "silent":
             return self.house.access.freezes.silent(missing.key_id) is None
-        return any(
-            s.ready and s.attended and s.key is not None and s.key.id == missing.key_id
-            for station in self.stations()
-            for s in station.hub.router.sessions.values()
-        )
+        guard = self._guards.get(missing.key_id, Guard(None, None))
+        return self.signs.back(missing.key_id, guard, trio.current_time())
 
     def _note(self, key_id: str, what: str, reason: str, *, failed: bool = False) -> None:
         if self.house.audit is not None:

@@ -12,9 +12,18 @@ import pytest
 from opendmux._version import __version__
 from opendmux.cli import main
 from opendmux.cli.doctor import _files, _listen, _machine
+from opendmux.cli.doctor._examination import _with_console
 from opendmux.cli.doctor._finding import Section, State
-from opendmux.cli.doctor._running import addresses_of, judge, judge_absent, judge_or_say_why, judge_process, log_file_of
-from opendmux.config import Address, Config, TlsConfig
+from opendmux.cli.doctor._running import (
+    addresses_of,
+    console_of,
+    judge,
+    judge_absent,
+    judge_or_say_why,
+    judge_process,
+    log_file_of,
+)
+from opendmux.config import SIM, Address, Config, TlsConfig, UpstreamConfig
 from opendmux.core import snapshot as core
 from opendmux.errors import ConfigError
 from opendmux.runtime.holders import Program, Sockets
@@ -66,6 +75,20 @@ def test_where_its_opends_are() -> None:
     assert addresses_of({"opends": [real, group]}) == ["192.0.2.7:11111", "192.0.2.8:11111"]
     for unclear in ([{"name": "nowhere", "simulated": False}], [{"name": "192.0.2.7:11111"}], 5):
         assert addresses_of({"opends": unclear}) == []
+
+
+def test_where_their_consoles_are() -> None:
+    group = {"consoles": {"SIMULATED": "SIMULATED", "192.0.2.7:11111": "192.0.2.7:22222"}}
+    found = {"opends": [{"consoles": {}}, group]}
+    assert console_of(found, "192.0.2.7:11111") == "192.0.2.7:22222"
+    assert console_of(found, "192.0.2.8:11111") == ""
+    assert console_of(found, SIM) == ""
+    for unclear in ([{"name": "192.0.2.7:11111"}], [{"consoles": {"192.0.2.7:11111": "nowhere"}}], 5):
+        assert console_of({"opends": unclear}, "192.0.2.7:11111") == ""
+    unnamed = UpstreamConfig("opend", "192.0.2.7:11111")
+    assert _with_console(unnamed, found).telnet == "192.0.2.7:22222"
+    named = UpstreamConfig("opend", "192.0.2.7:11111", telnet="192.0.2.7:1")
+    assert _with_console(named, found).telnet == "192.0.2.7:1"
 
 
 def test_an_older_one_that_knows_no_conditions() -> None:

@@ -74,6 +74,8 @@ def examine(args: argparse.Namespace) -> Examination:
     its_own = [] if named or found.snapshot is None else _running.addresses_of(found.snapshot)
     if its_own:  # it was started with options: nothing else tells where its OpenD is
         cases = [msgspec.structs.replace(cases[0], address=address) for address in its_own]
+    if found.snapshot is not None:  # so it was with a file that is not read here
+        cases = [_with_console(case, found.snapshot) for case in cases]
     answered = False
     default = " (the default: the settings can't be read)" if error is not None and args.upstream is None else ""
     for case in cases:
@@ -106,6 +108,12 @@ def _cases(config: Config, upstream: str | None) -> list[UpstreamConfig]:
         if one.address == upstream:
             return [one]
     return [UpstreamConfig("opend", upstream, config.upstream_rsa_private_key)]  # its console is not known
+
+
+def _with_console(case: UpstreamConfig, snapshot: Mapping[str, Any]) -> UpstreamConfig:
+    """With the console that the running opendmux has for it, where our settings name none."""
+    telnet = case.telnet or _running.console_of(snapshot, case.address)
+    return msgspec.structs.replace(case, telnet=telnet)
 
 
 def _connect(given: str, config: Config) -> str:

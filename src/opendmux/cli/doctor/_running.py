@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from opendmux._version import __version__
 from opendmux.cli._control import clean
-from opendmux.config import SIM, parse_address
+from opendmux.config import SIM, SIMULATED, parse_address
 from opendmux.errors import ConfigError
 from opendmux.runtime.holders import PROC, Program
 
 from ._finding import Section, State
 
-__all__ = ["addresses_of", "judge", "judge_absent", "judge_or_say_why", "judge_process", "log_file_of"]
+__all__ = ["addresses_of", "console_of", "judge", "judge_absent", "judge_or_say_why", "judge_process", "log_file_of"]
 
 CHECK: Final = "running opendmux"
 MILD: Final = frozenset({"paused", "frozen", "quota", "key_expiring"})
@@ -41,6 +41,21 @@ def addresses_of(snapshot: Mapping[str, Any]) -> list[str]:
         return [name if name == SIM else str(parse_address(name, what="upstream")) for name in dict.fromkeys(names)]
     except (ConfigError, KeyError, TypeError):  # another version
         return []
+
+
+def console_of(snapshot: Mapping[str, Any], address: str) -> str:
+    """The Telnet console that it goes to for this OpenD; empty: it has none, or can't tell."""
+    if address == SIM:
+        return ""
+    try:
+        wanted = parse_address(address, what="upstream")
+        for one in snapshot["opends"]:
+            for api, console in one["consoles"].items():
+                if api != SIMULATED and parse_address(api, what="upstream") == wanted:
+                    return str(parse_address(console, what="telnet"))
+    except (ConfigError, KeyError, TypeError, AttributeError):  # another version
+        pass
+    return ""
 
 
 def judge_absent(error: str, section: Section, *, seen: Program | None) -> None:

@@ -52,7 +52,9 @@ _ABOUT: Final = {
                     "type": "object",
                     "properties": {
                         "opend": {
-                            "description": "Which OpenD: its number in /v1/status, or its name in the configuration.",
+                            "description": (
+                                "Which OpenD: its number in /v1/status, its name in the configuration or its address."
+                            ),
                             "type": ["integer", "string", "null"],
                         },
                         "parameters": {"type": "object", "additionalProperties": {"type": "string"}},

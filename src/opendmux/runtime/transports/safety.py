@@ -10,7 +10,8 @@ import msgspec
 from opendmux.core.audit import timestamp_of
 from opendmux.core.freezes import Freeze
 from opendmux.runtime.freezer import FreezeError, Frozen
-from opendmux.runtime.pauser import Paused, PauseError
+from opendmux.runtime.operator import NoOpendError
+from opendmux.runtime.pauser import Paused
 
 from .control import BODY_BYTES, json_body
 from .http import Exchange, RefusedError, Route
@@ -94,7 +95,12 @@ _PAUSES: Final = {
 
 
 def _about_pause(name: str, summary: str, more: Mapping[str, object]) -> dict[str, object]:
-    which = {"opend": {"type": ["integer", "null"], "description": "Its number, from 1 on; null: all of them."}}
+    which = {
+        "opend": {
+            "type": ["integer", "string", "null"],
+            "description": "Its number in /v1/status, its name in the configuration or its address; null: all of them.",
+        }
+    }
     return {
         "operationId": name,
         "summary": summary,
@@ -127,12 +133,12 @@ class _Order(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Pause(msgspec.Struct, forbid_unknown_fields=True):
-    opend: int | None = None
+    opend: int | str | None = None
     for_s: Annotated[float, msgspec.Meta(gt=0, le=PAUSE_MAX_S)] | None = None
 
 
 class _Resume(msgspec.Struct, forbid_unknown_fields=True):
-    opend: int | None = None
+    opend: int | str | None = None
 
 
 class PauseFace(Protocol):
@@ -140,9 +146,9 @@ class PauseFace(Protocol):
 
     def show(self) -> list[Paused]: ...
     async def pause(
-        self, number: int | None, for_s: float | None, *, by: str, peer: str, asker: str
+        self, which: int | str | None, for_s: float | None, *, by: str, peer: str, asker: str
     ) -> list[Paused]: ...
-    async def resume(self, number: int | None, *, by: str, peer: str, asker: str) -> list[Paused]: ...
+    async def resume(self, which: int | str | None, *, by: str, peer: str, asker: str) -> list[Paused]: ...
 
 
 class FreezeFace(Protocol):
@@ -217,7 +223,7 @@ def pause_routes(face: PauseFace) -> Mapping[str, Route]:
         asker = "" if exchange.key is None else exchange.key.id
         try:
             done = await change(by=by_whom(exchange), peer=exchange.peer, asker=asker)
-        except PauseError as error:
+        except NoOpendError as error:
             raise RefusedError(404, "opend", str(error)) from error
         await exchange.respond_json(200, _paused(done))
 
