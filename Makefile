@@ -12,8 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/e2e/node
-# Many tests wait for other processes, so a worker more than there are processors.
-PYTEST ?= -n $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))) --maxprocesses 4 --dist loadfile
+PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
 
 .PHONY: run test test-languages test-start bench binary package docs lint generated clean

@@ -20,7 +20,7 @@ needs_h2load = pytest.mark.skipif(shutil.which("h2load") is None, reason="h2load
 def test_both_servers_answer_every_call() -> None:
     options = ["--rounds", "1", "--seconds", "0.1", "--warmup", "0.2"]
     done = subprocess.run([sys.executable, SCRIPT, *options], capture_output=True, text=True, env=os.environ)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     words = done.stdout.partition("highest")[2].split()
     assert (words.count("grpc.aio"), words.count("opendmux")) == (3, 3)
     assert "failed" not in done.stdout
