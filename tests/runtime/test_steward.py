@@ -15,7 +15,7 @@ import trio
 from trio.testing import MockClock
 
 from opendmux.config import Config
-from opendmux.core.custody import Account, Placed, dump
+from opendmux.core.custody import Account, Placed, dump, parse
 from opendmux.core.freezes import Freeze, FrozenMode
 from opendmux.core.keys import ALL_SCOPES, Key
 from opendmux.runtime.callers import GRACE_S, Callers
@@ -518,6 +518,30 @@ async def test_a_restart_in_the_middle_of_a_sweep(autojump_clock: MockClock, tmp
         assert left(later) == {"bot": 2}
         await trio.sleep(20)
         assert later.cancels == [2], "the first one is being cancelled already"
+
+
+async def test_an_order_of_the_last_moment_is_kept(autojump_clock: MockClock, tmp_path: Path) -> None:
+    async with market(BOT, house=House(state=StateDir(tmp_path))) as at:
+        await trio.sleep(1)
+        await program(at, BOT, 1)
+        assert not (tmp_path / ORDERS).exists()
+    assert [one.order_id for one in parse((tmp_path / ORDERS).read_bytes())["opend.test:11111"]] == [1]
+
+
+async def test_a_hanging_disk_holds_up_no_cancel_and_no_stop(
+    autojump_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hang(*_args: object, **_options: object) -> None:
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", hang)
+    async with market(BOT, house=House(state=StateDir(tmp_path))) as at:
+        await leave(await program(at, BOT, 1))
+        await trio.sleep(7)
+        assert at.cancels == [1]
+        stopped = trio.current_time()
+    assert trio.current_time() - stopped < 5
+    assert "the disk is too slow: the last orders of watched keys are not kept" in caplog.text
 
 
 async def test_a_pause_in_the_middle(autojump_clock: MockClock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -120,13 +120,7 @@ async def test_a_disk_that_fails_is_told_of_once_and_tried_again(
             raise sqlite3.OperationalError("database or disk is full")
         original(connection, rows)
 
-    async def here(function: Callable[..., object], *args: object, **_options: object) -> object:
-        await trio.lowlevel.checkpoint()
-        return function(*args)
-
     monkeypatch.setattr(store_module, "_put", put)
-    # The mock clock does not wait for threads.
-    monkeypatch.setattr(trio.to_thread, "run_sync", here)
     with caplog.at_level(logging.WARNING, "opendmux.store"):
         async with trio.open_nursery() as nursery:
             await nursery.start(store.run, limits.changes)

@@ -44,6 +44,8 @@ log = logging.getLogger("opendmux.steward")
 LOOK_S: Final = 0.25
 KEEP_AGAIN_S: Final = 5.0
 """After the disk has failed."""
+LAST_KEEP_S: Final = 1.0
+"""For what is to be kept at the end."""
 CRASH_S: Final = 30.0
 """After a sweep has crashed, before the next one."""
 NOBODY: Final = 0
@@ -69,7 +71,6 @@ class Steward:
     """Key and OpenD."""
     _kept: tuple[int, ...] = ()
     """The versions that are on disk."""
-    _keep_at: float = 0.0
     _said: str = ""
     """Why it can't be kept, once that has been said."""
     _silent: frozenset[str] = frozenset()
@@ -84,6 +85,7 @@ class Steward:
         self.signs.begun = trio.current_time()
         self._take_up()
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep)
             while True:
                 await trio.sleep(LOOK_S)
                 try:
@@ -96,7 +98,6 @@ class Steward:
                         # Silence is said once; a sweep for it may have crashed, or another one was at work.
                         for key_id in self._silent:
                             self._cancel(Missing(key_id, "silent", 0.0), nursery)
-                    await self._keep()
                 except Exception:
                     log.exception("a crash over the orders of missing keys; trying again")
 
@@ -294,19 +295,33 @@ class Steward:
         return tuple(station.hub.router.writes.custody.version for station in self.stations())
 
     async def _keep(self) -> None:
+        """A task of its own: no order waits for its cancel because a disk hangs. When it is cancelled, what the last
+        moment brought is kept too, within `LAST_KEEP_S`."""
+        one_thread = trio.CapacityLimiter(1)  # one that was left behind may not overtake the next
+        try:
+            while True:
+                await self._keep_once(one_thread)
+                await trio.sleep(KEEP_AGAIN_S if self._said else LOOK_S)
+        finally:
+            with trio.move_on_after(LAST_KEEP_S, shield=True) as scope:
+                await self._keep_once(one_thread)
+            if scope.cancelled_caught:
+                log.error("the disk is too slow: the last orders of watched keys are not kept over the restart")
+
+    async def _keep_once(self, one_thread: trio.CapacityLimiter) -> None:
         versions = self._versions()
-        if versions == (self._kept or (0,) * len(versions)) or trio.current_time() < self._keep_at:
+        if versions == (self._kept or (0,) * len(versions)):
             return
         data = dump({station.reach.name: station.hub.router.writes.custody.all() for station in self.stations()})
         state = self.house.state
         try:
             if state.path is None:
                 state.hold()  # says what is missing
-            await trio.to_thread.run_sync(state.write, ORDERS, data)
-        except StateError as error:
-            self._keep_at = trio.current_time() + KEEP_AGAIN_S
-            if str(error) != self._said:
-                self._said = str(error)
-                log.error("open orders of watched keys would be forgotten in a restart: %s", error)
+            await trio.to_thread.run_sync(state.write, ORDERS, data, abandon_on_cancel=True, limiter=one_thread)
+        except Exception as error:
+            said = str(error) or type(error).__name__
+            if said != self._said:
+                self._said, crash = said, not isinstance(error, StateError)
+                log.error("open orders of watched keys would be forgotten in a restart: %s", said, exc_info=crash)
         else:
             self._kept, self._said = versions, ""
