@@ -237,9 +237,9 @@ def test_the_checks_have_an_order() -> None:
     )
     steps: list[tuple[str, dict[str, object]]] = [
         ("scope", {"scopes": frozenset({"trade:simulate"})}),
+        ("scope", {"scopes": frozenset({"trade:real"})}),
         ("rate", {"max_orders_per_minute": 99}),
         ("hours", {"hours_window": None}),
-        ("scope", {"scopes": frozenset({"trade:real"})}),
         ("account", {"allowed_acc_ids": frozenset({1})}),
         ("market", {"allowed_markets": None}),
         ("symbol", {"allowed_symbols": None}),
@@ -276,6 +276,19 @@ def test_what_a_refusal_costs(key: object, body: bytes, left: int) -> None:
     desk = Desk(key)  # type: ignore[arg-type]
     desk.send(2202, body)
     assert desk.orders_left == left
+
+
+@pytest.mark.parametrize("proto_fmt", [0, 1])
+def test_what_the_scopes_do_not_cover_is_told_as_that_and_takes_nothing_from_a_limit(proto_fmt: int) -> None:
+    desk = Desk(key_of(scopes=frozenset({"trade:simulate"}), max_orders_per_minute=1))
+    real, simulated = place(env=1), place(env=0)
+    if proto_fmt == 1:
+        real, simulated = (canonical_json(decode_untrusted(opend.PlaceOrderRequest, b, 0)) for b in (real, simulated))
+    assert refused(desk.send(2202, real, proto_fmt=proto_fmt)).reason == "scope"
+    assert desk.orders_left == 1
+    passed(desk.send(2202, simulated, proto_fmt=proto_fmt))
+    assert refused(desk.send(2202, real, proto_fmt=proto_fmt)).reason == "scope", "with the minute used up as well"
+    assert refused(desk.send(2202, simulated, proto_fmt=proto_fmt)).reason == "rate"
 
 
 # -- cancels

@@ -1,8 +1,9 @@
 """The gate for trade writes of a session with a key: what the key may do is held against what the order says.
 
-The order of the checks: any trade scope; rate and hours, with the body unread but for the operation, since nothing may
-stand in the way of a cancel; then the body; the scope that trdEnv asks for; account; market, symbol, side; the value of
-the order; the value of the day. The last one reserves, and `settled` says later what becomes of it.
+The order of the checks: any trade scope, and the one that trdEnv asks for; rate and hours, with the body unread but for
+trdEnv and the operation, since nothing may stand in the way of a cancel; then the body; account; market, symbol, side;
+the value of the order; the value of the day. The last one reserves, and `settled` says later what becomes of it. Scopes
+come before limits, so what a key may not do at all takes nothing from them, and is told as that.
 
 Three things may be unknown: the order that a write names, a price, and the accounts. Each is asked for upstream once
 per request, which waits meanwhile, and is judged again by the key its session has then. What stays unknown is refused.
@@ -37,7 +38,7 @@ from .packet import is_real_untrusted
 from .prices import FRESH_S, STALE_S, Prices, snapshot_request
 from .roster import Roster
 from .streams import UNDECIDED
-from .whitelists import about_orders, about_values, allowed, paced, permitted
+from .whitelists import about_orders, about_values, allowed, paced, permitted, scoped
 
 __all__ = ["HELD_PER_KEY", "HOLD_S", "LEARNT_IDS", "TradeGate"]
 
@@ -142,15 +143,20 @@ class TradeGate:
         if not key.scopes & TRADE:
             scope = f"{Scopes.TRADE_SIMULATE} or {Scopes.TRADE_REAL}"
             return [_refusal(request, Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope))]
+        real = _real(request)
+        lacking = None if isinstance(real, Denial) else scoped(key, real)
+        if lacking is not None:
+            return [_refusal(request, lacking)]
         slot: float | None = None
         if paced(key.limits) and not _calming(request):
             admitted = self._limits.admit(key, now, wall)
             if isinstance(admitted, Denial):
                 return [_refusal(request, admitted)]
             slot = admitted
+        if isinstance(real, Denial):
+            return [_refusal(request, real)]
+        facts = None
         try:
-            real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
-            facts = None
             if key.names_accounts or about_orders(key.limits):
                 facts = read_order_untrusted(request.proto_id, request.proto_fmt, request.body)
         except RemoteProtocolError as error:
@@ -372,6 +378,14 @@ class TradeGate:
             None if key is None or _calming(held.request) else self._limits.out_of_hours(key, now + held.wall_offset)
         )
         return self._judge(held, now) if closed is None else self._refuse(held, closed)
+
+
+def _real(request: Request) -> bool | Denial:
+    """Whether it touches real money; a body that does not tell is refused, at the price of a slot."""
+    try:
+        return is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
+    except RemoteProtocolError as error:
+        return Denial(DenialKind.INVALID, "other", str(error))
 
 
 def _calming(request: Request) -> bool:

@@ -8,7 +8,7 @@ from .denial import Denial, DenialKind
 from .keys import Key, KeyLimits, Scopes
 from .orders import OrderFacts, Terms
 
-__all__ = ["about_orders", "about_values", "allowed", "paced", "permitted"]
+__all__ = ["about_orders", "about_values", "allowed", "paced", "permitted", "scoped"]
 
 SHOWN: Final = 5
 """Of an allowed list, in a text."""
@@ -33,11 +33,19 @@ def about_values(limits: KeyLimits) -> bool:
     return limits.max_order_value is not None or limits.max_daily_value is not None
 
 
+def scoped(key: Key, real: bool) -> Denial | None:
+    """The scope that trdEnv asks for."""
+    scope = Scopes.TRADE_REAL if real else Scopes.TRADE_SIMULATE
+    if scope in key.scopes:
+        return None
+    return Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope)
+
+
 def permitted(key: Key, real: bool, facts: OrderFacts | None, accounts: frozenset[int] | None) -> Denial | None:
     """The scope that trdEnv asks for, and the account. ``accounts``: those that the key may use; None: all."""
-    scope = Scopes.TRADE_REAL if real else Scopes.TRADE_SIMULATE
-    if scope not in key.scopes:
-        return Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope)
+    lacking = scoped(key, real)
+    if lacking is not None:
+        return lacking
     if accounts is None or (facts is not None and facts.acc_id in accounts):
         return None
     # Whether the account exists is not said.
