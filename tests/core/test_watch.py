@@ -1,87 +1,25 @@
-"""One OpenD is watched: what is asked, what is learnt, and what is missed."""
+"""One OpenD is watched: what is asked, and what is learnt."""
 
 from __future__ import annotations
 
 from opendmux.core.commands import Failure
-from opendmux.core.conditions import Conditions, Kind
+from opendmux.core.conditions import Kind
+from opendmux.core.feed import Stale
 from opendmux.core.pauses import Pause
-from opendmux.core.streams import Space, StreamKey
 from opendmux.core.watch import (
     RETURNS_MANY,
     RETURNS_WITHIN_S,
     USE_LEAST_S,
     USER_EVERY,
     USER_LEAST_S,
-    Stale,
-    Watch,
     WatchRules,
 )
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
-from tests.core.playbook import ADDRESS, Line, Play
+from tests.core.playbook import ADDRESS
+from tests.core.watch_kit import HISTORY, STATE, SUBS, USER, Watched, history, quota, state, user
 from tests.runtime.bodies import sub
-
-STATE, USER, SUBS = ProtoId.GET_GLOBAL_STATE, ProtoId.GET_USER_INFO, ProtoId.QOT_GET_SUB_INFO
-HISTORY = ProtoId.QOT_REQUEST_HISTORY_KL_QUOTA
-TENCENT = StreamKey(Space.QOT, 1, "00700", 1)
-
-
-def state(*, quote: bool = True, trade: bool = True, program: int | None = 10, hk: int = 3) -> bytes:
-    s2c = opend.GetGlobalStateS2C(qotLogined=quote, trdLogined=trade, marketHK=hk, marketUS=6)
-    if program is not None:
-        s2c.programStatus.type = program
-    return encode(opend.GetGlobalStateResponse(retType=0, s2c=s2c))
-
-
-def user(**fields: int) -> bytes:
-    s2c = opend.GetUserInfoS2C(**fields)  # type: ignore[arg-type]
-    return encode(opend.GetUserInfoResponse(retType=0, s2c=s2c))
-
-
-def quota(used: int, left: int, **options: int) -> bytes:
-    s2c = opend.GetSubInfoS2C(totalUsedQuota=used, remainQuota=left, **options)  # type: ignore[arg-type]
-    return encode(opend.GetSubInfoResponse(retType=0, s2c=s2c))
-
-
-def history(used: int, left: int) -> bytes:
-    s2c = opend.HistoryQuotaS2C(usedQuota=used, remainQuota=left)
-    return encode(opend.HistoryQuotaResponse(retType=0, s2c=s2c))
-
-
-class Watched(Play):
-    """A play whose OpenD is watched."""
-
-    def __init__(self, rules: WatchRules | None = None, *, trade_address: str | None = None) -> None:
-        super().__init__(trade_address=trade_address)
-        self.rules = rules or WatchRules()
-        self.book = Conditions()
-        self.watch = Watch(self.router, self.book, lambda: self.rules, name=ADDRESS)
-
-    def looks(self, seconds: float = 0.0) -> list[Line]:
-        """So much later."""
-        self.now += seconds
-        return self.do(self.watch.due(self.now))
-
-    def questions(self, seconds: float = 0.0) -> list[object]:
-        return [line[1] for line in self.looks(seconds)]
-
-    def told(self, proto_id: int, body: bytes, failure: Failure | None = None) -> None:
-        """The answer to a question of the watch."""
-        self.answer(
-            next(sent for sent in self.waiting if getattr(sent, "proto_id", 0) == proto_id), body, failure=failure
-        )
-        self.looks()
-
-    def notified(self, **fields: object) -> None:
-        s2c = opend.NotifyS2C(**fields)  # type: ignore[arg-type]
-        self.push(ProtoId.NOTIFY, encode(opend.NotifyResponse(retType=0, s2c=s2c)))
-
-    def wrong(self) -> list[tuple[Kind, str, str]]:
-        return [(one.kind, one.subject, one.cause) for one in self.book.active()]
-
-    def stale(self) -> Stale | None:
-        return self.watch.stale(self.main, TENCENT, self.now)
 
 
 def test_what_is_asked_and_when() -> None:
@@ -274,39 +212,6 @@ def test_a_group_has_two_links() -> None:
     assert play.wrong() == [(Kind.LOGIN_LOST, "trade", "trade")], "of its quotes nothing is wanted"
 
 
-def test_quotas() -> None:
-    play = Watched()
-    play.looks()
-    play.told(SUBS, quota(91, 9))
-    play.looks(1.0)
-    play.told(USER, user(subQuota=100, historyKLQuota=100))
-    play.notified(type=7, usedQuota=opend.NotifyUsedQuota(usedKLineQuota=90))
-    play.looks(1.0)
-    assert play.wrong() == [(Kind.QUOTA, "subscriptions", "subscriptions")]
-    assert play.book.active()[0].figures == "91 of 100 are used."
-    play.notified(type=7, usedQuota=opend.NotifyUsedQuota(usedSubQuota=89, usedKLineQuota=100))
-    play.looks(1.0)
-    assert [subject for _, subject, _ in play.wrong()] == ["subscriptions", "history"], "a little below is not over yet"
-    play.notified(type=6, apiQuota=opend.NotifyAPIQuota(subQuota=1000, historyKLQuota=1000))
-    play.looks(1.0)
-    assert play.wrong() == []
-
-
-def test_quotas_that_are_asked_for() -> None:
-    """OpenD need not tell of them by itself."""
-    play = Watched()
-    play.looks()
-    play.told(HISTORY, history(99, 1))
-    play.told(SUBS, quota(1, 99, optionUsedQuota=19, optionRemainQuota=1))
-    play.looks(1.0)
-    assert [(subject, cause) for _kind, subject, cause in play.wrong()] == [
-        ("history", "history"),
-        ("options", "options"),
-    ]
-    assert [one.figures for one in play.book.active()] == ["99 of 100 are used.", "19 of 20 are used."]
-    assert (play.watch.quotas["history"].used, play.watch.quotas["history"].total) == (99, 100)
-
-
 def test_the_use_of_the_quota_is_asked_for_when_subscriptions_have_changed() -> None:
     play = Watched()
     play.looks()
@@ -321,109 +226,3 @@ def test_the_use_of_the_quota_is_asked_for_when_subscriptions_have_changed() -> 
     play.looks(1.0)
     assert play.wrong() == [(Kind.QUOTA, "subscriptions", "subscriptions")]
     assert [play.questions(4.0) for _ in range(4)] == [[]] * 4, "nothing has changed since"
-
-
-def test_rights_and_what_is_stale_without_them() -> None:
-    play = Watched()
-    play.looks()
-    play.told(USER, user(hkQotRight=3))
-    assert play.stale() is None
-    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=1))
-    assert play.wrong() == [(Kind.RIGHT_LOST, "HK stocks", "")]
-    assert play.stale() == Stale("right", "OpenD has lost its quote right for HK stocks")
-    assert play.watch.stale(play.main, StreamKey(Space.QOT, 11, "AAPL", 1), play.now) is None
-    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=3))
-    assert play.stale() is None
-    play.notified(type=3, connectStatus=opend.NotifyConnectStatus(qotLogined=False, trdLogined=True))
-    assert play.stale() == Stale("login", "OpenD has lost its login for quotes")
-
-
-def _quote() -> bytes:
-    item = opend.BasicPrice(security=opend.Security(market=1, code="00700"), curPrice=1.0)
-    return encode(opend.BasicPriceResponse(retType=0, s2c=opend.BasicPriceS2C(basicQotList=[item])))
-
-
-class Feed(Watched):
-    """Somebody has subscribed HK.00700, and OpenD answers each question about its state."""
-
-    def __init__(self, sub_type: int = 1, hk: int = 3) -> None:
-        super().__init__(WatchRules(ask_s=30, mute_s=60))
-        self.hk = hk
-        self.quote = True
-        client = self.client(1)
-        self.send(client, ProtoId.QOT_SUB, sub([(1, "00700")], [sub_type], first_push=False))
-        self.answer_all()
-
-    def goes(self, seconds: int, *, pushes: bool) -> None:
-        for _ in range(seconds):
-            if pushes:
-                self.push(ProtoId.QOT_UPDATE_BASIC_QOT, _quote())
-            self.looks(1.0)
-            while self.waiting:
-                self.answer(body=state(hk=self.hk, quote=self.quote))
-
-
-def test_a_feed_that_falls_silent() -> None:
-    play = Feed()
-    play.goes(30, pushes=True)
-    play.goes(58, pushes=False)
-    assert play.wrong() == []
-    play.goes(3, pushes=False)
-    assert play.wrong() == [(Kind.MUTE, "HK", "")]
-    assert play.book.active()[0].figures.endswith("of 1 subscriptions.")
-    stale = play.stale()
-    assert stale is not None
-    assert stale.reason == "mute"
-    assert play.watch.count_stale(play.now) == {"mute": 1}
-    assert stale.text.startswith("OpenD has sent nothing of HK for 6")
-    play.goes(1, pushes=True)
-    assert play.wrong() == []
-    assert play.stale() is None
-    assert not play.watch.count_stale(play.now)
-    play.main.upstream.reason = "gone"
-    play.lose()
-    assert play.watch.count_stale(play.now) == {"link": 1}
-
-
-def test_the_lunch_break_is_no_silence() -> None:
-    play = Feed()
-    play.goes(29, pushes=True)
-    play.hk = 4
-    play.goes(600, pushes=False)
-    assert play.wrong() == []
-    assert play.book.begun == {}
-
-
-def test_a_feed_is_not_mute_while_it_is_known_why_nothing_comes() -> None:
-    play = Feed()
-    play.goes(30, pushes=True)
-    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=3))
-    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=1))
-    play.goes(600, pushes=False)
-    assert play.wrong() == [(Kind.RIGHT_LOST, "HK stocks", "")]
-    play.notified(type=4, qotRight=opend.NotifyQotRight(hkQotRight=3))
-    play.goes(30, pushes=True)
-    play.quote = False
-    play.goes(600, pushes=False)
-    assert play.wrong() == [(Kind.LOGIN_LOST, "quote", "quote")]
-    play.quote = True
-    play.goes(30, pushes=True)
-    assert play.wrong() == []
-    play.goes(120, pushes=False)
-    assert play.wrong() == [(Kind.MUTE, "HK", "")]
-
-
-def test_k_lines_alone_need_not_move() -> None:
-    play = Feed(sub_type=6)
-    play.goes(1000, pushes=False)
-    assert play.book.begun == {}
-
-
-def test_nobody_listens_any_more() -> None:
-    play = Feed()
-    play.goes(30, pushes=True)
-    play.goes(70, pushes=False)
-    assert play.wrong() == [(Kind.MUTE, "HK", "")]
-    play.rules = WatchRules(mute_s=0)
-    play.goes(1, pushes=False)
-    assert play.wrong() == []

@@ -127,20 +127,35 @@ async def test_one_byte_a_second(whole: bytes, autojump_clock: MockClock) -> Non
         await others_are_served(w)
 
 
-async def test_who_says_nothing_is_left_alone(autojump_clock: MockClock) -> None:
+async def test_who_says_nothing_has_to_go(autojump_clock: MockClock) -> None:
     async with world() as w:
+        client, _ = await w.listener.connect()
+        said, lasted = await said_until_the_end(client)
+        assert said == b""
+        assert lasted == pytest.approx(10)
+
+
+async def test_unless_it_is_wanted_otherwise(autojump_clock: MockClock) -> None:
+    async with world(Config(timeouts=Timeouts(silent_s=0))) as w:
         client, _ = await w.listener.connect()
         await trio.sleep(300)
         await client.send_all(GET)
         assert (await client.receive_some()).startswith(b"HTTP/1.1 200 ")
 
 
-async def test_unless_it_is_asked_for(autojump_clock: MockClock) -> None:
-    async with world(Config(timeouts=Timeouts(silent_s=10))) as w:
-        client, _ = await w.listener.connect()
-        said, lasted = await said_until_the_end(client)
-        assert said == b""
-        assert lasted == pytest.approx(10)
+async def test_or_its_address_has_a_session(autojump_clock: MockClock) -> None:
+    """As the Python SDK does, which would end a good session over it."""
+    async with world() as w:
+        before, _ = await w.listener.connect()
+        client = await w.client()
+        after, _ = await w.listener.connect()
+        await trio.sleep(300)
+        await trio.aclose_forcefully(client.stream)
+        await trio.sleep(9)
+        await before.send_all(GET)
+        assert (await before.receive_some()).startswith(b"HTTP/1.1 200 ")
+        said, lasted = await said_until_the_end(after)
+        assert (said, round(lasted)) == (b"", 1)
 
 
 async def test_a_deadline_is_for_those_who_do_not_say_who_they_are(autojump_clock: MockClock) -> None:

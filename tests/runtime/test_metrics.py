@@ -18,8 +18,8 @@ from opendmux.core.conditions import Conditions, Kind
 from opendmux.core.keys import HoursWindow, Key, KeyLimits, Scopes
 from opendmux.core.limits import Limits
 from opendmux.core.notices import ConnStatus
+from opendmux.core.quotawatch import Quota
 from opendmux.core.tally import Series, Tally
-from opendmux.core.watch import Quota
 from opendmux.runtime.metric_table import METRICS
 from opendmux.runtime.metrics import FRESH_S, ROOMS_MAX, AuditState, KeyRoom, Metrics, Sources, rooms_of
 from opendmux.runtime.station import Reach, Station
@@ -111,7 +111,7 @@ async def busy(w: World) -> None:
 async def test_every_name_of_the_table_and_no_other(autojump_clock: MockClock) -> None:
     async with world() as w:
         await busy(w)
-        w.proxy.stations[0].watch.quotas["history"] = Quota(95, 100)
+        w.proxy.stations[0].watch.quotas.now["history"] = Quota(95, 100)
         w.proxy.stations[0].quote_right.lost(trio.current_time())
         text = Metrics(lambda: w.proxy.stations, full_sources()).text(trio.current_time())
         described = dict(re.findall(rb"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))

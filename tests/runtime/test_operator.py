@@ -27,7 +27,7 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from .console_kit import Desk
-from .test_http import Browser
+from .http_kit import Browser
 from .test_status import look, status_of
 from .world import MemoryListener, World, world
 

@@ -146,12 +146,22 @@ async def test_required(pki: Pki, autojump_clock: MockClock) -> None:
 # -- ends
 
 
-async def test_silence_inside_is_no_reason_to_close(pki: Pki, autojump_clock: MockClock) -> None:
+async def test_silence_inside_is_no_reason_to_close_beside_a_session(pki: Pki, autojump_clock: MockClock) -> None:
     """A tunnel shakes hands for connections that the SDK never uses."""
     async with world(house=pki.house(with_keys=False)) as w:
-        client = await opend_client(w, pki.client_context())
+        unused = await opend_client(w, pki.client_context())
+        used = await opend_client(w, pki.client_context())
+        await used.init()
         await trio.sleep(300)
-        await client.init()
+        await unused.init()
+
+
+async def test_silence_inside_has_to_go_where_there_is_none(pki: Pki, autojump_clock: MockClock) -> None:
+    async with world(house=pki.house(with_keys=False)) as w:
+        stream, _ = await connect_tls(w, pki.client_context())
+        started = trio.current_time()
+        assert await said_by(stream) == b""
+        assert trio.current_time() - started == pytest.approx(10, abs=1.1)
 
 
 async def test_once_it_has_spoken_inside_there_is_a_deadline(pki: Pki, autojump_clock: MockClock) -> None:

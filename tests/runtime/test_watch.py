@@ -105,7 +105,7 @@ async def test_a_login_that_is_lost_is_told_and_leaves_it_ready(autojump_clock: 
         whole = look(status_of(w))
         assert [one.stale_reason for one in whole.subscriptions] == ["OpenD has lost its login for quotes"]
         assert (whole.subscriptions[0].stale, whole.opends[0].stale) == (True, 1)
-        text = w.proxy.stations[0].watch.count_stale(trio.current_time())
+        text = w.proxy.stations[0].watch.feed.count_stale(trio.current_time())
         assert text == {"login": 1}
 
 

@@ -122,10 +122,10 @@ class Timeouts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A client that takes no byte for this long while bytes wait for it is disconnected."""
     handshake_s: float = 10.0
     """From a client's first byte to a complete InitConnect, and from the first byte of a TLS handshake to its end."""
-    silent_s: float = 0.0
+    silent_s: float = 10.0
     """How long a connection may be open without a single byte; 0 = for ever, and only ``limits.silent_per_address``
-    bounds them. The Python SDK opens connections that it does not use and tears its good session down when one of them
-    is closed, so set this only where no such program connects."""
+    bounds them. While its address has a session of OpenD's own protocol on the same port it is left alone: the Python
+    SDK opens connections that it does not use, and tears its good session down when one of them is closed."""
     goodbye_s: float = 2.0
     """To finish a half-sent frame before closing: a torn frame would poison the SDK's next session."""
 

@@ -9,19 +9,17 @@ for them, and there are none during a pause.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from opendmux.wire.protocols import ProtoId
 
 from .commands import Ask, Command, Outcome
 from .conditions import Conditions, Kind
+from .feed import STREAMS_S, Feed
 from .lanes import Lane
-from .markets import QOT_MARKETS
-from .mute import LIVELY, OPEN_STATES, Hearing
-from .notices import ApiQuota, ConnStatus, GtwEvent, Notice, ProgramStatus, QotRight, UsedQuota, market_name
+from .notices import ApiQuota, ConnStatus, GtwEvent, Notice, ProgramStatus, QotRight, UsedQuota
 from .opendstate import (
     HISTORY_REQUEST,
     STATE_REQUEST,
@@ -34,17 +32,14 @@ from .opendstate import (
     read_user_untrusted,
 )
 from .program import ProgramWatch
+from .quotawatch import QuotaWatch
 from .rights import Rights
 from .router import Router
-from .streams import Space, StreamKey
 
-__all__ = ["STALE_REASONS", "Quota", "Stale", "Watch", "WatchRules"]
+__all__ = ["Watch", "WatchRules"]
 
 LOOK_S: Final = 1.0
 """How often feed and quotas are looked at; more often where a feed is to be called mute after less than 20 s."""
-
-STREAMS_S: Final = 5.0
-"""How often the subscriptions are gone through for it: with thousands of them that takes milliseconds."""
 
 USER_EVERY: Final = 10
 """Rights and quotas are asked for with every tenth question about the state: they change seldom, and OpenD tells most
@@ -57,15 +52,9 @@ USE_LEAST_S: Final = 10.0
 """Between two questions about the use of the quota while what we have subscribed changes: a quota can be filled within
 seconds, long before the tenth question."""
 
-NOTIFIED: Final = ("subscriptions", "history")
-"""The quotas of which OpenD tells by itself, in the order of its notices."""
-
 RETURNS_MANY: Final = 5
 RETURNS_WITHIN_S: Final = 600.0
 """A connection that was lost and taken anew so often within that time is told of, though it was never away for long."""
-
-QUOTA_HYSTERESIS: Final = 0.05
-"""The share by which a quota must fall below the mark before all is well again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +66,6 @@ class WatchRules:
     quota_share: float = 0.9
     asks_back: bool = False
     """A lost quote right is asked back without a person."""
-
-
-STALE_REASONS: Final = ("link", "login", "right", "mute")
-
-
-class Stale(NamedTuple):
-    """Why what is known of a subscription may be old."""
-
-    reason: str
-    """One of `STALE_REASONS`."""
-    text: str
-    """The same in a sentence."""
-
-
-@dataclass(slots=True)
-class Quota:
-    """As OpenD said last; None: it has not."""
-
-    used: int | None = None
-    total: int | None = None
 
 
 class Watch:
@@ -112,20 +81,14 @@ class Watch:
         name: str,
     ) -> None:
         self.rights = Rights(conditions, name, lambda: rules().asks_back)
-        self.quotas = {name: Quota() for name in (*NOTIFIED, "options")}
-        """By the cause of `Kind.QUOTA`; ``history`` counts securities with historical candles."""
+        self.quotas = QuotaWatch(conditions, name)
+        self.feed = Feed(router.lanes, self.rights, conditions, name)
         self._router = router
         self._conditions = conditions
         self._rules = rules
         self._name = name
         self._lanes = tuple(dict.fromkeys((router.lanes.main, router.lanes.trade)))
         self._program = ProgramWatch(conditions, name, trades=len(self._lanes) == 1)
-        self._hearing = Hearing()
-        self._mute: dict[int, float] = {}
-        """QotMarket -> since when nothing comes of it."""
-        self._lively: Counter[int] = Counter()
-        """QotMarket -> subscriptions of which something must come, as of the latest count."""
-        self._counted_at = -STREAMS_S
         self._greeted: dict[int, float] = {}
         """By lane: `ready_since` of the connection that was greeted last."""
         self._returns: dict[int, list[float]] = {lane.index: [] for lane in self._lanes}
@@ -147,7 +110,6 @@ class Watch:
         """Subscriptions of ours at OpenD when they were counted last."""
         self._held_at = 0.0
         self._look_at = 0.0
-        self._told_quota: tuple[int, int] | None = None
         router.on_notice.append(self._noticed)
 
     # -- what OpenD says by itself
@@ -169,18 +131,13 @@ class Watch:
                 self.rights.take(rights, now)
                 self._user_at = now
             case ApiQuota():
-                self._allowed(notice)
-            case UsedQuota(subscriptions, history):
-                for name, used in zip(NOTIFIED, (subscriptions, history), strict=True):
-                    self.quotas[name].used = self.quotas[name].used if used is None else used
+                self.quotas.allowed(notice)
+            case UsedQuota():
+                self.quotas.used(notice)
 
     def _logins(self, now: float) -> None:
         lanes = self._router.lanes
         self._program.logins(lanes.main.upstream.logins, lanes.trade.upstream.logins, now)
-
-    def _allowed(self, allowed: ApiQuota) -> None:
-        for name, total in zip(NOTIFIED, allowed, strict=True):
-            self.quotas[name].total = self.quotas[name].total if total is None else total
 
     # -- time
 
@@ -195,9 +152,10 @@ class Watch:
                 commands += self._questions(lane, now)
         if now >= self._look_at:
             self._look_at = now + min(LOOK_S, self._rules().mute_s / 20 or LOOK_S)
-            self._look_at_feed(now)
+            if self.feed.look(now, self._rules().mute_s, self._state_at):
+                self._ask_at[self._router.lanes.main.index] = now
             self._look_at_use(now)
-            self._look_at_quotas(now)
+            self.quotas.look(self._router.subscriptions.quota, self._rules().quota_share, now)
             self._program.due(now)
         return commands
 
@@ -205,8 +163,7 @@ class Watch:
         for lane in self._lanes:
             self._conditions.over(Kind.UPSTREAM_DOWN, self._called(lane), now, opend=self._name)
             self._greeted.pop(lane.index, None)  # what comes after a pause is no return
-        self._set_mute({}, now)
-        self._hearing.reset()
+        self.feed.rest(now)
         self._program.gone()
 
     def _called(self, lane: Lane) -> str:
@@ -311,22 +268,16 @@ class Watch:
         user = read_user_untrusted(outcome.body, outcome.proto_fmt)
         if user is not None:
             self.rights.take(user.rights, now)
-            self._allowed(user.quota)
+            self.quotas.allowed(user.quota)
 
     def _told_subscriptions(self, outcome: Outcome, _now: float) -> None:
         quota = read_quota_untrusted(outcome.body, outcome.proto_fmt)
         if quota is not None:
             self._router.subscriptions.quota = quota
-        self._told_use("options", read_option_quota_untrusted(outcome.body, outcome.proto_fmt))
+        self.quotas.told("options", read_option_quota_untrusted(outcome.body, outcome.proto_fmt))
 
     def _told_history(self, outcome: Outcome, _now: float) -> None:
-        self._told_use("history", read_history_untrusted(outcome.body, outcome.proto_fmt))
-
-    def _told_use(self, name: str, use: tuple[int, int] | None) -> None:
-        if use is not None:
-            self.quotas[name] = Quota(use[0], sum(use))
-
-    # -- what is missing
+        self.quotas.told("history", read_history_untrusted(outcome.body, outcome.proto_fmt))
 
     def _look_at_use(self, now: float) -> None:
         if now < self._held_at:
@@ -335,100 +286,3 @@ class Watch:
         held = sum(len(lane.ledger.upstream_streams()) for lane in self._router.lanes.wanted())
         if held != self._held:
             self._held, self._use_changed = held, True
-
-    def _look_at_quotas(self, now: float) -> None:
-        told = self._router.subscriptions.quota
-        if told is not None and told is not self._told_quota:
-            self._told_quota = told
-            subscriptions = self.quotas["subscriptions"]
-            subscriptions.used, subscriptions.total = told[0], sum(told)
-        mark = self._rules().quota_share
-        for cause, quota in self.quotas.items():
-            if quota.used is None or not quota.total:
-                continue
-            share = quota.used / quota.total
-            if share > mark:
-                figures = f"{quota.used} of {quota.total} are used."
-                self._conditions.begin(Kind.QUOTA, cause, now, figures, opend=self._name, cause=cause)
-            elif share <= mark - QUOTA_HYSTERESIS:
-                self._conditions.over(Kind.QUOTA, cause, now, opend=self._name)
-
-    def _look_at_feed(self, now: float) -> None:
-        mute_s, main = self._rules().mute_s, self._router.lanes.main.upstream
-        # Without its login OpenD has nothing to send: that is said already.
-        logged_out = main.logins is not None and not main.logins.quote
-        if not mute_s or not main.ready or main.state is None or logged_out:
-            self._hearing.reset()
-            self._set_mute({}, now)
-            return
-        opened = [market for market, state in main.state.markets.items() if state in OPEN_STATES]
-        if now - self._counted_at >= min(STREAMS_S, mute_s / 4):
-            self._counted_at = now
-            self._lively = self._count() if opened else Counter()
-        heard: Counter[int] = Counter()
-        for lane in self._router.lanes.all:
-            heard.update(lane.pushes.heard)
-        expected = [market for market in opened if self._lively[market]]
-        silent = self._hearing.look(heard, expected, now, mute_s)
-        confirmed = {}
-        for market, since in silent.items():
-            # It may have closed since OpenD was asked the last time.
-            if market in self._mute or self._state_at - since >= mute_s / 2:
-                confirmed[market] = since
-            else:
-                self._ask_at[self._router.lanes.main.index] = now
-        self._set_mute(confirmed, now)
-
-    def _count(self) -> Counter[int]:
-        return Counter(
-            view.key.market
-            for lane in self._router.lanes.wanted()
-            for view in lane.ledger.overview()
-            if view.present
-            and view.registered
-            and view.key.space is Space.QOT
-            and view.key.sub_type in LIVELY
-            # Why nothing comes of the others is known.
-            and self.rights.lost_for(view.key.market, view.key.code) is None
-        )
-
-    def _set_mute(self, mute: dict[int, float], now: float) -> None:
-        for market in [market for market in self._mute if market not in mute]:
-            self._conditions.over(Kind.MUTE, _market(market), now, opend=self._name)
-        for market, since in mute.items():
-            figures = f"None for {now - since:.0f} s, of {self._lively[market]} subscriptions."
-            self._conditions.begin(Kind.MUTE, _market(market), now, figures, opend=self._name)
-        self._mute = mute
-
-    def count_stale(self, now: float) -> Counter[str]:
-        """How many subscriptions that somebody holds may be old, by reason."""
-        found: Counter[str] = Counter()
-        logins = self._router.lanes.main.upstream.logins
-        suspicious = bool(self._mute) or self.rights.any_lost or (logins is not None and not logins.quote)
-        for lane in self._router.lanes.wanted():
-            if lane.upstream.ready and not suspicious:
-                continue  # there may be thousands, and this is asked for every second
-            for view in lane.ledger.overview():
-                stale = self.stale(lane, view.key, now) if view.holders else None
-                if stale is not None:
-                    found[stale.reason] += 1
-        return found
-
-    def stale(self, lane: Lane, key: StreamKey, now: float) -> Stale | None:
-        """Why the prices of this subscription may be old; None: no reason is known."""
-        if not lane.upstream.ready:
-            return Stale("link", lane.upstream.absence(now))
-        logins = self._router.lanes.main.upstream.logins
-        if logins is not None and not logins.quote:
-            return Stale("login", "OpenD has lost its login for quotes")
-        lost = self.rights.lost_for(key.market, key.code)
-        if lost is not None:
-            return Stale("right", f"OpenD has lost its quote right for {market_name(lost)}")
-        if key.space is Space.QOT and key.market in self._mute:
-            seconds = round(now - self._mute[key.market])
-            return Stale("mute", f"OpenD has sent nothing of {_market(key.market)} for {seconds} s")
-        return None
-
-
-def _market(market: int) -> str:
-    return QOT_MARKETS.get(market, f"market {market}")

@@ -1,7 +1,7 @@
 """Where a connection comes in: its first bytes say which protocol it speaks, and who serves it.
 
 One check per connection: what was read for it is handed on, and a plain socket goes to the fast path without a wrapper.
-A connection that sends nothing waits here (see `silence`); one that leaves again, as health checks do, is no error.
+A connection that sends nothing waits here (see `patience`); one that leaves again, as health checks do, is no error.
 Who has begun to speak has a deadline from then on, here and in whatever serves him. TLS is shaken hands with here, and
 the protocol inside it is found out in the same way, unless the two sides have agreed on one.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import enum
 import logging
-import math
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -24,6 +23,7 @@ from opendmux.config.reach import is_loopback
 from opendmux.wire.sniff import Kind, sniff
 
 from .crowd import Crowd
+from .patience import Patience
 from .ports import Guest
 from .silence import Silence
 from .tls import HandshakeError, Tls, TlsStream
@@ -97,8 +97,8 @@ class Rules:
     """The key id that stands for clients which show no key."""
     first_s: float = 10.0
     """For the bytes that tell the protocol, from the first one on."""
-    silent_s: float = 0.0
-    """For the first byte; 0 = for ever."""
+    silent_s: float = 10.0
+    """For the first byte; 0 = for ever. See `patience`."""
     tls: Tls | None = None
     """None: TLS is not served."""
     plain: Plain = Plain.ANYBODY
@@ -114,6 +114,7 @@ class Door:
         self._crowd = crowd
         self._alpn = tuple(name for name in ("http/1.1", "h2") if AGREED[name] in rooms)
         self._silence: Silence[trio.CancelScope] = Silence(rules.silent_per_address, lambda _scope: True)
+        self._patience = Patience(rules.silent_s)
         self._waiting: set[trio.CancelScope] = set()
         self._named: set[str] = set()
         self._closed = False
@@ -151,8 +152,12 @@ class Door:
         room = self._rooms.get(kind)
         if room is None:
             log.info("%s: closed, %s is not served on this port", guest.peer, kind.value, extra=_about(guest, kind))
-        elif kind not in CROWDED_REFUSALS:
-            await room(stream, guest)
+        elif kind is Kind.OPEND:
+            self._patience.enter(guest.peer_host)
+            try:
+                await room(stream, guest)
+            finally:
+                self._patience.leave(guest.peer_host, trio.current_time())
         elif self._crowd.enter(guest.peer_host, self._rules.http_per_address, trio.current_time()):
             try:
                 await room(stream, guest)
@@ -166,10 +171,11 @@ class Door:
     async def _first(self, stream: trio.abc.Stream, guest: Guest) -> tuple[Kind | None, bytes]:
         """The protocol and the bytes that told it; None when the peer left, or has to leave."""
         first, host, rules = b"", guest.peer_host, self._rules
-        with trio.CancelScope(deadline=trio.current_time() + (rules.silent_s or math.inf)) as scope:
+        with trio.CancelScope() as scope:
             if self._closed:
                 return None, first
             self._waiting.add(scope)
+            self._patience.begin(host, scope, trio.current_time())
             oldest = self._silence.add(host, scope)
             if oldest is not None:
                 oldest.cancel(reason="too many silent connections of one address")
@@ -180,13 +186,16 @@ class Door:
                         log.debug("%s: left without a word", guest.peer, extra=_about(guest))
                         return None, first
                     if not first:
+                        self._patience.end(host, scope)
                         scope.deadline = trio.current_time() + rules.first_s
                     first += data
                 return kind, first
             finally:
                 self._waiting.discard(scope)
+                self._patience.end(host, scope)
                 self._silence.remove(host, scope)
-        log.info("%s: closed, it has not said what it wants", guest.peer, extra=_about(guest))
+        said = "has not said what it wants" if first else "has said nothing"
+        log.info("%s: closed, it %s", guest.peer, said, extra=_about(guest))
         return None, first
 
     # -- TLS

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opendmux.core.conditions import Conditions, Kind
+from opendmux.core.feed import STALE_REASONS
 from opendmux.core.keys import Key
 from opendmux.core.lanes import LaneKind
 from opendmux.core.limits import Limits
 from opendmux.core.streams import Space
 from opendmux.core.tally import Series, Tally
-from opendmux.core.watch import STALE_REASONS
 from opendmux.native import LATENCY_BUCKETS_S
 
 from .metric_table import METRICS
@@ -300,10 +300,10 @@ def _budgets(sheet: _Sheet, name: str, station: Station, now: float) -> None:
 
 
 def _watch(sheet: _Sheet, name: str, station: Station, now: float) -> None:
-    stale = station.watch.count_stale(now)
+    stale = station.watch.feed.count_stale(now)
     for reason in STALE_REASONS:
         sheet.put("opendmux_subscriptions_stale", stale[reason], name, reason)
-    history = station.watch.quotas["history"]
+    history = station.watch.quotas.now["history"]
     if history.used is not None:
         sheet.put("opendmux_history_quota_used", history.used, name)
     if history.total is not None:

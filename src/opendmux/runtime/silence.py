@@ -1,7 +1,6 @@
 """Connections that have not said who they are.
 
-They are not timed out: the Python SDK leaves such connections behind, and closing one makes it tear its good session
-down and leave another. But their number per address is bounded, and the oldest has to go.
+Some are not timed out (see `patience`). But their number per address is bounded, and the oldest has to go.
 """
 
 from __future__ import annotations

@@ -20,13 +20,13 @@ import trio
 from opendmux.core import snapshot
 from opendmux.core.audit import NO_KEY, timestamp_of
 from opendmux.core.conditions import Change, Condition, together
+from opendmux.core.feed import Feed
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
 from opendmux.core.notices import market_name, right_name
 from opendmux.core.quote_right import QuoteRight
 from opendmux.core.streams import Space, StreamView
-from opendmux.core.watch import Watch
 from opendmux.native import LATENCY_BUCKETS_S
 from opendmux.wire.protocols import PROTOCOLS
 
@@ -150,7 +150,7 @@ class Status:
             clients=clients,
             clients_left_out=sum(len(_sessions(station)) for _, station in stations) - len(clients),
             subscriptions=[
-                _subscription(number, lane, view, now, stations[number - 1][1].watch)
+                _subscription(number, lane, view, now, stations[number - 1][1].watch.feed)
                 for number, lane, view in islice(streams, SUBSCRIPTIONS_MAX)
             ],
             subscriptions_left_out=max(0, len(streams) - SUBSCRIPTIONS_MAX),
@@ -220,10 +220,10 @@ def _opend(
         reconnects=sum(lane.upstream.reconnects for lane in lanes.all),
         quota_used=None if quota is None else quota[0],
         quota_left=None if quota is None else quota[1],
-        history_used=watch.quotas["history"].used,
-        history_quota=watch.quotas["history"].total,
+        history_used=watch.quotas.now["history"].used,
+        history_quota=watch.quotas.now["history"].total,
         subscriptions=sum(len(lane.ledger.upstream_streams()) for lane in wanted),
-        stale=sum(watch.count_stale(now).values()),
+        stale=sum(watch.feed.count_stale(now).values()),
         clients=len(_sessions(station)),
         pending=counters.pending,
         outbox_bytes=counters.outbox_bytes,
@@ -294,8 +294,8 @@ def _stamp(wall: float) -> str:
     return timestamp_of(wall)
 
 
-def _subscription(number: int, lane: Lane, view: StreamView, now: float, watch: Watch) -> snapshot.Subscription:
-    stale = watch.stale(lane, view.key, now)
+def _subscription(number: int, lane: Lane, view: StreamView, now: float, feed: Feed) -> snapshot.Subscription:
+    stale = feed.stale(lane, view.key, now)
     state: str = "subscribed" if view.present else "refused" if view.refusal else "asking"
     if view.leaves_at is not None:
         state = "leaving"
