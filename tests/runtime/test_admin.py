@@ -21,7 +21,7 @@ from opendmux.runtime.server import Face, Proxy, run_proxy
 from opendmux.runtime.station import Reach
 from tests.core.key_kit import ring
 
-from .test_http import Browser
+from .http_kit import Browser
 from .test_status_http import ADMIN
 from .world import MemoryListener
 

@@ -26,8 +26,8 @@ from tests.core.key_kit import key, ring
 from tests.core.trade_kit import place
 
 from .audit_kit import said
+from .http_kit import Browser
 from .test_admin import ask, proxy
-from .test_http import Browser
 from .world import MemoryListener, world
 
 BOT = key(*ALL_SCOPES, key_id="bot")

@@ -16,17 +16,16 @@ from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.events import PushEvent
 from opendmux.runtime.backend import Answer
-from opendmux.runtime.transports._http_calls import HEARTBEAT_S, LARGE_BYTES, REQUEST_BYTES
-from opendmux.runtime.transports._http_route import KEPT_BYTES, SMALL_BYTES
-from opendmux.runtime.transports.http import AHEAD_BYTES, BODY_S, BodyPool, HttpSession, serve_http
+from opendmux.runtime.transports._http_calls import HEARTBEAT_S, LARGE_BYTES
+from opendmux.runtime.transports.http import AHEAD_BYTES, HttpSession, serve_http
 from opendmux.runtime.transports.http_table import TABLE
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend_sim
 from opendmux.wire.sse import HEARTBEAT
 
 from .grpc_kit import KEY, Asked, FakeBackend, FakeStream, quote
-from .test_http import Answer as Page
-from .test_http import Browser, FakeSite
+from .http_kit import Answer as Page
+from .http_kit import Browser, FakeSite
 
 JSON = {"content-type": "application/json"}
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -79,7 +78,7 @@ class Events:
 
 
 @asynccontextmanager
-async def served(backend: FakeBackend | None = None, bodies: BodyPool | None = None) -> AsyncIterator[Served]:
+async def served(backend: FakeBackend | None = None) -> AsyncIterator[Served]:
     ours, theirs = memory_stream_pair()
     backend = backend or FakeBackend()
     backend.iface = "http"
@@ -95,7 +94,6 @@ async def served(backend: FakeBackend | None = None, bodies: BodyPool | None = N
             routes=TABLE,
             sessions=sessions,
             backend=backend,
-            bodies=bodies,
         )
 
     async with trio.open_nursery() as nursery:
@@ -247,82 +245,6 @@ async def test_a_get_is_no_request(autojump_clock: MockClock) -> None:
     async with served() as s:
         found = await s.browser.get("/v1/request/3004")
         assert (found.status, found.headers["allow"]) == (405, "POST")
-
-
-# -- bodies
-
-
-async def test_a_body_that_is_too_long_by_its_own_words(autojump_clock: MockClock) -> None:
-    async with served() as s:
-        head = "POST /v1/request/3004 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: "
-        await s.browser.stream.send_all(f"{head}{REQUEST_BYTES + 1}\r\n\r\n".encode())
-        text = await s.browser.stream.receive_some()
-        assert text.startswith(b"HTTP/1.1 413 ")
-        assert b"connection: close" in text.lower()
-        assert await s.browser.ended()
-
-
-async def test_a_body_that_grows_too_long(autojump_clock: MockClock) -> None:
-    pool = BodyPool()
-    async with served(bodies=pool) as s:
-        head = "POST /v1/request/3004 HTTP/1.1\r\nHost: a.b\r\nContent-Type: application/json\r\n"
-        head = head.replace("a.b", "localhost") + "Transfer-Encoding: chunked\r\n\r\n"
-        await s.browser.stream.send_all(head.encode())
-        chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-        for _ in range(REQUEST_BYTES // 0x10000 + 1):
-            await s.browser.stream.send_all(chunk)
-        text = await s.browser.stream.receive_some()
-        assert text.startswith(b"HTTP/1.1 413 ")
-    assert pool.take(64 * 1024 * 1024 - KEPT_BYTES), "all of it was given back"
-
-
-async def test_no_memory_for_a_body(autojump_clock: MockClock) -> None:
-    pool = BodyPool(100)
-    async with served(bodies=pool) as s:
-        assert (await s.ask(b'{"c2s":%s}' % (b" " * 80 + b"{}"))).status == 200
-        found = await s.ask(b'{"c2s":%s}' % (b" " * 200 + b"{}"))
-        assert (found.status, found.reason, found.headers["retry-after"]) == (503, "memory", "1")
-
-
-async def test_large_bodies_leave_room_for_small_ones(autojump_clock: MockClock) -> None:
-    pool = BodyPool(SMALL_BYTES + 1000, kept=1000)
-    head = b"POST /v1/request/3004 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    async with served(bodies=pool) as hog, served(bodies=pool) as other:
-        await hog.browser.stream.send_all(head + b"Content-Length: %d\r\n\r\n" % (2 * SMALL_BYTES))
-        for _ in range(4):
-            await hog.browser.stream.send_all(b" " * (SMALL_BYTES // 4))
-            await wait_all_tasks_blocked()
-        assert (await other.ask()).status == 200
-        await hog.browser.stream.send_all(b" ")
-        assert (await hog.browser.stream.receive_some()).startswith(b"HTTP/1.1 503 ")
-
-
-async def test_a_body_that_trickles(autojump_clock: MockClock) -> None:
-    async with served() as s:
-        head = b"POST /v1/request/3004 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        await s.browser.stream.send_all(head + b"Content-Length: 1000\r\n\r\n{")
-        start = trio.current_time()
-        text = await s.browser.stream.receive_some()
-        assert text.startswith(b"HTTP/1.1 408 ")
-        assert trio.current_time() - start == pytest.approx(BODY_S)
-
-
-async def test_a_body_that_breaks_off(autojump_clock: MockClock) -> None:
-    async with served() as s:
-        head = b"POST /v1/request/3004 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        await s.browser.stream.send_all(head + b"Content-Length: 1000\r\n\r\n{")
-        await s.browser.stream.send_eof()
-        assert (await s.browser.stream.receive_some()).startswith(b"HTTP/1.1 400 ")
-        assert s.asked == []
-
-
-async def test_a_body_that_is_waited_for(autojump_clock: MockClock) -> None:
-    async with served() as s:
-        head = b"POST /v1/request/3004 HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        await s.browser.stream.send_all(head + b"Content-Length: 2\r\nExpect: 100-continue\r\n\r\n")
-        assert (await s.browser.stream.receive_some()).startswith(b"HTTP/1.1 100 ")
-        await s.browser.stream.send_all(b"{}")
-        assert (await s.browser.stream.receive_some()).startswith(b"HTTP/1.1 200 ")
 
 
 # -- who hangs up

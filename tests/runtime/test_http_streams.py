@@ -8,10 +8,11 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from opendmux.runtime.transports.http import GOODBYE_S, ROUTES, WRITE_S, Exchange, Route
+from opendmux.runtime.transports._http_peer import WRITE_S
+from opendmux.runtime.transports.http import GOODBYE_S, ROUTES, Exchange, Route
 from opendmux.wire.sse import CONTENT_TYPE, HEARTBEAT, encode_event
 
-from .test_http import served
+from .http_kit import served
 
 
 class Ticker:

@@ -19,8 +19,8 @@ from opendmux.wire.protocols import ProtoId
 from tests.core.trade_kit import place
 
 from .bodies import acc_push, sub
+from .http_kit import Browser
 from .test_admin import ask, proxy
-from .test_http import Browser
 from .world import OK, Client, MemoryListener, World, world
 
 QUOTE, PLACE, TENCENT = 3004, 2202, (1, "00700")

@@ -29,7 +29,7 @@ from opendmux.runtime.transports.http import ROUTES, HttpSession, serve_http
 from opendmux.runtime.transports.status import page, policy_of, status_routes
 from tests.core.key_kit import key, plaintext, ring
 
-from .test_http import Browser
+from .http_kit import Browser
 from .world import World, world
 
 ADMIN, READER = key(Scopes.ADMIN, key_id="boss"), key(Scopes.QOT_READ, key_id="reader")

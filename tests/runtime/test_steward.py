@@ -395,6 +395,19 @@ async def test_a_crash_is_not_silent(autojump_clock: MockClock, monkeypatch: pyt
         assert (at.cancels, left(at), conditions(at)) == ([1], {}, [])
 
 
+async def test_a_crash_before_its_first_step_ends_nothing_else(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with market(BOT) as at:
+        with monkeypatch.context() as patch:
+            patch.setattr("opendmux.runtime.steward.Seat", lambda *_: 1 / 0)
+            await leave(await program(at, BOT, 1))
+            await trio.sleep(10)
+            assert "orders_left bot" in conditions(at)
+        await trio.sleep(60)
+        assert (at.cancels, left(at), conditions(at)) == ([1], {}, [])
+
+
 @pytest.mark.parametrize("push_proto_fmt", [0, 1])
 async def test_a_group_is_asked_where_it_trades(autojump_clock: MockClock, push_proto_fmt: int) -> None:
     async with trio.open_nursery() as nursery:

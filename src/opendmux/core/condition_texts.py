@@ -80,10 +80,10 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
     (Kind.RIGHT_LOST, "asked_back"): Text(
         "{opend} has lost its quote right for {subject}: another terminal of the account has taken it, or it has run "
         "out.",
-        "opendmux asks it back by itself (quote_right); the figures say how often it has done so, and when it does so "
-        "next. To have it at once: opendmux opend request_highest_quote_right. To keep it, log out of the other "
-        'terminal, or leave its quotes alone. If that one shall keep it: quote_right = "never", and '
-        "auto_hold_quote_right=0 in OpenD.xml.",
+        "opendmux asks it back by itself (quote_right) when it sees it lost; opendmux status says how often it has "
+        "done so, and when it does so next. To have it at once: opendmux opend request_highest_quote_right. To keep "
+        "it, log out of the other terminal, or leave its quotes alone. If that one shall keep it: quote_right = "
+        '"never", and auto_hold_quote_right=0 in OpenD.xml.',
     ),
     (Kind.UPSTREAM_DOWN, ""): Text(
         "{opend} is not connected; opendmux keeps trying.",

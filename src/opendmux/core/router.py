@@ -32,19 +32,18 @@ from .entry import Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade, missing_scope
 from .identity import Session
 from .keys import Key
+from .knowledge import LEARNT_IDS, Knowledge
 from .lanes import Lane, Lanes
 from .limits import Limits
 from .links import Links
 from .metering import Metering
 from .notices import ConnStatus, Notice, read_notice_untrusted
-from .orderbook import OrderBook
 from .outages import Outages
 from .parking import Parking
-from .prices import Prices
 from .replies import EDITORS
 from .subscriptions import Subscriptions
 from .tenancy import Tenancy
-from .tradegate import LEARNT_IDS, TradeGate
+from .tradegate import TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
 from .writes import Writes
@@ -103,11 +102,11 @@ class Router:
         self.entry = Entry(policy.open_row, self.access, self.lanes)
         self.roster = self.lanes.trade.roster
         self.accounts = AccountGate(self.roster)
+        self.knowledge = Knowledge()
         self.gate = TradeGate(
             self.lanes.trade.index,
             limits or Limits(),
-            OrderBook(),
-            Prices(),
+            self.knowledge,
             roster=self.roster,
             quote_lane=self.lanes.main.index,
             ready=lambda lane: self.lanes[lane].upstream.ready,
@@ -123,7 +122,7 @@ class Router:
             waits=policy.waits,
             again=self.parking.again if policy.retry_reads else None,
             refusal=lambda r: self._frozen(r) or self.accounts.refusal(r) or self.gate.refusal(r),
-            unsent=self.gate.unsent,
+            unsent=self.gate.sent.unsent,
         )
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
@@ -349,7 +348,7 @@ class Router:
         self.lanes[index].upstream.pushed_at = now
         self.metering.fence(push.proto_id)
         if self.access.learning and push.proto_id in LEARNT_IDS:
-            self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
+            self.knowledge.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
         if push.proto_id == ProtoId.TRD_UPDATE_ORDER:
             self.writes.custody.pushed(push.frame[HEADER_LEN:], push.proto_fmt)
         if push.proto_id == ProtoId.NOTIFY:

@@ -167,22 +167,30 @@ class Steward:
     # -- cancelling
 
     async def _sweep(self, station: Station, missing: Missing) -> None:
+        """Until it is over. A crash in it is told, and ends neither the watch nor the hope of the next one."""
         key_id, name = missing.key_id, station.reach.name
-        why = "cancel on disconnect" if missing.why == "gone" else "dead man"
-        custody = station.hub.router.writes.custody
-        log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
-        sweep, seat = Sweep(key_id, custody), Seat(station.hub, f"{why}: key {key_id}", key_id)
+        sweep = Sweep(key_id, station.hub.router.writes.custody)
         try:
-            await self._steps(sweep, seat, missing, station)
+            await self._swept(sweep, missing, station)
         except Exception:
             log.exception("a crash over the orders of the key %s; it is looked at again", key_id)
             sweep.trouble = "opendmux has made a mistake; its log says which."
             self._tell(sweep, name)
+            self._note(key_id, _what(missing), f"a crash after {sweep.cancelled} cancels", failed=True)
             await trio.sleep(CRASH_S)
         finally:
-            seat.leave()
             self._sweeping.discard((key_id, name))
             self.house.conditions.over(Kind.ORDERS_LEFT, key_id, trio.current_time(), opend=name)
+
+    async def _swept(self, sweep: Sweep, missing: Missing, station: Station) -> None:
+        key_id, custody = missing.key_id, sweep.custody
+        why = _what(missing)
+        log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
+        seat = Seat(station.hub, f"{why}: key {key_id}", key_id)
+        try:
+            await self._steps(sweep, seat, missing, station)
+        finally:
+            seat.leave()
         left = len(custody.of(key_id))
         freeze = self.house.access.freezes.silent(key_id)
         if missing.why == "silent" and freeze is not None and not left and not sweep.cancelled:
@@ -325,3 +333,8 @@ class Steward:
                 log.error("open orders of watched keys would be forgotten in a restart: %s", said, exc_info=crash)
         else:
             self._kept, self._said = versions, ""
+
+
+def _what(missing: Missing) -> str:
+    """As log and audit call the reason."""
+    return "cancel on disconnect" if missing.why == "gone" else "dead man"

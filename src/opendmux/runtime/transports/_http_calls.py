@@ -22,7 +22,8 @@ from opendmux.wire.render import from_json_untrusted, to_json_untrusted
 from opendmux.wire.sse import CONTENT_TYPE, HEARTBEAT, encode_event
 
 from ._grpc_text import well_formed_untrusted
-from ._http_route import Exchange, RefusedError
+from ._http_refusal import RefusedError
+from ._http_route import Exchange
 
 __all__ = ["REQUEST_BYTES", "push", "request"]
 

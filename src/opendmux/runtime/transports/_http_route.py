@@ -4,33 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 import msgspec
 import trio
 
-from opendmux.core.denial import Denial, DenialKind
+from opendmux.core.denial import Denial
 from opendmux.core.keys import Key, Scopes
 from opendmux.runtime.backend import Caller
 from opendmux.runtime.readiness import Readiness
 from opendmux.wire.http import RequestHead
 
-__all__ = ["STATUS", "BodyPool", "Exchange", "Handler", "RefusedError", "Route", "Site", "Upgrades", "find"]
-
-BODIES_BYTES: Final = 64 * 1024 * 1024
-"""Bodies of all requests together."""
-
-SMALL_BYTES: Final = 64 * 1024
-KEPT_BYTES: Final = 16 * 1024 * 1024
-
-STATUS: Final[Mapping[DenialKind, int]] = {
-    DenialKind.UNAUTHENTICATED: 401,
-    DenialKind.PERMISSION: 403,
-    DenialKind.LIMIT: 429,
-    DenialKind.INVALID: 400,
-    DenialKind.UNAVAILABLE: 503,
-    DenialKind.TIMEOUT: 504,
-}
+__all__ = ["Exchange", "Handler", "Route", "Site", "Upgrades", "find"]
 
 
 class Site(Protocol):
@@ -73,45 +58,6 @@ class Upgrades(Protocol):
     def ask(self, head: RequestHead, *, local: bool) -> Denial | Callable[[trio.abc.Stream, bytes], Awaitable[None]]:
         """May it have one? Returns what serves it, given the stream and all bytes that were read of it: it ends with
         the connection, and no error comes out of it."""
-
-
-class RefusedError(Exception):
-    """A handler has no other answer than this: status, short reason, one sentence, and maybe a `Denial` behind it."""
-
-    def __init__(self, status: int, reason: str, text: str, denial: Denial | None = None) -> None:
-        super().__init__(text)
-        self.status = status
-        self.reason = reason
-        self.text = text
-        self.denial = denial
-
-    @classmethod
-    def of(cls, denial: Denial) -> RefusedError:
-        """The same in HTTP's words."""
-        return cls(STATUS[denial.kind], denial.reason, denial.text, denial)
-
-
-class BodyPool:
-    """The memory for bodies of requests, shared by all connections.
-
-    ``kept``: so much of it is only for bodies up to `SMALL_BYTES`. A few clients that send large ones slowly must not
-    keep anybody from sending an order.
-    """
-
-    def __init__(self, limit: int = BODIES_BYTES, kept: int = KEPT_BYTES) -> None:
-        self._free = limit
-        self._kept = kept
-
-    def take(self, size: int, held: int = 0) -> bool:
-        """``held``: what the same body has taken before. False: there is not so much left for it."""
-        if size > self._free - (self._kept if held + size > SMALL_BYTES else 0):
-            return False
-        self._free -= size
-        return True
-
-    def give(self, size: int) -> None:
-        """What was taken is not used any more."""
-        self._free += size
 
 
 class Session(Protocol):

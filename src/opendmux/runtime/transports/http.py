@@ -1,7 +1,7 @@
 """The HTTP/1.1 face: one connection, its requests one after the other.
 
 Theory of operation. A request passes the same steps whatever it asks for: a head within its deadline, Host and Origin
-(see `core/origins.py`), the route, the key, the handler. A route is an entry of a table; its handler gets an `Exchange`
+(see `_http_admission`), the route, the key, the handler. A route is an entry of a table; its handler gets an `Exchange`
 and answers at once, in pieces (a stream, which ends its connection), or takes the connection over. Every await on the
 peer has a deadline; a peer that breaks off or is too slow ends its connection and nothing else.
 """
@@ -11,40 +11,25 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import msgspec
 import trio
 
-from opendmux.core.denial import Denial, DenialKind
-from opendmux.core.keys import Key
-from opendmux.core.origins import host_is_ours, origin_is_ours, origin_is_this
-from opendmux.runtime.backend import Backend, Caller
-from opendmux.runtime.ports import FORWARDED
+from opendmux.core.denial import Denial
+from opendmux.runtime.backend import Backend
 from opendmux.wire.http import Body, Broken, EndOfRequest, Gone, HttpServer, RequestHead
 from opendmux.wire.websocket import is_upgrade, own_upgrade, upgrade_problem
 
-from ._http_peer import LINGER_S, WRITE_S, GoneError, receive, send
+from ._http_admission import Admission
+from ._http_body import BodyPool, BodyReader
+from ._http_peer import LINGER_S, GoneError, receive, send
 from ._http_probes import ROUTES
-from ._http_route import STATUS, BodyPool, Exchange, RefusedError, Route, Site, Upgrades, find
+from ._http_refusal import RefusedError, error_body
+from ._http_route import Exchange, Route, Site, Upgrades, find
 
-__all__ = [
-    "ROUTES",
-    "STATUS",
-    "WRITE_S",
-    "BodyPool",
-    "Exchange",
-    "HttpSession",
-    "RefusedError",
-    "Route",
-    "Site",
-    "Upgrades",
-    "find",
-    "serve_http",
-]
+__all__ = ["ROUTES", "BodyPool", "Exchange", "HttpSession", "RefusedError", "Route", "Site", "Upgrades", "serve_http"]
 
 log = logging.getLogger("opendmux.http")
 
@@ -54,8 +39,6 @@ IDLE_S: Final = 60.0
 """Between two requests: longer than the usual interval of a scrape or a probe is kept open."""
 GOODBYE_S: Final = 1.0
 """For a stream to say why it ends, when the proxy stops."""
-BODY_S: Final = 60.0
-"""For the whole body of a request."""
 AHEAD_BYTES: Final = 64 * 1024
 """A peer that sends so much behind a request that waits is not read any more, so its leaving is not seen."""
 
@@ -70,23 +53,12 @@ class HttpSession:
     stream: trio.abc.Stream
     site: Site
     peer: str
-    local: bool
-    """The peer is on this machine."""
-    own_host: str
-    """The address that the peer has reached."""
-    routes: Mapping[str, Route] = field(default_factory=lambda: ROUTES)
-    certified: str | None = None
-    """The key id that the peer's TLS certificate names."""
-    backend: Backend | None = None
-    """For routes that call."""
-    bodies: BodyPool = field(default_factory=BodyPool)
-    upgrades: Upgrades | None = None
+    routes: Mapping[str, Route]
+    upgrades: Upgrades | None
     """None: there are no WebSockets here."""
-    _held: int = 0
-    """Taken from ``bodies``."""
-    _known: tuple[str | None, bool, Caller] | None = None
-    """The caller of the last request: what was shown, whether locally, and who it is."""
-    _wire: HttpServer = field(default_factory=HttpServer)
+    _wire: HttpServer
+    _admission: Admission
+    _bodies: BodyReader
     _idle: trio.CancelScope | None = None
     """Around the wait for the next request."""
     _draining: bool = False
@@ -123,7 +95,7 @@ class HttpSession:
             except GoneError as gone:
                 log.debug("%s: %s", self.peer, gone, extra={"peer": self.peer, "transport": "http"})
             finally:
-                self._forget_caller()
+                self._admission.forget()
             self._nursery.cancel_scope.cancel(reason="the connection is over")
 
     async def start_stream(self, content_type: str, headers: Sequence[tuple[str, str]] = ()) -> None:
@@ -155,26 +127,7 @@ class HttpSession:
 
     async def body(self, limit: int) -> bytes:
         """See `Exchange`."""
-        parts: list[bytes] = []
-        with trio.move_on_after(BODY_S):
-            await send(self.stream, self._wire.go_on())
-            while True:
-                event = self._wire.next_event()
-                if event is None:
-                    self._wire.receive_untrusted(await receive(self.stream))
-                elif isinstance(event, Body):
-                    if not self.bodies.take(len(event.data), self._held):
-                        raise RefusedError(503, "memory", "the memory for requests is used up")
-                    self._held += len(event.data)
-                    parts.append(event.data)
-                    if self._held > limit:
-                        raise RefusedError(413, "body", f"the body is longer than {limit} bytes")
-                elif isinstance(event, EndOfRequest):
-                    return b"".join(parts)
-                else:
-                    assert isinstance(event, Broken), "a body ends or breaks"
-                    raise RefusedError(event.status, "malformed", event.text)
-        raise RefusedError(408, "slow", f"the body was not complete within {BODY_S:g} s")
+        return await self._bodies.read(limit)
 
     async def wait(self, event: trio.Event) -> None:
         """See `Exchange`."""
@@ -217,8 +170,7 @@ class HttpSession:
                 return False
             await self.refuse(500, "crash", "opendmux failed over this request")
         finally:
-            self.bodies.give(self._held)
-            self._held = 0
+            self._bodies.release()
         if self._left is not None:
             if not self._torn and not self._left.is_set():
                 await send(self.stream, self._wire.finish())
@@ -252,22 +204,10 @@ class HttpSession:
         return None
 
     async def _serve(self, head: RequestHead) -> None:
-        own, names = self.own_host, self.site.names
-        hosts, origins = head.all("host"), head.all("origin")
-        # Without a Host it is no browser: HTTP/1.0, as some probes speak it.
-        if not all(host_is_ours(host, own=own, further=names) for host in hosts):
-            await self.refuse(403, "host", "this proxy is not known by the name in the Host header")
-            return
         upgrades = self.upgrades if is_upgrade(head) else None
-        welcome = () if upgrades is None else upgrades.origins
-        if not all(origin.lower() in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
-            await self.refuse(403, "origin", "pages of other sites may not ask this proxy")
-            return
-        # A browser shows its certificate for whatever page asks, and asks without a word when there is no JSON in it.
-        host = hosts[0] if len(hosts) == 1 else ""
-        strange = not all(o.lower() in welcome or origin_is_this(o, host=host, further=names) for o in origins)
+        strange = self._admission.is_strange(head, () if upgrades is None else upgrades.origins)
         if upgrades is not None:
-            if strange and self.certified is not None:
+            if strange and self._admission.certified is not None:
                 text = "with a certificate only pages of this proxy and of http_origins get a WebSocket"
                 await self.refuse(403, "origin", text, close=True)
                 return
@@ -288,7 +228,7 @@ class HttpSession:
         if route.control and strange:
             await self.refuse(403, "origin", "only pages of this proxy may give it orders", close=True)
             return
-        who = self._who(head, route)
+        who = self._admission.who(head, route)
         if isinstance(who, Denial):
             raise RefusedError.of(who)
         length = head.get("content-length")
@@ -305,68 +245,19 @@ class HttpSession:
         if problem is not None:
             await self.refuse(problem[0], "upgrade", problem[1], [("sec-websocket-version", "13")], close=True)
             return
-        taker = upgrades.ask(head, local=self._is_local(head))
+        taker = upgrades.ask(head, local=self._admission.is_local(head))
         if isinstance(taker, Denial):
             raise RefusedError.of(taker)
         await taker(self.stream, own_upgrade(head) + self._wire.take_over())
 
-    def _is_local(self, head: RequestHead) -> bool:
-        return self.local and not any(head.all(name) for name in FORWARDED)
-
-    def _who(self, head: RequestHead, route: Route) -> Key | Caller | Denial | None:
-        """Whose request this is, where that is asked for."""
-        local = self._is_local(head)
-        if self._is_open(route, local=local):
-            return None
-        if len(head.all("authorization")) > 1:
-            return Denial(DenialKind.INVALID, "authorization", "there is more than one Authorization header")
-        if route.calls:
-            return self._find_caller(_shown_key(head), local=local)
-        key = self.site.admit(_shown_key(head), peer=self.peer, local=local, certified=self.certified)
-        return _scoped(key, route, keyed=self.site.keyed)
-
     def still_allowed(self, head: RequestHead, route: Route) -> bool:
         """See `Exchange`."""
-        local = self._is_local(head)
-        if self._is_open(route, local=local):
-            return True
-        key = self.site.judge(_shown_key(head), local=local, certified=self.certified)
-        return isinstance(_scoped(key, route, keyed=self.site.keyed), Key)
-
-    def _is_open(self, route: Route, *, local: bool) -> bool:
-        if route.public:
-            return True
-        return local and (
-            (route.open_locally and self.site.open_locally) or (route.open_unkeyed and not self.site.keyed)
-        )
-
-    def _find_caller(self, shown: str | None, *, local: bool) -> Caller | Denial:
-        assert self.backend is not None, "a route that calls needs somebody to call"
-        if self._known is not None and self._known[:2] == (shown, local):
-            return self._known[2]
-        self._forget_caller()
-        caller = self.backend.admit(shown, iface="http", peer=self.peer, local=local, certified=self.certified)
-        if not isinstance(caller, Denial):
-            self._known = shown, local, caller
-        return caller
-
-    def _forget_caller(self) -> None:
-        if self._known is not None:
-            self._known[2].detach()
-            self._known = None
+        return self._admission.still_allowed(head, route)
 
     async def _refuse_as(self, refused: RefusedError) -> None:
-        headers = []
         if refused.status == 401:
-            headers.append(("www-authenticate", "Bearer"))
-            self._forget_caller()  # it may be another one by now
-        if refused.status == 503 and refused.reason == "memory":
-            headers.append(("retry-after", "1"))
-        denial = refused.denial
-        if denial is not None and denial.retry_s is not None:
-            headers.append(("retry-after", str(max(1, math.ceil(denial.retry_s)))))
-        scope = "" if denial is None else denial.scope
-        await self.refuse(refused.status, refused.reason, refused.text, headers, scope=scope)
+            self._admission.forget()  # it may be another one by now
+        await self.refuse(refused.status, refused.reason, refused.text, refused.headers, scope=refused.scope)
 
     async def refuse(
         self,
@@ -378,10 +269,9 @@ class HttpSession:
         scope: str = "",
         close: bool = False,
     ) -> None:
-        said = {"status": status, "reason": reason, "text": text, **({"scope": scope} if scope else {})}
-        error = msgspec.json.encode({"error": said}) + b"\n"
         closing = [("connection", "close")] if close and not self._draining else []
-        await self.respond(status, error, "application/json", [*headers, *closing])
+        body = error_body(status, reason, text, scope)
+        await self.respond(status, body, "application/json", [*headers, *closing])
 
     # -- the peer
 
@@ -412,24 +302,6 @@ class HttpSession:
                     pass
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise GoneError("the connection broke") from error
-
-
-def _shown_key(head: RequestHead) -> str | None:
-    scheme, _, bearer = (head.get("authorization") or "").partition(" ")
-    return bearer.strip() if scheme.lower() == "bearer" else None
-
-
-def _scoped(key: Key | Denial, route: Route, *, keyed: bool) -> Key | Denial:
-    if not isinstance(key, Key):
-        return key
-    # Who may do everything without a key may ask OpenD everything; the proxy itself takes orders of keys alone.
-    if (not route.needed or route.needed in key.scopes) and (keyed or not route.control):
-        return key
-    if route.control:
-        text = f"orders to the proxy come by its admin socket, or with a key that has the scope {route.needed}"
-    else:
-        text = f"the key lacks the scope {route.needed}"
-    return Denial(DenialKind.PERMISSION, "scope", text, route.needed)
 
 
 def _headers(content_type: str, further: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -464,9 +336,10 @@ async def serve_http(
     ``sessions``: those that a drain has to reach. ``backend``: for the routes that call. ``bodies``: what all
     connections share. Cancellation: the connection is closed at once.
     """
-    session = HttpSession(
-        stream, site, peer, local, own_host, routes, certified, backend, bodies or BodyPool(), upgrades
-    )
+    wire = HttpServer()
+    admission = Admission(site, peer, local, own_host, certified, backend)
+    reader = BodyReader(stream, wire, bodies or BodyPool())
+    session = HttpSession(stream, site, peer, routes, upgrades, wire, admission, reader)
     everybody = set() if sessions is None else sessions
     everybody.add(session)
     try:
