@@ -21,7 +21,7 @@ from opendmux.core.answers import verdict
 from opendmux.core.audit import AuditEvent
 from opendmux.core.commands import Outcome
 from opendmux.core.conditions import Kind
-from opendmux.core.custody import cancel_body, dump, guarded, list_body, parse
+from opendmux.core.custody import Placed, cancel_body, dump, guarded, list_body, parse
 from opendmux.core.denial import Denial
 from opendmux.core.lifesigns import Guard, LifeSigns, Missing, dead_man
 from opendmux.core.sweeps import Cancel, Look, Sweep
@@ -193,12 +193,15 @@ class Steward:
             seat.leave()
         left = len(custody.of(key_id))
         freeze = self.house.access.freezes.silent(key_id)
-        if missing.why == "silent" and freeze is not None and not left and not sweep.cancelled:
+        if missing.why == "silent" and freeze is not None and not (left or sweep.cancelled or sweep.vanished):
             log.warning("the key %s had no order open after all", key_id)
             self.house.access.freezes.lift(freeze)
             self.freezer.apply()
         log.warning("%s: the key %s: %d cancels, %d orders left", why, key_id, sweep.cancelled, left)
-        self._note(key_id, why, f"{sweep.cancelled} cancels, {left} orders left", failed=bool(left))
+        ended = f"{sweep.cancelled} cancels, {left} orders left"
+        if sweep.vanished:
+            ended += f", {sweep.vanished} let go that OpenD has no word of"
+        self._note(key_id, why, ended, failed=bool(left or sweep.vanished))
 
     async def _steps(self, sweep: Sweep, seat: Seat, missing: Missing, station: Station) -> None:
         greeted = False
@@ -216,7 +219,7 @@ class Steward:
                     await seat.ask(ProtoId.TRD_GET_ACC_LIST, ACC_LIST)
                     greeted = True
                 answer, denial = await seat.ask(ProtoId.TRD_GET_ORDER_LIST, list_body(step.account))
-                self._looked(sweep, step, answer, denial)
+                self._looked(sweep, step, station, answer, denial)
             elif isinstance(step, Cancel):
                 frozen = self.house.access.freezes.denial(
                     sweep.key_id, ProtoId.TRD_MODIFY_ORDER, 0, body := cancel_body(step.placed)
@@ -245,19 +248,24 @@ class Steward:
         guard = self._guards.get(missing.key_id, Guard(None, None))
         return since + self.signs.time_s(missing, guard) if lanes.trade.upstream.ready else -math.inf
 
-    def _looked(self, sweep: Sweep, step: Look, answer: Outcome, denial: Denial | None) -> None:
+    def _looked(self, sweep: Sweep, step: Look, station: Station, answer: Outcome, denial: Denial | None) -> None:
+        now, since = trio.current_time(), station.hub.router.lanes.trade.upstream.ready_since
         ret_type, ret_msg = verdict(answer)
         if denial is not None or ret_type != RetType.SUCCEED:
             sweep.not_looked(ret_msg)
             return
         try:
-            still = sweep.custody.listed_untrusted(
-                sweep.key_id, step.account, answer.body, answer.proto_fmt, self.wall()
+            listed = sweep.custody.listed_untrusted(
+                sweep.key_id, step.account, (answer.proto_fmt, answer.body), self.wall(), now, since=since
             )
         except RemoteProtocolError as error:
             sweep.not_looked(f"OpenD's list of orders can't be read: {error}")
         else:
-            sweep.looked(still)
+            sweep.looked(listed.still, listed.unsure)
+            sweep.vanished += len(listed.vanished)
+            for one in listed.vanished:
+                which = f"{one.told} (key {sweep.key_id})"
+                self.house.conditions.happened(Kind.ORDERS_VANISHED, which, now, opend=station.reach.name)
 
     def _tell(self, sweep: Sweep, name: str) -> None:
         now = trio.current_time()
@@ -320,7 +328,10 @@ class Steward:
         versions = self._versions()
         if versions == (self._kept or (0,) * len(versions)):
             return
-        data = dump({station.reach.name: station.hub.router.writes.custody.all() for station in self.stations()})
+        held: dict[str, list[Placed]] = {}
+        for station in self.stations():  # two of them may go to the same OpenD
+            held.setdefault(station.reach.name, []).extend(station.hub.router.writes.custody.all())
+        data = dump(held)
         state = self.house.state
         try:
             if state.path is None:
