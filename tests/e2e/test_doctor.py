@@ -454,6 +454,21 @@ def test_the_running_opendmux_is_asked(patient: Patient) -> None:
     assert down.of("running opendmux")["conclusion"] == "opendmux runs and is not ready."
 
 
+def test_one_that_runs_on_another_port_than_the_settings_say(patient: Patient, tmp_path: Path) -> None:
+    """What `--connect` names is our port, so the program there, its log and its limits are looked at."""
+    with (
+        simulator() as (upstream, _control),
+        Opendmux("--config", str(patient.config), "--upstream", upstream) as proxy,
+    ):
+        proxy.wait_ready()
+        patient.config.write_text("")
+        report = patient.report("--connect", f"127.0.0.1:{patient.port}")
+        elsewhere = patient.report("--connect", f"192.0.2.1:{patient.port}", "--upstream", "127.0.0.1:1")
+    assert report.of("opendmux's port")["conclusion"] == f"opendmux runs and listens on port {patient.port}."
+    assert report.of("running opendmux")["state"] == "ok"
+    assert "33333" in elsewhere.of("opendmux's port")["conclusion"], "the port of another machine is not looked at here"
+
+
 def test_settings_that_do_not_hold(patient: Patient) -> None:
     patient.config.write_text(f'listen = ["127.0.0.1:{patient.port}"]\nupstram = "x"\n')
     with simulator() as (upstream, _control):
