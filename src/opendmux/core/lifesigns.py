@@ -100,6 +100,10 @@ class LifeSigns:
             return _patience(guard.grace_s or 0.0, missing.key_id in self._seen)
         return _patience(guard.dead_man_s or 0.0, missing.key_id in self._spoke)
 
+    def gone_since(self, key_id: str) -> float | None:
+        """Since when nobody is there; None: somebody is, or it was never looked for."""
+        return self._gone.get(key_id)
+
     def back(self, key_id: str, guard: Guard, now: float) -> bool:
         """A key that was gone has been there since; should it be gone again, its grace has begun anew."""
         since = self._gone.get(key_id)

@@ -35,6 +35,8 @@ class Outages:
     def __init__(self, sessions: Mapping[int, Session], lanes: Lanes) -> None:
         self._sessions = sessions
         self._lanes = lanes
+        self.ended: dict[str, float] = {}
+        """By key: when connections of it were ended for an outage, the last time."""
 
     def begun(self, lane: Lane, now: float) -> list[Command]:
         """The lane's link, which was ready, is gone. Nobody is closed for a pause."""
@@ -45,6 +47,8 @@ class Outages:
         closing = [] if lane.upstream.pause is not None else closing
         for session in closing:
             session.state = State.CLOSED
+            if session.key is not None:
+                self.ended[session.key.id] = now
         lost = [s.slot for s in self._sessions.values() if s.sdk_dialect and s.settled_at and self._uses(s, lane)]
         words: list[Command] = []
         if lost:

@@ -42,6 +42,8 @@ __all__ = ["LOOK_S", "ORDERS", "Steward"]
 log = logging.getLogger("opendmux.steward")
 
 LOOK_S: Final = 0.25
+ENDED_S: Final = 1.0
+"""A key that is missing from so soon after its connections were ended for an outage on is missing because of that."""
 KEEP_AGAIN_S: Final = 5.0
 """After the disk has failed."""
 LAST_KEEP_S: Final = 1.0
@@ -242,11 +244,28 @@ class Steward:
     def _its_time(self, missing: Missing, station: Station) -> float:
         """Until when nothing is cancelled: while OpenD was away a key could perhaps not come back or speak, for nobody
         is let in before its first connection, nor during an outage with ``on_outage = "close"``. Counts from its
-        return; while it is away, asking it says so."""
+        return; while it is away, asking it says so. The same goes for an outage of another OpenD that has ended the
+        key's last connections: the key has not left."""
+        if not station.hub.router.lanes.trade.upstream.ready:
+            return -math.inf
+        since = _back_since(station)
+        if missing.why == "gone":
+            others = [other for other in self.stations() if other is not station]
+            since = max(since, *(self._kept_out_until(missing.key_id, other) for other in others), -math.inf)
+        return since + self.signs.time_s(missing, self._guards.get(missing.key_id, Guard(None, None)))
+
+    def _kept_out_until(self, key_id: str, station: Station) -> float:
+        """When this OpenD came back from the outage that the key is gone for; ahead of now while it is away."""
+        gone, ended = self.signs.gone_since(key_id), station.hub.router.outages.ended.get(key_id)
+        keyring = self.house.access.keyring
+        key = None if keyring is None else keyring.keys.get(key_id)
+        if gone is None or ended is None or abs(gone - ended) > ENDED_S:
+            return -math.inf
+        if key is None or (key.expires_at is not None and self.wall() >= key.expires_at):
+            return -math.inf  # it can't come back anyway
         lanes = station.hub.router.lanes
-        since = max(lane.upstream.ready_since for lane in (lanes.main, lanes.trade))
-        guard = self._guards.get(missing.key_id, Guard(None, None))
-        return since + self.signs.time_s(missing, guard) if lanes.trade.upstream.ready else -math.inf
+        away = not (lanes.main.upstream.ready and lanes.trade.upstream.ready)
+        return trio.current_time() + LOOK_S if away else _back_since(station)
 
     def _looked(self, sweep: Sweep, step: Look, station: Station, answer: Outcome, denial: Denial | None) -> None:
         now, since = trio.current_time(), station.hub.router.lanes.trade.upstream.ready_since
@@ -349,3 +368,8 @@ class Steward:
 def _what(missing: Missing) -> str:
     """As log and audit call the reason."""
     return "cancel on disconnect" if missing.why == "gone" else "dead man"
+
+
+def _back_since(station: Station) -> float:
+    lanes = station.hub.router.lanes
+    return max(lane.upstream.ready_since for lane in (lanes.main, lanes.trade))
