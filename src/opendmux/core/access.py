@@ -74,6 +74,11 @@ class Access:
         self._keyring = keyring
         self.learning = keyring is not None and any(about_orders(key.limits) for key in keyring.keys.values())
 
+    def knows(self, key_id: str, wall: float) -> bool:
+        """There is such a key, and it has not expired at ``wall`` (UTC seconds)."""
+        key = None if self._keyring is None else self._keyring.keys.get(key_id)
+        return key is not None and (key.expires_at is None or wall < key.expires_at)
+
     def told_freezes(self) -> list[Freeze]:
         """What is frozen, for people: with a mark on what holds for nobody, for a key that gets another id trades."""
         keys = {} if self._keyring is None else self._keyring.keys

@@ -44,6 +44,11 @@ class Missing(NamedTuple):
     seconds: float
     """For how long it has not been there, or has not spoken."""
 
+    @property
+    def what(self) -> str:
+        """What is done about it, as log and audit call it."""
+        return "cancel on disconnect" if self.why == "gone" else "dead man"
+
 
 @dataclass(slots=True)
 class LifeSigns:
