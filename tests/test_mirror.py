@@ -37,6 +37,7 @@ ELSEWHERE: dict[str, str] = {
     "core/markets.py": "tables; tests/core/test_keyfile.py reads names through them",
     "core/parking.py": "requests during an outage: tests/core/test_router_link.py",
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",
+    "core/pushplaces.py": "data; tests/core/test_pushes.py and test_pushes_delivery.py read every push by it",
     "core/snapshot.py": "data, read back in tests/runtime/test_status.py",
     "core/whitelists.py": "what a key's lists say: tests/core/test_tradegate.py",
     "core/writes.py": "tests/core/test_trading_writes.py, tests/core/test_custody.py and tests/core/test_freezes.py",

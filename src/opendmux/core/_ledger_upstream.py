@@ -11,14 +11,13 @@ import heapq
 from collections.abc import Iterable
 from typing import Final
 
-from opendmux.wire.frame import RetType
+from opendmux.wire.frame import UNDECIDED, RetType
 
 from ._ledger_products import cut, products
 from ._ledger_records import ABSENT, HOPELESS_TRIES, NO_REHAB, PRESENT, UNSURE, Call, Stream, backoff
 from .streams import (
     REHAB_FORWARD,
     TICKER,
-    UNDECIDED,
     Actions,
     Kind,
     Options,

@@ -16,9 +16,6 @@ from opendmux.wire.frame import RetType
 Security = tuple[int, str]
 """(market, code): QotMarket and the bare symbol."""
 
-UNDECIDED: Final = frozenset({RetType.TIME_OUT, RetType.DISCONNECT, RetType.UNKNOWN})
-"""Values of retType after which nobody can tell whether OpenD did what it was asked."""
-
 BASIC: Final = 1
 ORDER_BOOK: Final = 2
 TICKER: Final = 4

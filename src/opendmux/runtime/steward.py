@@ -21,7 +21,7 @@ from opendmux.core.answers import verdict
 from opendmux.core.audit import AuditEvent
 from opendmux.core.commands import Outcome
 from opendmux.core.conditions import Kind
-from opendmux.core.custody import cancel_body, dump, guarded, list_body, parse
+from opendmux.core.custody import Placed, cancel_body, dump, guarded, list_body, parse
 from opendmux.core.denial import Denial
 from opendmux.core.lifesigns import Guard, LifeSigns, Missing, dead_man
 from opendmux.core.sweeps import Cancel, Look, Sweep
@@ -167,30 +167,41 @@ class Steward:
     # -- cancelling
 
     async def _sweep(self, station: Station, missing: Missing) -> None:
+        """Until it is over. A crash in it is told, and ends neither the watch nor the hope of the next one."""
         key_id, name = missing.key_id, station.reach.name
-        why = "cancel on disconnect" if missing.why == "gone" else "dead man"
-        custody = station.hub.router.writes.custody
-        log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
-        sweep, seat = Sweep(key_id, custody), Seat(station.hub, f"{why}: key {key_id}", key_id)
+        sweep = Sweep(key_id, station.hub.router.writes.custody)
         try:
-            await self._steps(sweep, seat, missing, station)
+            await self._swept(sweep, missing, station)
         except Exception:
             log.exception("a crash over the orders of the key %s; it is looked at again", key_id)
             sweep.trouble = "opendmux has made a mistake; its log says which."
             self._tell(sweep, name)
+            self._note(key_id, _what(missing), f"a crash after {sweep.cancelled} cancels", failed=True)
             await trio.sleep(CRASH_S)
         finally:
-            seat.leave()
             self._sweeping.discard((key_id, name))
             self.house.conditions.over(Kind.ORDERS_LEFT, key_id, trio.current_time(), opend=name)
+
+    async def _swept(self, sweep: Sweep, missing: Missing, station: Station) -> None:
+        key_id, custody = missing.key_id, sweep.custody
+        why = _what(missing)
+        log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
+        seat = Seat(station.hub, f"{why}: key {key_id}", key_id)
+        try:
+            await self._steps(sweep, seat, missing, station)
+        finally:
+            seat.leave()
         left = len(custody.of(key_id))
         freeze = self.house.access.freezes.silent(key_id)
-        if missing.why == "silent" and freeze is not None and not left and not sweep.cancelled:
+        if missing.why == "silent" and freeze is not None and not (left or sweep.cancelled or sweep.vanished):
             log.warning("the key %s had no order open after all", key_id)
             self.house.access.freezes.lift(freeze)
             self.freezer.apply()
         log.warning("%s: the key %s: %d cancels, %d orders left", why, key_id, sweep.cancelled, left)
-        self._note(key_id, why, f"{sweep.cancelled} cancels, {left} orders left", failed=bool(left))
+        ended = f"{sweep.cancelled} cancels, {left} orders left"
+        if sweep.vanished:
+            ended += f", {sweep.vanished} let go that OpenD has no word of"
+        self._note(key_id, why, ended, failed=bool(left or sweep.vanished))
 
     async def _steps(self, sweep: Sweep, seat: Seat, missing: Missing, station: Station) -> None:
         greeted = False
@@ -208,7 +219,7 @@ class Steward:
                     await seat.ask(ProtoId.TRD_GET_ACC_LIST, ACC_LIST)
                     greeted = True
                 answer, denial = await seat.ask(ProtoId.TRD_GET_ORDER_LIST, list_body(step.account))
-                self._looked(sweep, step, answer, denial)
+                self._looked(sweep, step, station, answer, denial)
             elif isinstance(step, Cancel):
                 frozen = self.house.access.freezes.denial(
                     sweep.key_id, ProtoId.TRD_MODIFY_ORDER, 0, body := cancel_body(step.placed)
@@ -237,19 +248,24 @@ class Steward:
         guard = self._guards.get(missing.key_id, Guard(None, None))
         return since + self.signs.time_s(missing, guard) if lanes.trade.upstream.ready else -math.inf
 
-    def _looked(self, sweep: Sweep, step: Look, answer: Outcome, denial: Denial | None) -> None:
+    def _looked(self, sweep: Sweep, step: Look, station: Station, answer: Outcome, denial: Denial | None) -> None:
+        now, since = trio.current_time(), station.hub.router.lanes.trade.upstream.ready_since
         ret_type, ret_msg = verdict(answer)
         if denial is not None or ret_type != RetType.SUCCEED:
             sweep.not_looked(ret_msg)
             return
         try:
-            still = sweep.custody.listed_untrusted(
-                sweep.key_id, step.account, answer.body, answer.proto_fmt, self.wall()
+            listed = sweep.custody.listed_untrusted(
+                sweep.key_id, step.account, (answer.proto_fmt, answer.body), self.wall(), now, since=since
             )
         except RemoteProtocolError as error:
             sweep.not_looked(f"OpenD's list of orders can't be read: {error}")
         else:
-            sweep.looked(still)
+            sweep.looked(listed.still, listed.unsure)
+            sweep.vanished += len(listed.vanished)
+            for one in listed.vanished:
+                which = f"{one.told} (key {sweep.key_id})"
+                self.house.conditions.happened(Kind.ORDERS_VANISHED, which, now, opend=station.reach.name)
 
     def _tell(self, sweep: Sweep, name: str) -> None:
         now = trio.current_time()
@@ -312,7 +328,10 @@ class Steward:
         versions = self._versions()
         if versions == (self._kept or (0,) * len(versions)):
             return
-        data = dump({station.reach.name: station.hub.router.writes.custody.all() for station in self.stations()})
+        held: dict[str, list[Placed]] = {}
+        for station in self.stations():  # two of them may go to the same OpenD
+            held.setdefault(station.reach.name, []).extend(station.hub.router.writes.custody.all())
+        data = dump(held)
         state = self.house.state
         try:
             if state.path is None:
@@ -325,3 +344,8 @@ class Steward:
                 log.error("open orders of watched keys would be forgotten in a restart: %s", said, exc_info=crash)
         else:
             self._kept, self._said = versions, ""
+
+
+def _what(missing: Missing) -> str:
+    """As log and audit call the reason."""
+    return "cancel on disconnect" if missing.why == "gone" else "dead man"
