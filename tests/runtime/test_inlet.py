@@ -50,10 +50,11 @@ class Link:
 
     def take(self, data: memoryview, at_ns: int) -> Batch | None:
         assert at_ns >= 0
-        if data == b"!":
+        chunk = bytes(data)
+        if chunk == b"!":
             raise ZeroDivisionError
-        self.chunks.append(bytes(data))
-        return BATCH if data[:1] == b"p" else None
+        self.chunks.append(chunk)
+        return BATCH if chunk.startswith(b"p") else None
 
     def flush(self) -> None:
         self.flushes += 1
