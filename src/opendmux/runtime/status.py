@@ -24,9 +24,10 @@ from opendmux.core.feed import Feed
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
+from opendmux.core.ledger_values import StreamView
 from opendmux.core.notices import market_name, right_name
 from opendmux.core.quote_right import QuoteRight
-from opendmux.core.streams import Space, StreamView
+from opendmux.core.streams import Space
 from opendmux.native import LATENCY_BUCKETS_S
 from opendmux.wire.protocols import PROTOCOLS
 
