@@ -165,10 +165,10 @@ async def run_proxy(
     for face in faces:
         if id(face.reach) not in wings:
             station = Station(face.config, face.reach, house, face.rsa_key)
-            pump = Pump(station.hub) if AVAILABLE else None
+            station.hub.pump = Pump(station.hub) if AVAILABLE else None
             callers = Callers(station.hub, house.access)
             station.hub.on_tick.append(callers.tidy)
-            wings[id(face.reach)] = Wing(station, pump, callers)
+            wings[id(face.reach)] = Wing(station, station.hub.pump, callers)
     house.conditions.several = len(wings) > 1
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
     proxy.freezer.apply()
