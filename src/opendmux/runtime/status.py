@@ -173,9 +173,10 @@ class Status:
                     since=timestamp_of(freeze.since),
                     by=freeze.by,
                     dead_man=freeze.silent,
+                    stray=freeze.stray,
                     text=freeze.text(),
                 )
-                for freeze in self.house.access.freezes.active()
+                for freeze in self.house.access.told_freezes()
             ],
             audit=None if audit is None else snapshot.Audit(**audit._asdict()),
         )
