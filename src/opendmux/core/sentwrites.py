@@ -10,14 +10,13 @@ import logging
 from dataclasses import dataclass
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.wire.frame import RetType
+from opendmux.wire.frame import UNDECIDED, RetType
 
 from .answers import name_of
 from .commands import Request
 from .limits import Limits, Reservation
 from .orderbook import KnownOrder, OrderBook
 from .orders import OrderFacts, Terms
-from .streams import UNDECIDED
 
 __all__ = ["SentWrite", "SentWrites"]
 
