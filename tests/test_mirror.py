@@ -22,7 +22,6 @@ ELSEWHERE: dict[str, str] = {
     "core/_ledger_records.py": "the inside of ledger.py, tested as one thing",
     "core/_ledger_rules.py": "the inside of ledger.py, tested as one thing",
     "core/_ledger_upstream.py": "the inside of ledger.py, tested as one thing",
-    "core/streams.py": "tests/core/test_ledger_streams.py",
     "core/budget_line.py": "the inside of budgets.py, tested as one thing",
     "core/budget_table.py": "tests/core/test_budgets_table.py",
     "core/condition_texts.py": "the sentences of conditions.py: tests/core/test_conditions.py",

@@ -13,7 +13,8 @@ from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.messages import decode_untrusted, numbered_untrusted
 from opendmux.wire.pb import opend
 
-from .streams import Options, RegRequest, Security, Space, SubRequest, refusal_of
+from .ledger_values import RegRequest, SubRequest, refusal_of
+from .streams import Options, Security, Space
 
 __all__ = [
     "STREAMS_MAX",

@@ -28,17 +28,8 @@ from .identity import Session
 from .joint import NOBODY, Joint, Part
 from .keys import Scopes
 from .lanes import Lane, LaneKind, Lanes, Waiting
-from .streams import (
-    REHAB_FORWARD,
-    Options,
-    RegRequest,
-    Security,
-    Space,
-    StreamKey,
-    SubRequest,
-    is_kline,
-    normalise,
-)
+from .ledger_values import RegRequest, SubRequest
+from .streams import REHAB_FORWARD, Options, Security, Space, StreamKey, is_kline, normalise
 from .subrequests import (
     read_event_contract_untrusted,
     read_registration_untrusted,
