@@ -1,6 +1,7 @@
 # make run      set up and start the proxy with the simulator on port 33333
 # make test     set up and run every test, file by file on several processors; options by PYTEST="-k ledger"
 # make test-languages  the clients of docs/languages.md that fetch and build a lot: Java's SDK, gRPC in Go
+# make test-soak       ten minutes of fifty clients that do as they please, for nine seeds
 # make test-start      follow docs/start.md to the letter, its installation included
 # make bench    set up and run the benchmark table; options by BENCH="--rounds 9"
 # make binary   build dist/opendmux, one executable for machines without Python, and try it
@@ -15,7 +16,7 @@ NODE := tests/e2e/node
 PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
 
-.PHONY: run test test-languages test-start bench binary package docs lint generated clean
+.PHONY: run test test-languages test-soak test-start bench binary package docs lint generated clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/python -m opendmux --upstream sim
@@ -25,6 +26,9 @@ test: $(VENV)/.test-ready $(VENV)-json/.ready $(NODE)/node_modules/.ready
 
 test-languages: $(VENV)/.test-ready $(NODE)/node_modules/.ready
 	TEST_LANGUAGES=1 $(BIN)/python -m pytest tests/e2e/test_languages.py --timeout 1000
+
+test-soak: $(VENV)/.test-ready
+	TEST_SOAK=1 $(BIN)/python -m pytest tests/runtime/test_soak.py --timeout 600
 
 test-start: $(VENV)/.test-ready
 	TEST_START=1 $(BIN)/python -m pytest tests/e2e/test_start_page.py

@@ -46,6 +46,29 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert not [secret for secret in ("hunter2", "e10adc", "100000") if secret in said]
 
 
+@pytest.mark.parametrize("declared", ["utf-8", "GB2312", "gbk", "gb18030", None])
+@pytest.mark.parametrize("written", ["utf-8", "gb2312", "gb18030"])
+def test_chinese_comments_in_the_encoding_of_a_chinese_editor(declared: str | None, written: str) -> None:
+    text = WHOLE.removeprefix('<?xml version="1.0" encoding="utf-8"?>\n').replace("/etc/opend", "/etc/开放")
+    if declared is not None:
+        text = f"<?xml version='1.0' encoding='{declared}' standalone='yes'?>\n{text}"
+    data, _notes = read_opend_xml(text.encode(written), "OpenD.xml")
+    assert data["upstream"] == "192.0.2.7:11112"
+    assert data["upstream_rsa_private_key"] == "/etc/开放/rsa.pem"
+
+
+def test_chinese_comments_of_taiwan_and_utf_16() -> None:
+    for encoding, said in (("big5", "監聽"), ("utf-16", "监听")):
+        text = f'<?xml version="1.0" encoding="{encoding}"?><o><!-- {said} --><api_port>5</api_port></o>'
+        assert read_opend_xml(text.encode(encoding), "OpenD.xml")[0] == {"upstream": "127.0.0.1:5"}
+
+
+def test_an_encoding_that_is_none_is_one_sentence() -> None:
+    for content in (b'<?xml version="1.0" encoding="klingon"?><o><api_port>5</api_port></o>', b"<o>\xff\xff</o>"):
+        with pytest.raises(ConfigError, match=r"OpenD\.xml is not XML that can be read: "):
+            read_opend_xml(content, "OpenD.xml")
+
+
 def test_options_win_over_it(tmp_path: Path) -> None:
     path = tmp_path / "OpenD.xml"
     path.write_text(WHOLE, encoding="utf-8")

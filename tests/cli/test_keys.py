@@ -203,7 +203,10 @@ def test_wrong_usage_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as ended:
         cli.main(["keys", *words])
     assert ended.value.code == 2
-    assert "error: " in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert err.startswith("opendmux: ")
+    assert err.endswith("--help` says more)\n")
+    assert err.count("\n") == 1
 
 
 def test_an_id_is_given_once(keys: Shell) -> None:

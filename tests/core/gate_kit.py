@@ -11,9 +11,8 @@ from opendmux.core.commands import Ask, Command, Failure, Forward, Outcome, Repl
 from opendmux.core.denial import Denial
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key, KeyLimits
+from opendmux.core.knowledge import Knowledge
 from opendmux.core.limits import Limits
-from opendmux.core.orderbook import OrderBook
-from opendmux.core.prices import Prices
 from opendmux.core.tradegate import TradeGate
 from opendmux.wire.handshake import State
 from opendmux.wire.messages import ret_body
@@ -41,8 +40,7 @@ class Desk:
 
     key: Key | None
     limits: Limits = field(default_factory=Limits)
-    book: OrderBook = field(default_factory=OrderBook)
-    prices: Prices = field(default_factory=Prices)
+    knowledge: Knowledge = field(default_factory=Knowledge)
     quote_lane: int | None = None
     away: set[int] = field(default_factory=set)
     """Lanes that can't be asked."""
@@ -53,8 +51,7 @@ class Desk:
         self.gate = TradeGate(
             LANE,
             self.limits,
-            self.book,
-            self.prices,
+            self.knowledge,
             quote_lane=self.quote_lane,
             ready=lambda lane: lane not in self.away,
         )
@@ -94,10 +91,10 @@ class Desk:
     def fail(self, failure: Failure = Failure.TIMEOUT, now: float = 0.0) -> Denial | Request | None:
         return self.take(self.asks.pop(0).then(Outcome(b"", 0, failure), now))
 
-    def settle(self, request: object, ret_type: int = 0, body: bytes | None = None, now: float = 0.0) -> None:
+    def settle(self, request: object, ret_type: int = 0, body: bytes | None = None) -> None:
         assert isinstance(request, Request)
         answer = ret_body(request.proto_fmt, ret_type) if body is None else body
-        self.gate.settled(request, ret_type, answer, now, WALL + now)
+        self.gate.sent.settled(request, ret_type, answer)
 
     @property
     def orders_left(self) -> int | None:

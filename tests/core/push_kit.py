@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from opendmux.core import streams
-from opendmux.core.streams import PushKey, Space, SubRequest
+from opendmux.core.ledger_values import SubRequest
+from opendmux.core.streams import PushKey, Space
 from opendmux.wire.protocols import ProtoId
 from tests.core.playbook import Play
 from tests.native.wire_format import field, scalar

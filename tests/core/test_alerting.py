@@ -7,6 +7,7 @@ import math
 import pytest
 
 from opendmux.core.alerting import (
+    AGAIN_S,
     CALM_FIRST_S,
     CALM_MAX_S,
     EVENTS_MAX,
@@ -121,6 +122,52 @@ def test_reminders() -> None:
     assert (alert.event, alert.condition.figures) == ("reminder", "None for 560 s.")
     assert desk.due(700.0) == []
     assert desk.due(1200.0) == [("reminder", Kind.MUTE, "HK")]
+
+
+def test_one_opend_that_serves_alone_and_in_a_group_is_told_of_once() -> None:
+    desk = Desk(after_s=5.0, repeat_s=100.0)
+    member = ["A"]
+    desk.members["A or B"] = lambda: (member[0], "A")
+    desk.begin(Kind.KICKED, "A or B", 1.0, opend="A or B")
+    desk.begin(Kind.KICKED, "A", 1.0, opend="A")
+    assert desk.due(6.0) == [("begin", Kind.KICKED, "A or B")]
+    assert desk.due(16.0) == [], "looked at, and told by another name still"
+    assert desk.due(106.0) == [("reminder", Kind.KICKED, "A or B")]
+    desk.over(Kind.KICKED, "A or B", 107.0, opend="A or B")
+    assert desk.due(107.0) == [("over", Kind.KICKED, "A or B")]
+    assert desk.due(106.0 + AGAIN_S) == [("begin", Kind.KICKED, "A")], "it was over there alone"
+    desk.over(Kind.KICKED, "A", 120.0, opend="A")
+    assert desk.due(120.0) == [("over", Kind.KICKED, "A")]
+
+
+def test_what_ends_by_both_names_is_over_once() -> None:
+    desk = Desk(after_s=5.0)
+    desk.members["A or B"] = lambda: ("A", "A")
+    for name, cause in (("A", ""), ("A or B", "trade")):
+        desk.begin(Kind.UPSTREAM_DOWN, "A", 1.0, opend=name, cause=cause)
+    for market in ("HK stocks", "US stocks"):
+        for name in ("A", "A or B"):
+            desk.begin(Kind.RIGHT_LOST, market, 1.0, opend=name)
+    lost = "HK stocks, US stocks"
+    assert desk.due(6.0) == [("begin", Kind.UPSTREAM_DOWN, "A"), ("begin", Kind.RIGHT_LOST, lost)]
+    for name in ("A", "A or B"):
+        desk.over(Kind.UPSTREAM_DOWN, "A", 7.0, opend=name)
+    assert desk.due(100.0) == [("over", Kind.UPSTREAM_DOWN, "A")]
+
+
+def test_the_same_of_another_opend_is_told_too() -> None:
+    desk = Desk(after_s=0.0)
+    member = ["A"]
+    desk.members["A or B"] = lambda: (member[0], "A")
+    desk.begin(Kind.KICKED, "A", 1.0, opend="A")
+    desk.begin(Kind.KICKED, "A or B", 1.0, opend="A or B")
+    assert desk.due(1.0) == [("begin", Kind.KICKED, "A")]
+    member[0] = "B"
+    desk.begin(Kind.KICKED, "A or B", 2.0, opend="A or B")
+    assert desk.due(1.0 + AGAIN_S) == [("begin", Kind.KICKED, "A or B")], "B was logged out as well"
+    for name in ("A", "A or B"):  # these are about orders, which each has for itself
+        desk.begin(Kind.ORDERS_LEFT, "bot", 20.0, opend=name)
+    assert len(desk.alarm.due(20.0)) == 2
 
 
 def test_only_what_is_wanted() -> None:

@@ -101,6 +101,17 @@ def test_single_events_count_on_and_fade() -> None:
     assert len(book.recent(1.0)) == RECENT_MAX
 
 
+def test_a_single_event_that_two_connections_hear_of_is_one() -> None:
+    book = Book()
+    book.members["A or B"] = lambda: ("B", "A")
+    for opend in ("A or B", "B", "A"):
+        book.happened(Kind.PROGRAM, opend, 1.0, opend=opend, cause="banned")
+        book.happened(Kind.OUTCOME_UNKNOWN, "bot", 1.0, opend=opend)
+    heard = [(one.kind, one.opend, one.times) for one in book.recent(1.0)]
+    assert heard[:2] == [(Kind.PROGRAM, "A or B", 1), (Kind.OUTCOME_UNKNOWN, "A or B", 1)]
+    assert heard[2:] == [(Kind.OUTCOME_UNKNOWN, "B", 1), (Kind.PROGRAM, "A", 1), (Kind.OUTCOME_UNKNOWN, "A", 1)]
+
+
 def test_what_is_found() -> None:
     book = Conditions()
     book.begin(Kind.LOGIN_LOST, "trade", 1.0, opend=NAME, cause="trade")

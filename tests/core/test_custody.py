@@ -5,7 +5,20 @@ from __future__ import annotations
 import pytest
 
 from opendmux.core.commands import Failure
-from opendmux.core.custody import YOUNG_S, Account, Custody, Placed, cancel_body, dump, guarded, list_body, parse
+from opendmux.core.custody import (
+    APART_S,
+    SETTLED_S,
+    YOUNG_S,
+    Account,
+    Custody,
+    Listed,
+    Placed,
+    cancel_body,
+    dump,
+    guarded,
+    list_body,
+    parse,
+)
 from opendmux.core.gate import action_of
 from opendmux.core.keys import ALL_SCOPES
 from opendmux.core.orders import is_calming_untrusted
@@ -99,18 +112,40 @@ def test_an_order_is_known_by_either_of_its_ids() -> None:
     assert not one(0, "").is_it(ACC, 0, "")
 
 
+def looked(custody: Custody, told: bytes, now: float = SETTLED_S, since: float = 0.0) -> Listed:
+    return custody.listed_untrusted("bot", ACCOUNT, (0, told), WALL, now, since=since)
+
+
 def test_a_list_tells_what_is_open() -> None:
-    old, new = one(9, "X9", WALL - YOUNG_S), one(10, "X10", WALL - YOUNG_S + 1)
+    new = one(10, "X10", WALL - YOUNG_S + 1)
     elsewhere = Placed("bot", Account(0, 5, HK), 11, "X11", WALL)
-    custody = holding(one(7, ""), one(8, "X8"), old, new, elsewhere)
+    custody = holding(one(7, ""), one(8, "X8"), new, elsewhere)
     custody.take(one(12, "X12"))
     told = order_list(
         order(7, "X7"), order(8, "X8", status=CANCELLED_ALL), order(12, "X12", status=13), order(99, "X99")
     )
-    assert custody.listed_untrusted("bot", ACCOUNT, told, 0, WALL) == [one(7, "X7"), new], "X12 is being cancelled"
+    assert looked(custody, told) == Listed([one(7, "X7"), new], 0, []), "X12 is being cancelled"
     assert custody.of("bot") == [one(7, "X7"), new, elsewhere, one(12, "X12")], "named by both ids from now on"
+    assert looked(custody, told).still == [one(7, "X7")], "what is too new for the list is told once"
     with pytest.raises(RemoteProtocolError):
-        custody.listed_untrusted("bot", ACCOUNT, b"\xff", 0, WALL)
+        looked(custody, b"\xff")
+
+
+def test_what_is_not_in_the_list_is_let_go_when_two_looks_agree() -> None:
+    old = one(9, "X9", WALL - YOUNG_S)
+    custody, waits, gone = holding(old), Listed([], 1, []), Listed([], 0, [old])
+    empty, full = order_list(), order_list(order(9, "X9"))
+    assert [looked(custody, empty, now) for now in (0.0, SETTLED_S - 1)] == [waits] * 2, "OpenD has just come"
+    assert [looked(custody, empty, SETTLED_S + late) for late in (0, 1, APART_S - 1)] == [waits] * 3
+    assert looked(custody, full, 2 * SETTLED_S) == Listed([old], 0, [])
+    assert looked(custody, empty, 3 * SETTLED_S) == waits, "it was there in between"
+    assert looked(custody, empty, 3 * SETTLED_S + APART_S, since=3 * SETTLED_S + 1) == waits, "a new connection"
+    since = 4 * SETTLED_S
+    assert looked(custody, empty, since + SETTLED_S, since) == waits, "what the former one has shown does not count"
+    assert custody.of("bot") == [old]
+    assert looked(custody, empty, since + SETTLED_S + APART_S, since) == gone
+    assert custody.of("bot") == []
+    assert old.told == f"order X9 of account ...{str(ACC)[-4:]}"
 
 
 def test_a_cancel_says_what_the_order_said() -> None:

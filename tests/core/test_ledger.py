@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from opendmux.core.ledger_values import Kind
 from opendmux.core.streams import (
     BASIC,
     KL_1MIN,
@@ -12,7 +13,6 @@ from opendmux.core.streams import (
     REHAB_FORWARD,
     REHAB_NONE,
     TICKER,
-    Kind,
     PushKey,
     Space,
     StreamKey,

@@ -6,18 +6,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from opendmux.core.ledger import Ledger
-from opendmux.core.streams import (
-    Actions,
-    Done,
-    Dropped,
-    Options,
-    PushKey,
-    RegRequest,
-    Security,
-    Space,
-    SubRequest,
-    UpstreamSub,
-)
+from opendmux.core.ledger_values import Actions, Done, Dropped, RegRequest, SubRequest, UpstreamSub
+from opendmux.core.streams import Options, PushKey, Security, Space
 
 AAPL: Final[Security] = (11, "AAPL")
 MSFT: Final[Security] = (11, "MSFT")

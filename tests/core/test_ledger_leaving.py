@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 
 from opendmux.core.ledger import Ledger
-from opendmux.core.streams import (
-    BASIC,
-    KL_DAY,
-    ORDER_BOOK,
-    Kind,
-    PushKey,
-    Space,
-    StreamKey,
-    SubRequest,
-)
+from opendmux.core.ledger_values import Kind, SubRequest
+from opendmux.core.streams import BASIC, KL_DAY, ORDER_BOOK, PushKey, Space, StreamKey
 from tests.core.test_ledger_kit import AAPL, MSFT, TENCENT, A, B, C, Desk, brief
 
 EC = Space.EVENT_CONTRACT

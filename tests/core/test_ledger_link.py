@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from opendmux.core.ledger_values import Dropped, Kind
 from opendmux.core.streams import (
     BASIC,
     BROKER,
@@ -12,8 +13,6 @@ from opendmux.core.streams import (
     REHAB_FORWARD,
     REHAB_NONE,
     TICKER,
-    Dropped,
-    Kind,
     Options,
     PushKey,
     Space,

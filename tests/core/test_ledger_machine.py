@@ -13,21 +13,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from opendmux.core.ledger import Ledger
+from opendmux.core.ledger_values import Actions, Done, Kind, RegRequest, SubRequest, UpstreamSub
 from opendmux.core.streams import (
     BASIC,
     KL_1MIN,
     KL_DAY,
     TICKER,
-    Actions,
-    Done,
-    Kind,
     Options,
     PushKey,
-    RegRequest,
     Space,
     StreamKey,
-    SubRequest,
-    UpstreamSub,
     is_kline,
     normalise,
 )

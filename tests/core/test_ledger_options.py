@@ -6,16 +6,8 @@ import re
 
 import pytest
 
-from opendmux.core.streams import (
-    BASIC,
-    KL_DAY,
-    ORDER_BOOK,
-    REHAB_BACKWARD,
-    REHAB_FORWARD,
-    TICKER,
-    Kind,
-    Options,
-)
+from opendmux.core.ledger_values import Kind
+from opendmux.core.streams import BASIC, KL_DAY, ORDER_BOOK, REHAB_BACKWARD, REHAB_FORWARD, TICKER, Options
 from tests.core.test_ledger_kit import AAPL, BAD, MSFT, TENCENT, A, B, C, Desk
 
 NIGHT = Options(session=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from unittest.mock import ANY
 
 import pytest
@@ -13,6 +14,7 @@ from opendmux.core.notices import ConnStatus
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
+from tests.core.key_kit import key, plaintext, ring
 from tests.core.playbook import ADDRESS, Play, hello
 from tests.native.wire_format import field, scalar
 from tests.runtime.bodies import sub
@@ -55,6 +57,23 @@ def test_when_it_is_back_opend_is_asked_for_its_own_logins() -> None:
     assert (kind, slots) == ("push", (told.slot,))
     assert status(body) == (3, True, False)
     assert play.router.lanes.main.upstream.logins == ConnStatus(quote=True, trade=False), "it is known from now on"
+
+
+def test_who_was_kept_out_by_an_outage_and_until_when() -> None:
+    play = Play(keyring=ring(key(key_id="bot"), key(key_id="calm")))
+    play.client(1, client_id=plaintext("bot")).on_outage = "close"
+    play.client(2, client_id=plaintext("calm"))
+    outages = play.router.outages
+    assert outages.kept_out_until("bot", play.now, play.now) == -math.inf
+    play.lose()
+    ended = play.now
+    assert outages.kept_out_until("bot", ended + 0.2, ended + 50) > ended + 50, "as long as it lasts"
+    assert outages.kept_out_until("calm", ended + 0.2, ended + 50) == -math.inf, "it was not closed"
+    assert outages.kept_out_until("bot", ended + 2, ended + 50) == -math.inf, "it has been somewhere else since"
+    play.now += 60
+    play.connect()
+    play.ready()
+    assert outages.kept_out_until("bot", ended + 0.2, play.now + 5) == play.now == outages.back_since
 
 
 def test_nobody_to_tell_nothing_to_ask() -> None:

@@ -56,6 +56,18 @@ def test_a_client_reads_its_own_conn_id_in_json() -> None:
     assert json.loads(body) == {"retType": 0, "s2c": {**state["s2c"], "connID": session.conn_id}}  # type: ignore[dict-item]
 
 
+def test_global_state_has_the_clients_conn_id_by_either_way() -> None:
+    play = Play()
+    session = play.client(1)
+    state = encode(opend.GetGlobalStateResponse(retType=0, s2c=opend.GetGlobalStateS2C(connID=IDENTITY.conn_id)))
+    play.send(session, 1002)
+    play.passes(session, 1002)
+    for sent in list(play.waiting):
+        play.answer(sent, state)
+        reply = opend.GetGlobalStateResponse.FromString(getattr(play.commands[0], "body", b""))
+        assert reply.s2c.connID == session.conn_id
+
+
 @pytest.mark.parametrize(
     ("body", "proto_fmt"),
     [

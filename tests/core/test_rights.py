@@ -40,7 +40,7 @@ def test_the_next_step_is_another_where_it_is_asked_back_without_a_person() -> N
     rights.take({"hkQotRight": 3, "usQotRight": 3}, 1.0)
     rights.take({"hkQotRight": 1}, 2.0)
     (asked,) = book.active()
-    assert asked.next_step.startswith("opendmux asks it back by itself (quote_right); the figures say")
+    assert asked.next_step.startswith("opendmux asks it back by itself (quote_right) when it sees it lost")
     assert "when-lost" not in asked.next_step
     policy[0] = False
     rights.take({"hkQotRight": 2, "usQotRight": 1}, 3.0)

@@ -83,6 +83,14 @@ def test_a_pass_that_has_begun_is_finished_for_a_key_that_is_back_and_no_other_b
     assert at.step(0.0, back=True) is None
 
 
+def test_what_the_list_should_have_and_has_not_is_looked_for_again() -> None:
+    at = sweep(order(1))
+    at.step(0.0, back=False)
+    at.looked([], unsure=1)
+    assert at.step(0.0, back=False) == Wait(WAITS_S[0])
+    assert at.trouble.startswith("1 of them not in OpenD's list")
+
+
 def test_held_leaves_the_rest_for_later() -> None:
     at = sweep(order(1), order(2))
     at.step(0.0, back=False)

@@ -24,7 +24,6 @@ from tests.core.trade_kit import (
     order_push,
     place,
     placed,
-    quote_push,
     reconfirm,
 )
 
@@ -200,7 +199,7 @@ def test_a_key_without_limits_leaves_nothing_behind() -> None:
     request = passed(desk.send(2202, place(qty=float("nan"), order_type=MARKET)))
     passed(desk.send(2205, modify(order_id=7)))
     desk.settle(request, 0, placed())
-    assert (len(desk.book), desk.asks, desk.limits.changes()) == (0, [], [])
+    assert (len(desk.knowledge.book), desk.asks, desk.limits.changes()) == (0, [], [])
 
 
 def test_the_sixth_order_of_a_minute() -> None:
@@ -333,64 +332,6 @@ def test_a_cancel_of_another_call_is_none() -> None:
 # -- values
 
 
-def test_a_value_counts_until_opend_refuses_it() -> None:
-    desk = Desk(key_of(max_daily_value=2500.0))
-    first, second = passed(desk.send(2202, place())), passed(desk.send(2202, place()))
-    assert desk.value_left() == 500
-    assert refused(desk.send(2202, place())).text == PLACE + (
-        "max_daily_value 2500: 2000 is used today, 500 is left, this order adds 1000; reset in 12 h 0 min"
-    )
-    desk.settle(first, -1)
-    assert desk.value_left() == 1500
-    desk.settle(first, -1)
-    assert desk.value_left() == 1500, "once"
-    desk.settle(second, 0, placed())
-    desk.settle(second, -1)
-    assert desk.value_left() == 1500
-
-
-@pytest.mark.parametrize("ret_type", [-400, -100, -200])
-def test_an_order_that_may_exist_has_used_its_value(ret_type: int) -> None:
-    desk = Desk(key_of(max_daily_value=2500.0))
-    desk.settle(passed(desk.send(2202, place())), ret_type)
-    assert desk.value_left() == 1500
-    assert len(desk.book) == 0
-
-
-def test_the_rate_slot_of_a_sent_order_is_never_given_back() -> None:
-    desk = Desk(key_of(max_daily_value=2500.0, max_orders_per_minute=5))
-    desk.settle(passed(desk.send(2202, place())), -1)
-    assert desk.orders_left == 4
-
-
-def test_a_key_with_a_rate_alone_teaches_nothing() -> None:
-    desk = Desk(key_of(max_orders_per_minute=5))
-    desk.settle(passed(desk.send(2202, place())), 0, placed())
-    assert (desk.orders_left, len(desk.book)) == (4, 0)
-
-
-def test_an_order_settles_though_its_session_has_gone() -> None:
-    desk = Desk(key_of(max_daily_value=2500.0))
-    request = passed(desk.send(2202, place()))
-    desk.session.key = None
-    desk.settle(request, -1)
-    assert desk.value_left() == 2500
-
-
-def test_an_order_that_was_not_sent_after_all_costs_nothing() -> None:
-    desk = Desk(key_of(max_daily_value=2500.0, max_orders_per_minute=5))
-    request = passed(desk.send(2202, place()))
-    assert (desk.orders_left, desk.value_left()) == (4, 1500)
-    desk.gate.unsent(request)
-    desk.gate.unsent(request)
-    assert (desk.orders_left, desk.value_left()) == (5, 2500)
-    rated = Desk(key_of(max_orders_per_minute=5))
-    rated.gate.unsent(passed(rated.send(2202, place())))
-    valued = Desk(key_of(max_daily_value=2500.0))
-    valued.gate.unsent(passed(valued.send(2202, place())))
-    assert (rated.orders_left, valued.value_left()) == (5, 2500)
-
-
 @pytest.mark.parametrize("witnessed", [False, True])
 def test_a_refusal_behind_the_gate_is_noticed(witnessed: bool) -> None:
     desk = Desk(key_of(max_daily_value=2500.0, max_orders_per_minute=5))
@@ -415,28 +356,13 @@ def test_a_crash_behind_the_gate_leaks_nothing() -> None:
     assert desk.value_left() == 2500
 
 
-def test_a_refusal_after_midnight_does_not_make_the_new_day_larger() -> None:
-    desk = Desk(key_of(max_daily_value=1000.0))
-    request = passed(desk.send(2202, place(), 12 * 3600 - 1.0))
-    passed(desk.send(2202, place(), 12 * 3600.0))
-    desk.settle(request, -1, now=12 * 3600 + 1.0)
-    assert refused(desk.send(2202, place(qty=1), 12 * 3600 + 2.0)).reason == "daily"
-
-
 # -- orders that exist
 
 
 def desk_with_order(**limits: object) -> Desk:
     desk = Desk(key_of(**limits))  # type: ignore[arg-type]
-    desk.gate.learn(2208, order_push(order(7, "X7", qty=100, price=10)), 0, 0.0)
+    desk.knowledge.learn(2208, order_push(order(7, "X7", qty=100, price=10)), 0, 0.0)
     return desk
-
-
-def test_an_order_that_went_through_the_gate_is_known() -> None:
-    desk = Desk(key_of(max_daily_value=2500.0))
-    desk.settle(passed(desk.send(2202, place())), 0, placed(7, "X7"))
-    passed(desk.send(2205, modify(order_id_ex="X7", qty=110.0)))
-    assert (desk.asks, desk.value_left()) == ([], 1400)
 
 
 def test_a_modification_counts_what_it_adds() -> None:
@@ -505,25 +431,6 @@ def test_every_leg_of_a_combo_is_looked_at() -> None:
     passed(Desk(key_of(allowed_symbols=frozenset({"US.AAPL", "US.MSFT"}))).send(2227, body))
 
 
-def test_a_combo_that_was_placed_is_known() -> None:
-    desk = Desk(key_of(allowed_markets=frozenset({"US"})))
-    request = passed(desk.send(2227, combo((11, "AAPL", 1, 1.0))))
-    message = opend.ComboOrderIdResponse(retType=0)
-    message.s2c.orderIDEx = "C1"
-    desk.settle(request, 0, message.SerializeToString())
-    passed(desk.send(2205, modify(order_id_ex="C1", trd_market=US)))
-
-
-def test_an_answer_that_can_not_be_read_settles_all_the_same() -> None:
-    desk = Desk(key_of(max_daily_value=2500.0))
-    desk.settle(passed(desk.send(2202, place())), 0, b"\xff")
-    assert (desk.value_left(), len(desk.book)) == (1500, 0)
-    text = b'{"retType":0,"s2c":{"orderID":"7","orderIDEx":"X7"}}'
-    request = passed(desk.send(2202, place()))
-    desk.gate.settled(request, 0, text, 0.0, WALL, proto_fmt=1)
-    assert desk.book.find(ACC, 7, "X7") is not None
-
-
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -537,15 +444,6 @@ def test_modifications_that_make_no_sense(body: bytes, words: str) -> None:
     denial = refused(Desk(key_of(max_order_value=1.0)).send(2205, body))
     assert (denial.kind, denial.reason) == (INVALID, "other")
     assert denial.text.endswith(words)
-
-
-def test_what_is_pushed_is_learnt_and_nonsense_is_not() -> None:
-    desk = Desk(key_of(max_order_value=1000.0))
-    for proto_id in (2201, 2208, 3005, 3203, 3006):
-        desk.gate.learn(proto_id, b"\xff", 0, 0.0)
-    desk.gate.learn(3005, quote_push(10), 0, 0.0)
-    passed(desk.send(2202, place(order_type=MARKET)))
-    assert refused(desk.send(2202, place(order_type=MARKET, qty=101))).reason == "per_order"
 
 
 def test_a_write_that_comes_too_late_is_not_let_out() -> None:

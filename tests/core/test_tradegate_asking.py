@@ -136,7 +136,7 @@ def test_a_lane_that_is_away_is_not_asked() -> None:
     denial = refused(desk.send(2205, modify(order_id=7)))
     assert (denial.kind, denial.reason) == (DenialKind.UNAVAILABLE, "other")
     assert refused(desk.send(2202, place(order_type=MARKET, price=None))).reason == "per_order"
-    desk.gate.learn(3005, quote_push(5), 0, 0.0)
+    desk.knowledge.learn(3005, quote_push(5), 0, 0.0)
     passed(desk.send(2202, place(order_type=MARKET, price=None), 60.0))
     assert desk.asks == []
 
@@ -175,7 +175,7 @@ def test_a_market_order_is_worth_the_last_price(qty: float, reason: str | None) 
 
 def test_a_known_price_is_not_asked_for_until_it_is_old() -> None:
     desk = Desk(key_of(max_order_value=4000.0))
-    desk.gate.learn(3005, quote_push(400), 0, 0.0)
+    desk.knowledge.learn(3005, quote_push(400), 0, 0.0)
     passed(desk.send(2202, place(order_type=MARKET, qty=10), 30.0))
     assert desk.send(2202, place(order_type=MARKET, qty=10), 30.5) is None
     passed(desk.fail(now=31.0))
@@ -209,7 +209,7 @@ def test_a_security_without_a_market_is_not_asked_for() -> None:
 
 def test_a_stop_is_worth_its_trigger_when_that_is_higher() -> None:
     desk = Desk(key_of(max_order_value=4000.0))
-    desk.gate.learn(3005, quote_push(400), 0, 0.0)
+    desk.knowledge.learn(3005, quote_push(400), 0, 0.0)
     passed(desk.send(2202, place(order_type=STOP, qty=10, auxPrice=390)))
     assert refused(desk.send(2202, place(order_type=STOP, qty=10, auxPrice=400.1))).reason == "per_order"
 
@@ -412,7 +412,7 @@ def test_no_more_than_the_day_and_the_minute_allow(steps: list[tuple[str, int, f
     """Whatever is asked, refused, lost or never answered: what may have reached OpenD is within the limits, and what
     is counted is what may have reached OpenD."""
     desk = Desk(key_of(max_daily_value=1000.0, max_orders_per_minute=4))
-    desk.book.learn_list_untrusted(order_list(order(7, "X7", qty=0, price=1)), 0)
+    desk.knowledge.book.learn_list_untrusted(order_list(order(7, "X7", qty=0, price=1)), 0)
     now = 0.0
     used: dict[int, Decimal] = {}
     stamps: list[float] = []
@@ -428,7 +428,7 @@ def test_no_more_than_the_day_and_the_minute_allow(steps: list[tuple[str, int, f
             if result is None:
                 result = desk.answer(snapshots(snapshot(7)), now) if answered else desk.fail(now=now)
         else:
-            known = desk.book.find(ACC, 7, "X7")
+            known = desk.knowledge.book.find(ACC, 7, "X7")
             assert known is not None
             result = desk.send(2205, modify(order_id=7, qty=float(qty)), now)
             size = max(Decimal(0), size - known.terms.qty)
@@ -437,15 +437,15 @@ def test_no_more_than_the_day_and_the_minute_allow(steps: list[tuple[str, int, f
         day = int((WALL + now) // 86_400)
         used.setdefault(day, Decimal(0))
         if fate == "unsent":
-            desk.gate.unsent(result)
+            desk.gate.sent.unsent(result)
             continue
         stamps.append(now)
         if fate == "ok":
-            desk.settle(result, 0, placed(100 + number, f"P{number}"), now=now)
+            desk.settle(result, 0, placed(100 + number, f"P{number}"))
         elif fate == "no":
-            desk.settle(result, -1, now=now)
+            desk.settle(result, -1)
         elif fate == "unknown":
-            desk.settle(result, -400, now=now)
+            desk.settle(result, -400)
         if fate != "no":
             used[day] += size
         assert used[day] <= 1000

@@ -9,6 +9,7 @@ from opendmux.core.pauses import Pause
 from opendmux.core.watch import (
     RETURNS_MANY,
     RETURNS_WITHIN_S,
+    STATE_LEAST_S,
     USE_LEAST_S,
     USER_EVERY,
     USER_LEAST_S,
@@ -72,6 +73,9 @@ def test_the_program_and_the_logins() -> None:
     play.notified(type=3, connectStatus=opend.NotifyConnectStatus(qotLogined=False, trdLogined=False))
     assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")]
     play.notified(type=2, programStatus=opend.NotifyProgramStatus(programStatus=opend.ProgramStatus(type=10)))
+    assert play.wrong() == [], "the logins of the former state are no news"
+    assert play.questions(STATE_LEAST_S) == [STATE]
+    play.told(STATE, state(quote=False, trade=False))
     assert play.wrong() == [(Kind.LOGIN_LOST, "quote", "quote"), (Kind.LOGIN_LOST, "trade", "trade")]
     play.notified(type=1, event=opend.NotifyGtwEvent(eventType=11, desc=""))
     assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")]
@@ -83,6 +87,34 @@ def test_the_program_and_the_logins() -> None:
     play.looks(30.0)
     play.told(STATE, state(program=None))
     assert play.wrong() == [], "logged in again"
+
+
+def test_a_login_with_a_code_is_no_lost_login() -> None:
+    play = Watched()
+    play.looks()
+    play.told(STATE, state(quote=False, trade=False, program=4))
+    for program in (2, 7):
+        play.notified(type=2, programStatus={"programStatus": {"type": program}})
+        play.told(STATE, state(quote=False, trade=False, program=program)) if play.questions(STATE_LEAST_S) else None
+        assert play.wrong() == [], "it is on its way in"
+    play.notified(type=2, programStatus={"programStatus": {"type": 10}})
+    assert play.questions(STATE_LEAST_S) == [STATE], "long before the next question would be due"
+    play.told(STATE, state())
+    assert play.book.begun == {Kind.CODE_NEEDED: 1}
+
+
+def test_a_burst_of_states_is_asked_about_once() -> None:
+    play = Watched()
+    play.looks()
+    play.told(STATE, state())
+    for program in (1, 2, 7, 10):
+        play.notified(type=2, programStatus={"programStatus": {"type": program}})
+        assert play.questions(STATE_LEAST_S / 8) == []
+    assert play.questions(STATE_LEAST_S) == [STATE]
+    play.notified(type=2, programStatus={"programStatus": {"type": 11}})
+    assert play.questions(STATE_LEAST_S) == [], "an answer is on its way: it may be of before"
+    play.told(STATE, state())
+    assert STATE in [getattr(sent, "proto_id", 0) for sent in play.waiting], "so it is asked again"
 
 
 def test_the_login_for_trading_of_a_group_is_another_opends() -> None:

@@ -359,3 +359,10 @@ def test_the_table_of_make_bench(tmp_path: Path) -> None:
         "trio": 32,
     }
     assert all(f"{row['frames_per_second']:,.0f}" in done.stdout for row in everything["rows"])
+
+
+def test_a_port_of_the_stub_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert cli.main(["bench", "stub", "--listen", address]) == 2
+    assert capsys.readouterr().err.startswith(f"opendmux: cannot listen on {address}: another program uses that port")

@@ -230,6 +230,8 @@ def test_what_opend_says_when_it_is_asked(patient: Patient) -> None:
         control.ask("lost_rights", markets=[1])
         control.ask("quota", value=1)
         report = patient.report("--upstream", upstream)
+        patient.settings(f'upstream = "{upstream}"\ntelnet = "127.0.0.1:{control.telnet}"\nquote_right = "when-lost"\n')
+        asking = patient.report()
         control.ask("about", update_type=1, must_agree=False, version=1012)
         control.ask("kick")
         control.ask("refuse", proto_id=3003, text="not today")
@@ -248,6 +250,9 @@ def test_what_opend_says_when_it_is_asked(patient: Patient) -> None:
     assert rights["state"] == "warning"
     assert "BMP, for HK stocks" in rights["conclusion"]
     assert "opendmux opend request_highest_quote_right" in rights["next_step"]
+    assert 'quote_right = "when-lost"' in rights["next_step"]
+    assert "opendmux asks it back by itself" in asking.of("quote rights")["next_step"], "the settings say so already"
+    assert "when-lost" not in asking.of("quote rights")["next_step"]
     assert later.of("quote rights")["state"] == PROBLEM, "nothing at all can be subscribed"
     assert later.of("update")["state"] == "warning"
     assert "newer than the 10.11" in later.of("OpenD's version")["conclusion"]

@@ -95,16 +95,18 @@ def test_a_program_over_grpc_that_is_killed(gate: Gate, sim: Sim, futu_proto: Pa
 
 
 def test_who_comes_back_in_time_keeps_them(gate: Gate, sim: Sim) -> None:
-    key = gate.add("bot", SCOPES, "--cancel-on-disconnect", "4")
+    grace_s = 15  # a program needs some seconds to start where others are at work
+    key = gate.add("bot", SCOPES, "--cancel-on-disconnect", str(grace_s))
     start(gate)
     with ExitStack() as stack:
         first = stack.enter_context(program(gate, key))
         assert place(first)[0] == 0
         kill(first)
+        gone = time.monotonic()
         again = stack.enter_context(program(gate, key, "again"))
         gate.proxy.wait_for_error("client closed|connection reset")
         again.ok("order_list_query", trd_env="SIMULATE")
-        time.sleep(5)
+        time.sleep(max(0.0, gone + grace_s + 2 - time.monotonic()))
         assert statuses(sim) == ["SUBMITTED"]
 
 

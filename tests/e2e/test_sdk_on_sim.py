@@ -347,4 +347,6 @@ def test_a_port_in_use_is_one_sentence() -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with Opendmux("sim", "--listen", address) as sim:
             assert sim.wait() == 2
-            assert sim.errors == [f"opendmux: can't listen on {address}: Address already in use"]
+            (said,) = sim.errors
+    assert said.startswith(f"opendmux: cannot listen on {address}: another program uses that port")
+    assert said.endswith(": end it, or give another port by --listen")

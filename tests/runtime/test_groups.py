@@ -13,6 +13,8 @@ from opendmux.runtime.binding import dial_group
 from opendmux.runtime.server import Face, run_proxy
 from opendmux.runtime.station import Reach
 from opendmux.wire.messages import ret_body
+from opendmux.wire.protocols import ProtoId
+from tests.core.watch_kit import state
 
 from .bodies import acc_push, order_push
 from .world import Client, MemoryListener, OpenD
@@ -86,4 +88,32 @@ async def test_order_pushes_of_a_group_come_in_the_format_of_each_client(autojum
             push = await client.receive()
             assert (push.proto_id, push.proto_fmt) == (2208, proto_fmt)
             assert await client.nothing_comes(), "once"
+        nursery.cancel_scope.cancel(reason="test is over")
+
+
+async def test_what_one_opend_says_is_the_same_news_alone_and_in_a_group(autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        first, second = OpenD(nursery), OpenD(nursery)
+        alone = Reach("first", first.dial)
+        members = [("first", first.dial), ("second", second.dial)]
+        group = Reach("first or second", first.dial, trade_name="first", members=members)
+        faces = [Face(reach, Config(), listeners=[MemoryListener()]) for reach in (alone, group)]
+        proxy = await nursery.start(partial(run_proxy, faces, drain_s=1.0))
+        await proxy.listening.wait()
+        out = state(quote=False, trade=False)
+        first.answers[ProtoId.GET_GLOBAL_STATE] = second.answers[ProtoId.GET_GLOBAL_STATE] = lambda _frame: out
+        await trio.sleep(60)
+
+        def heard() -> set[tuple[str, str, str]]:
+            return {(one.opend, one.subject, one.source) for one in proxy.house.conditions.active()}
+
+        assert heard() == {
+            (name, subject, "first") for name in ("first", "first or second") for subject in ("quote", "trade")
+        }
+        first.up = False
+        for peer in first.peers:
+            await trio.aclose_forcefully(peer.stream)
+        await trio.sleep(60)
+        assert ("first or second", "quote", "second") in heard(), "that is another one's news"
+        assert {("first", "first", "first"), ("first or second", "first", "first")} <= heard(), "nobody answers there"
         nursery.cancel_scope.cancel(reason="test is over")

@@ -17,7 +17,7 @@ from opendmux.config import Config
 from opendmux.core.audit import AuditEvent
 from opendmux.core.operations import OperationError, order_of
 from opendmux.runtime.house import House
-from opendmux.runtime.operator import PROXY, Asker, NoOpendError, Operator
+from opendmux.runtime.operator import PROXY, Asker, NoOpendError, Operator, by_console
 from opendmux.runtime.server import Face, run_proxy
 from opendmux.runtime.state import StateDir
 from opendmux.runtime.station import Reach
@@ -74,6 +74,18 @@ async def test_by_the_console(tmp_path: Path, autojump_clock: MockClock) -> None
         assert (performed.way, performed.place, performed.lines) == ("telnet", "127.0.0.1:22222", ["延迟 23 ms"])
         assert desk.lines == [b"ping\r\n"]
         assert list(w.proxy.house.operated) == [(("opend.test:11111", "ping", "success"), 1)]
+
+
+async def test_both_who_send_to_a_console_tell_of_it_in_the_same_form(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """The command line does so itself where no opendmux runs."""
+    async with operating(tmp_path) as (w, desk, operator):
+        desk.answer = b"done\r\n"
+        (member,) = w.proxy.stations[0].reach.members_known
+        assert member.console is not None
+        assert await by_console(member, member.console, PING) == await operator.perform(PING, None, BOSS)
+        assert desk.lines == [b"ping\r\n"] * 2
 
 
 async def test_codes_go_by_the_protocol_where_there_is_no_console(tmp_path: Path, autojump_clock: MockClock) -> None:

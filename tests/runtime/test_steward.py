@@ -15,6 +15,7 @@ import trio
 from trio.testing import MockClock
 
 from opendmux.config import Config
+from opendmux.core.conditions import Kind
 from opendmux.core.custody import Account, Placed, dump, parse
 from opendmux.core.freezes import Freeze, FrozenMode
 from opendmux.core.keys import ALL_SCOPES, Key
@@ -395,6 +396,19 @@ async def test_a_crash_is_not_silent(autojump_clock: MockClock, monkeypatch: pyt
         assert (at.cancels, left(at), conditions(at)) == ([1], {}, [])
 
 
+async def test_a_crash_before_its_first_step_ends_nothing_else(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with market(BOT) as at:
+        with monkeypatch.context() as patch:
+            patch.setattr("opendmux.runtime.steward.Seat", lambda *_: 1 / 0)
+            await leave(await program(at, BOT, 1))
+            await trio.sleep(10)
+            assert "orders_left bot" in conditions(at)
+        await trio.sleep(60)
+        assert (at.cancels, left(at), conditions(at)) == ([1], {}, [])
+
+
 @pytest.mark.parametrize("push_proto_fmt", [0, 1])
 async def test_a_group_is_asked_where_it_trades(autojump_clock: MockClock, push_proto_fmt: int) -> None:
     async with trio.open_nursery() as nursery:
@@ -442,6 +456,43 @@ async def test_one_key_at_two_opends(autojump_clock: MockClock) -> None:
         await trio.sleep(7)
         assert (here.cancels, there.cancels) == ([], [1])
         assert not opends[0].bodies(LIST)
+        nursery.cancel_scope.cancel(reason="test is over")
+
+
+@pytest.mark.parametrize("ends", ["comes back", "stays away", "is revoked"])
+async def test_an_outage_elsewhere_that_has_ended_its_connections_is_no_leaving(
+    autojump_clock: MockClock, ends: str
+) -> None:
+    async with trio.open_nursery() as nursery:
+        opends, listeners, house = [OpenD(nursery), OpenD(nursery)], [MemoryListener(), MemoryListener()], House()
+        house.access.keyring = ring(BOT)
+        faces = [
+            Face(Reach(name, opend.dial), Config(watch=QUIET), on_outage="close", listeners=[listener])
+            for name, opend, listener in zip("ab", opends, listeners, strict=True)
+        ]
+        proxy = await nursery.start(partial(run_proxy, faces, drain_s=1.0, house=house))
+        await proxy.listening.wait()
+        here, there = (Market(World(proxy, *each)) for each in zip(opends, listeners, strict=True))
+        here.open()
+        there.open()
+        await program(here, BOT, 0)
+        await leave(await program(there, BOT, 1))
+        opends[0].up = False
+        await opends[0].drop()
+        await trio.sleep(300)
+        assert there.cancels == []
+        if ends == "is revoked":
+            house.access.keyring = ring()
+            await trio.sleep(12)
+            assert there.cancels == [1], "it can't come back"
+        opends[0].up = True
+        while not proxy.stations[0].hub.router.lanes.main.upstream.ready:
+            await trio.sleep(0.1)
+        await trio.sleep(4)
+        if ends == "comes back":
+            await program(here, BOT, 0)
+        await trio.sleep(60)
+        assert there.cancels == ([] if ends == "comes back" else [1])
         nursery.cancel_scope.cancel(reason="test is over")
 
 
@@ -501,6 +552,66 @@ async def test_what_is_too_new_for_the_list_gets_one_cancel(autojump_clock: Mock
         at.on_cancel = "locked"
         await trio.sleep(31)
         assert (at.cancels, conditions(at)) == ([1, 1], ["orders_left bot"])
+
+
+def age(at: Market) -> None:
+    """The orders are older than they were."""
+    wall = at.world.proxy.steward.wall
+    at.world.proxy.steward.wall = lambda: wall() + 100
+
+
+def vanished(at: Market) -> list[str]:
+    recent = at.world.proxy.house.conditions.recent(trio.current_time())
+    return [one.subject for one in recent if one.kind is Kind.ORDERS_VANISHED]
+
+
+async def test_a_list_that_is_empty_after_a_restart_of_opend_lets_nothing_go(autojump_clock: MockClock) -> None:
+    async with market(BOT) as at:
+        client = await program(at, BOT, 1)
+        age(at)
+        await leave(client)
+        at.world.opend.answers[LIST] = lambda _frame: order_list()
+        await at.world.opend.drop()
+        await trio.sleep(50)
+        assert (at.cancels, left(at), conditions(at)) == ([], {"bot": 1}, ["orders_left bot"])
+        at.open()
+        await trio.sleep(31)
+        assert (at.cancels, left(at), conditions(at), vanished(at)) == ([1], {}, [], [])
+
+
+@pytest.mark.parametrize("its_key", [BOT, DEAD])
+async def test_orders_of_which_opend_has_no_word_are_let_go_loudly(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture, its_key: Key
+) -> None:
+    async with market(its_key) as at:
+        client = await program(at, its_key, 2)
+        await trio.sleep(15 if its_key is DEAD else 100)
+        at.world.opend.answers[LIST] = lambda _frame: order_list()
+        age(at)
+        await leave(client)
+        await trio.sleep(46 if its_key is DEAD else 7)
+        assert (left(at), vanished(at)) == ({its_key.id: 2}, []), "the first look proves nothing"
+        await trio.sleep(150)
+        which = f"of account ...{str(ACC)[-4:]} (key {its_key.id})"
+        assert (at.cancels, left(at), vanished(at)) == ([], {}, [f"order X1 {which}", f"order X2 {which}"])
+        frozen = ["frozen the key dead"] if its_key is DEAD else []
+        assert conditions(at) == frozen, "nobody knows whether there was an order after all"
+
+
+async def test_two_entries_that_lead_to_one_opend_keep_the_orders_of_both(
+    autojump_clock: MockClock, tmp_path: Path
+) -> None:
+    async with trio.open_nursery() as nursery:
+        opend = OpenD(nursery)
+        faces = [Face(Reach("a", opend.dial), Config(), listeners=[MemoryListener()]) for _ in range(2)]
+        house = House(state=StateDir(tmp_path))
+        proxy = await nursery.start(partial(run_proxy, faces, house=house, drain_s=1.0))
+        for number, station in enumerate(proxy.stations):
+            station.hub.router.writes.custody.take(Placed("bot", Account(1, ACC, 1), number + 1, "", 0.0))
+        await trio.sleep(5)
+        kept = parse((tmp_path / ORDERS).read_bytes())
+        assert [one.order_id for one in kept["a"]] == [1, 2]
+        nursery.cancel_scope.cancel(reason="test is over")
 
 
 async def test_a_restart_in_the_middle_of_a_sweep(autojump_clock: MockClock, tmp_path: Path) -> None:

@@ -175,6 +175,6 @@ def _failed(kind: str, error: Exception, code: int, as_json: bool) -> int:
 
 def _wrong_usage(error: UsageError, as_json: bool) -> NoReturn:
     if not as_json:
-        print(f"{error.usage}{error.prog}: error: {error}", file=sys.stderr)
+        print(f"opendmux: {error} (`{error.prog} --help` says more)", file=sys.stderr)
         raise SystemExit(2) from None
     raise SystemExit(_failed("usage", error, 2, as_json)) from None

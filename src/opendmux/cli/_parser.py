@@ -12,11 +12,10 @@ __all__ = ["Parser", "UsageError"]
 class UsageError(Exception):
     """The words make no sense; the text is what is wrong with them. Exit code 2."""
 
-    def __init__(self, text: str, prog: str, usage: str) -> None:
+    def __init__(self, text: str, prog: str) -> None:
         super().__init__(text)
         self.prog = prog
-        self.usage = usage
-        """How it is meant, in lines."""
+        """The command that was meant, such as ``opendmux keys add``."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -30,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         actions = self._actions_of()
         if actions is not None and message == f"the following arguments are required: {actions.metavar}":
             message = f"say what to do: {', '.join(actions.choices)}"
-        raise UsageError(message, self.prog, self.format_usage())
+        raise UsageError(message, self.prog)
 
     def read(self, words: Sequence[str]) -> argparse.Namespace:
         """As `parse_args`, but what is wrong about an option is said by the parser of the command that it was given."""

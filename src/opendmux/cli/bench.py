@@ -32,6 +32,7 @@ from opendmux.cli._bench_frames import (
     keep_alive_body,
     load_body,
 )
+from opendmux.errors import ConfigError
 
 __all__ = ["add_parser", "measure", "run"]
 
@@ -92,15 +93,19 @@ def measure(
 
 
 def serve_stub(listen: Address, delay_ms: float) -> dict[str, int]:
-    """Serve until SIGTERM or SIGINT; prints a line with the address when it listens. Returns what it counted."""
+    """Serve until SIGTERM or SIGINT; prints a line with the address when it listens. Returns what it counted.
+    Raises ConfigError when it can't listen there."""
     native = load_native()
     allow_open_files(1 << 16)
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
-    wake_read, wake_write = socket.socketpair()
     try:
         listener = socket.create_server(listen, family=family, backlog=4096)
     except OSError as error:
-        raise BenchError(f"cannot listen on {listen}: {error}") from error
+        from opendmux.config import Address as Place
+        from opendmux.runtime.binding import why_not
+
+        raise ConfigError(why_not(Place(*listen), error)) from error
+    wake_read, wake_write = socket.socketpair()
     with listener, wake_read, wake_write:
         listener.setblocking(False)
         wake_write.setblocking(False)

@@ -199,7 +199,7 @@ def _direct(args: argparse.Namespace, order: Order, not_running: CommandError | 
     from opendmux.config.sources import settings_of
     from opendmux.core.operations import OperationError
     from opendmux.runtime.operation_ledger import OperationLedger
-    from opendmux.runtime.operator import Performed
+    from opendmux.runtime.operator import by_console
     from opendmux.runtime.state import state_dir
     from opendmux.runtime.telnet import TelnetError
 
@@ -212,21 +212,13 @@ def _direct(args: argparse.Namespace, order: Order, not_running: CommandError | 
     ledger = OperationLedger(state_dir(config.state_dir, os.environ))
     try:
         ledger.book(member.counters, order.operation, time.time())
-        reply = trio.run(console.perform, order)
+        performed = trio.run(by_console, member, console, order)
     except OperationError as error:
         raise CommandError(str(error)) from None
     except TelnetError as error:
         if not error.sent:
             ledger.give_back(member.counters, order.operation)
         raise CommandError(str(error)) from None
-    performed = Performed(
-        command=order.operation.name,
-        opend=member.name,
-        way="telnet",
-        place=console.name,
-        lines=reply.lines,
-        note=reply.note,
-    )
     found: dict[str, Any] = msgspec.to_builtins(performed)
     return {**found, "direct": True}
 
@@ -238,10 +230,11 @@ def _member(args: argparse.Namespace, config: Config) -> Member:
     import msgspec
 
     from opendmux.config import parse_address
+    from opendmux.config.reach import upstreams_of
     from opendmux.core.operation_rates import counter_of
     from opendmux.wording import nearest
 
-    from .upstreams import member_of, upstreams_of
+    from .upstreams import member_of
 
     upstreams = upstreams_of(config)
     names = [upstream.name for upstream in upstreams]

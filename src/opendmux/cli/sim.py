@@ -85,9 +85,9 @@ async def _serve(config: SimConfig, listen: str, control: str | None, telnet: st
     from opendmux.sim import open_simulator, serve_console, serve_control
 
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        listeners = await _listen(listen)
-        control_listeners = await _listen(control) if control else []
-        telnet_listeners = await _listen(telnet) if telnet else []
+        listeners = await _listen(listen, "--listen")
+        control_listeners = await _listen(control, "--control") if control else []
+        telnet_listeners = await _listen(telnet, "--telnet") if telnet else []
         async with open_simulator(config) as simulator, trio.open_nursery() as nursery:
             await nursery.start(simulator.serve, listeners)
             where = {"listening": _address(listeners)}
@@ -113,18 +113,18 @@ def _said(where: Mapping[str, str], seed: int) -> str:
     return text
 
 
-async def _listen(address: str) -> list[trio.SocketListener]:
+async def _listen(text: str, option: str) -> list[trio.SocketListener]:
     """Bound listeners. Raises ConfigError with a sentence for the user."""
     import trio
 
-    host, colon, port_text = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not colon or not host or not port_text.isascii() or not port_text.isdigit() or int(port_text) > 65_535:
-        raise ConfigError(f"{address!r} is not an address: it must be HOST:PORT, for example 127.0.0.1:11111")
+    from opendmux.config import parse_address
+    from opendmux.runtime.binding import why_not
+
+    address = parse_address(text, what=option)
     try:
-        return await trio.open_tcp_listeners(int(port_text), host=host)
+        return await trio.open_tcp_listeners(address.port, host=address.host)
     except OSError as error:
-        raise ConfigError(f"can't listen on {address}: {error.strerror or error}") from error
+        raise ConfigError(why_not(address, error, option)) from error
 
 
 def _address(listeners: list[trio.SocketListener]) -> str:

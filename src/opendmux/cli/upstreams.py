@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from opendmux.config import SIM, SIMULATED, Config, Listener, UpstreamConfig, parse_address
-from opendmux.config.reach import check_reachable, is_loopback, listeners_of
+from opendmux.config.reach import check_reachable, is_loopback, listeners_of, upstreams_of
 from opendmux.core.operation_rates import counter_of
 from opendmux.errors import ConfigError
 from opendmux.runtime.binding import address_of, bind, dial_tcp, meets
@@ -20,7 +20,7 @@ from opendmux.runtime.telnet import Console
 from opendmux.runtime.upstream import Dial
 from opendmux.wire.cipher import RsaKey
 
-__all__ = ["faces_of", "member_of", "name_of", "upstreams_of"]
+__all__ = ["faces_of", "member_of", "name_of"]
 
 log = logging.getLogger("opendmux.serve")
 
@@ -100,15 +100,6 @@ async def _dial_of(upstream: UpstreamConfig, config: Config, stack: AsyncExitSta
 
     simulator = await stack.enter_async_context(open_simulator(SimConfig(seed=config.sim_seed, epoch=time.time())))
     return simulator.connect, member_of(upstream, simulator.connect_console)
-
-
-def upstreams_of(config: Config) -> tuple[UpstreamConfig, ...]:
-    """All that are configured, at least one."""
-    if config.upstreams:
-        return config.upstreams
-    return (
-        UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key, config.telnet, config.quote_right),
-    )
 
 
 def member_of(upstream: UpstreamConfig, embedded: Dial | None = None) -> Member:

@@ -7,6 +7,8 @@ the size has been bounded by the caller. Values of elements that are not used, p
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 from xml.parsers import expat
@@ -32,6 +34,9 @@ EVERYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # no
 """An address to listen on that nobody can connect to, and the one that is meant."""
 OPEND_PORT: Final = "11111"
 OFF: Final = ("", "0")
+DECLARATION: Final = re.compile(rb"""\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["'][^>]*\?>""")
+CHINESE: Final = "gb18030"
+"""GB2312 and GBK are parts of it: what a Chinese Windows writes."""
 
 
 class _Elements:
@@ -53,7 +58,7 @@ class _Elements:
         self._parser.StartDoctypeDeclHandler = self._refuse
 
     def parse(self, content: bytes) -> None:
-        self._parser.Parse(content, True)
+        self._parser.Parse(_as_utf8(content), True)
 
     def _refuse(self, *_declaration: object) -> None:
         raise ConfigError(f"{self._file}: a document type (<!DOCTYPE ...>) has no place in OpenD's configuration")
@@ -123,6 +128,25 @@ def _parsed(content: bytes, file: str, taken: Collection[str]) -> _Elements:
     if not any(name in KNOWN for name in elements.names):
         raise ConfigError(f"{file} is not OpenD's configuration: it has neither <api_port> nor another of its options")
     return elements
+
+
+def _as_utf8(content: bytes) -> bytes:
+    """The same in UTF-8 where it is in a Chinese encoding, of which expat reads none; comments are in it mostly.
+
+    An editor may have changed the encoding and left the declaration, or there is none: what is UTF-8 is taken for that,
+    for Chinese text in another encoding is not. Raises ValueError for neither.
+    """
+    if content.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content
+    declared = DECLARATION.match(content)
+    encoding = "utf-8" if declared is None else codecs.lookup(declared[1].decode("ascii")).name
+    if encoding not in ("utf-8", "gb2312", "gbk", CHINESE, "big5", "cp950"):
+        return content
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode(encoding if encoding in ("big5", "cp950") else CHINESE)
+    return (text if declared is None else text[declared.end() :]).encode()
 
 
 def _notes(elements: _Elements, values: dict[str, str], data: dict[str, Any], file: str) -> list[str]:

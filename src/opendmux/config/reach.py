@@ -8,9 +8,9 @@ import ipaddress
 from opendmux.errors import ConfigError
 
 from .address import parse_address
-from .structs import Address, Config, Listener
+from .structs import Address, Config, Listener, UpstreamConfig
 
-__all__ = ["check_configured", "check_reachable", "is_loopback", "listeners_of"]
+__all__ = ["check_configured", "check_reachable", "is_loopback", "listeners_of", "upstreams_of"]
 
 
 def is_loopback(host: str) -> bool:
@@ -22,6 +22,13 @@ def listeners_of(config: Config) -> tuple[Listener, ...]:
     """Those of the settings, or the one that ``listen`` stands for."""
     first = config.upstreams[0].name if config.upstreams else "opend"
     return config.listeners or (Listener(config.listen, (first,), insecure_plain=config.insecure_plain),)
+
+
+def upstreams_of(config: Config) -> tuple[UpstreamConfig, ...]:
+    """Those of the settings, or the one that ``upstream`` stands for."""
+    return config.upstreams or (
+        UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key, config.telnet, config.quote_right),
+    )
 
 
 def check_configured(config: Config) -> None:

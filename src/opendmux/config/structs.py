@@ -161,6 +161,7 @@ AlertKind = Literal[
     "paused",
     "frozen",
     "orders_left",
+    "orders_vanished",
 ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ._ledger_records import ABSENT, NO_REHAB, PRESENT, Owner, Stream
 from ._ledger_upstream import Upstream
-from .streams import Kind
+from .ledger_values import Kind
 
 
 def check(upstream: Upstream, owners: Mapping[int, Owner]) -> None:

@@ -14,7 +14,8 @@ from ._ledger_audiences import Audiences
 from ._ledger_records import PRESENT, Call, Operation, Owner, Stream
 from ._ledger_rules import Move, blames, look
 from ._ledger_upstream import Upstream, broker_only
-from .streams import Actions, Done, Dropped, Kind, PushKey, StreamKey
+from .ledger_values import Actions, Done, Dropped, Kind
+from .streams import PushKey, StreamKey
 
 
 class Operations:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from .streams import Kind, Options, PushKey, Space, StreamKey, is_kline
+from .ledger_values import Kind
+from .streams import Options, PushKey, Space, StreamKey, is_kline
 
 MIN_AGE_S: Final = 60.0
 """OpenD refuses to unsubscribe what is younger."""

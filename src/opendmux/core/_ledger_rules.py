@@ -6,7 +6,8 @@ from enum import Enum
 from math import ceil
 
 from ._ledger_records import ABSENT, PRESENT, Call, Operation, Stream
-from .streams import Kind, Options
+from .ledger_values import Kind
+from .streams import Options
 
 
 class Move(Enum):

@@ -11,21 +11,12 @@ import heapq
 from collections.abc import Iterable
 from typing import Final
 
-from opendmux.wire.frame import RetType
+from opendmux.wire.frame import UNDECIDED, RetType
 
 from ._ledger_products import cut, products
 from ._ledger_records import ABSENT, HOPELESS_TRIES, NO_REHAB, PRESENT, UNSURE, Call, Stream, backoff
-from .streams import (
-    REHAB_FORWARD,
-    TICKER,
-    UNDECIDED,
-    Actions,
-    Kind,
-    Options,
-    Space,
-    StreamKey,
-    UpstreamSub,
-)
+from .ledger_values import Actions, Kind, UpstreamSub
+from .streams import REHAB_FORWARD, TICKER, Options, Space, StreamKey
 
 LEAVE_TRIES_UNSURE: Final = 5
 """Failed UNSUBSCRIBE calls, the last one refused and about it alone, after which a stream that perhaps was never

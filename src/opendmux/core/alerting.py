@@ -3,7 +3,8 @@
 What has not lasted for ``after_s`` is never told, nor is its end: a connection that is back within seconds is no news.
 What lasts is told again every ``repeat_s``. Changes that come together and differ in their subject alone, such as the
 rights for twenty markets, are one alert. What comes and goes, such as a connection over a bad line, counts as lasting
-until it has been away for a while, ever longer: neither its ends nor its returns are told before that.
+until it has been away for a while, ever longer: neither its ends nor its returns are told before that. An OpenD that
+serves alone and in a group is heard of twice: while the one is told, the other is not, and is looked at again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ CALM_FIRST_S: Final = 30.0
 
 CALM_MAX_S: Final = 600.0
 """At most so long; what comes back later than that is news."""
+
+AGAIN_S: Final = 10.0
+"""After which it is looked again whether something is still told by another name."""
 
 Event: TypeAlias = Literal["begin", "reminder", "over", "happened", "test"]
 
@@ -151,11 +155,17 @@ class Alarm:
         alerts = list(self._events)
         self._events.clear()
         for known in self._known.values():
-            if known.at <= now:
+            if known.at <= now and not known.told and self._told_by_another_name(known):
+                known.at = now + AGAIN_S
+            elif known.at <= now:
                 alerts.append(Alert("reminder" if known.told else "begin", replace(known.condition), now))
                 known.told = True
                 known.at = now + self.rule.repeat_s if self.rule.repeat_s else math.inf
         return _together(alerts)
+
+    def _told_by_another_name(self, known: _Known) -> bool:
+        news = known.condition.news
+        return news is not None and any(one.told and one.condition.news == news for one in self._known.values())
 
 
 def _together(alerts: Iterable[Alert]) -> list[Alert]:

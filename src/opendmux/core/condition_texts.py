@@ -33,6 +33,8 @@ class Kind(StrEnum):
     FROZEN = "frozen"
     ORDERS_LEFT = "orders_left"
     """A key is missing, and its open orders could not be cancelled."""
+    ORDERS_VANISHED = "orders_vanished"
+    """Orders of a missing key are not in OpenD's list any more, without a word on how they ended."""
 
 
 class Text(NamedTuple):
@@ -80,10 +82,10 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
     (Kind.RIGHT_LOST, "asked_back"): Text(
         "{opend} has lost its quote right for {subject}: another terminal of the account has taken it, or it has run "
         "out.",
-        "opendmux asks it back by itself (quote_right); the figures say how often it has done so, and when it does so "
-        "next. To have it at once: opendmux opend request_highest_quote_right. To keep it, log out of the other "
-        'terminal, or leave its quotes alone. If that one shall keep it: quote_right = "never", and '
-        "auto_hold_quote_right=0 in OpenD.xml.",
+        "opendmux asks it back by itself (quote_right) when it sees it lost; opendmux status says how often it has "
+        "done so, and when it does so next. To have it at once: opendmux opend request_highest_quote_right. To keep "
+        "it, log out of the other terminal, or leave its quotes alone. If that one shall keep it: quote_right = "
+        '"never", and auto_hold_quote_right=0 in OpenD.xml.',
     ),
     (Kind.UPSTREAM_DOWN, ""): Text(
         "{opend} is not connected; opendmux keeps trying.",
@@ -204,9 +206,19 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "Trading is frozen for {subject}.",
         "When it may go on: `opendmux freeze --mode off`, for a single key with `--key ID`.",
     ),
+    (Kind.FROZEN, "stray"): Text(
+        "Trading is frozen for {subject}, but no key is called so: the freeze holds for nobody.",
+        "If that key has another id now, it may trade: freeze it anew, `opendmux freeze --key ID` with the new one. "
+        "To take the old freeze away: the same with the old one and `--mode off`.",
+    ),
     (Kind.ORDERS_LEFT, ""): Text(
         "The key {subject} is missing, and orders that it has open at {opend} could not be cancelled yet.",
         "opendmux goes on trying. If trading is locked, unlock it in OpenD; else cancel them there or in the app.",
+    ),
+    (Kind.ORDERS_VANISHED, ""): Text(
+        "The program of a key is missing, and the list of {opend} is without orders of it, though nobody has said how "
+        "they ended: {subject}. opendmux could not cancel them, and does not look after them any longer.",
+        "Look for them in the app or with get order list (2201), and cancel what is still open.",
     ),
 }
 """By kind and cause; a kind without causes, and a cause that is not listed, stand under the empty one."""

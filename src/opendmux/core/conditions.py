@@ -35,6 +35,23 @@ COMMAND: Final = "opendmux opend "
 BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM, Kind.UPSTREAM_DOWN, Kind.PAUSED, Kind.AUDIT})
 """While one of these lasts, the proxy can't do what it is there for: `/readyz` says 503."""
 
+OPENDS_OWN: Final = frozenset(
+    {
+        Kind.CODE_NEEDED,
+        Kind.KICKED,
+        Kind.LOGIN_LOST,
+        Kind.RIGHT_LOST,
+        Kind.UPSTREAM_DOWN,
+        Kind.MUTE,
+        Kind.QUOTA,
+        Kind.PROGRAM,
+    }
+)
+"""News of OpenD itself: whoever is connected to the same one hears the same."""
+
+SAME_WHATEVER_CAUSE: Final = frozenset({Kind.UPSTREAM_DOWN, Kind.RIGHT_LOST})
+"""Where the cause says what it means for whom, or what is done about it, and not what is the matter."""
+
 Change: TypeAlias = Literal["begin", "over", "happened"]
 
 
@@ -61,6 +78,8 @@ class Condition:
     """Of a single event: when the latest came."""
     one_of_several: bool = False
     """There are several OpenDs, so commands must say which one is meant."""
+    source: str = ""
+    """The address of the OpenD whose news it is, of a group the member's; empty where it is not OpenD's own."""
 
     def __post_init__(self) -> None:
         assert self._text, "a kind with causes needs one of them"
@@ -87,6 +106,15 @@ class Condition:
     def blocks(self) -> bool:
         """The proxy can't do what it is there for while it lasts."""
         return not self.single and self.kind in BLOCKING
+
+    @property
+    def news(self) -> tuple[Kind, str, str, str] | None:
+        """The same for those who hear the same of one OpenD, be it alone or in a group; None where nobody else can."""
+        if not self.source:
+            return None
+        subject = "" if self.subject in (self.opend, self.source) else self.subject
+        same = not self.single and self.kind in SAME_WHATEVER_CAUSE
+        return self.kind, self.source, subject, "" if same else self.cause
 
     @property
     def needs_own_step(self) -> bool:
@@ -118,6 +146,8 @@ class Conditions:
         """There are several OpenDs."""
         self.begun: dict[Kind, int] = {}
         """How many have begun or happened since the start, by kind."""
+        self.members: dict[str, Callable[[], tuple[str, str]]] = {}
+        """By name of an OpenD or a group: the addresses of those that quotes and trading are at, at this moment."""
         self._active: dict[_Key, Condition] = {}
         self._recent: deque[Condition] = deque(maxlen=RECENT_MAX)
 
@@ -127,12 +157,13 @@ class Conditions:
         """It is so from now on. While it lasts, only new figures are taken; another cause is the end of the former."""
         key = (kind, opend, subject)
         known = self._active.get(key)
+        source = self._source(kind, subject, opend)
         if known is not None and known.cause == cause:
-            known.figures = figures
+            known.figures, known.source = figures, source
             return
         if known is not None:
             self.over(kind, subject, now, opend=opend)
-        condition = Condition(kind, opend, subject, cause, now, figures, one_of_several=self.several)
+        condition = Condition(kind, opend, subject, cause, now, figures, one_of_several=self.several, source=source)
         self._active[key] = condition
         self._tell("begin", condition, now)
 
@@ -146,14 +177,14 @@ class Conditions:
         self, kind: Kind, subject: str, now: float, figures: str = "", *, opend: str = "", cause: str = ""
     ) -> None:
         """Something without a duration."""
-        for known in self._recent:
-            same = (known.kind, known.opend, known.subject, known.cause) == (kind, opend, subject, cause)
-            if same and now - known.last <= SAME_S:
+        condition = Condition(kind, opend, subject, cause, now, figures, single=True, last=now)
+        condition.one_of_several, condition.source = self.several, self._source(kind, subject, opend)
+        for known in [one for one in self._recent if now - one.last <= SAME_S]:
+            if (known.kind, known.opend, known.subject, known.cause) == (kind, opend, subject, cause):
                 known.times, known.last, known.figures = known.times + 1, now, figures
                 return
-        condition = Condition(
-            kind, opend, subject, cause, now, figures, single=True, last=now, one_of_several=self.several
-        )
+            if known.news is not None and known.news == condition.news:
+                return  # another connection to the same OpenD has heard it, and counts
         self._recent.append(condition)
         self._tell("happened", condition, now)
 
@@ -172,6 +203,14 @@ class Conditions:
     def of(self, opend: str, *kinds: Kind) -> list[Condition]:
         """What is wrong with this OpenD; without ``kinds`` all of it."""
         return [one for one in self._active.values() if one.opend == opend and (not kinds or one.kind in kinds)]
+
+    def _source(self, kind: Kind, subject: str, opend: str) -> str:
+        if kind not in OPENDS_OWN:
+            return ""
+        if kind is Kind.UPSTREAM_DOWN:
+            return subject
+        quotes, trading = self.members[opend]() if opend in self.members else (opend, opend)
+        return trading if kind is Kind.LOGIN_LOST and subject == "trade" else quotes
 
     def _tell(self, change: Change, condition: Condition, now: float) -> None:
         if change != "over":

@@ -2,7 +2,8 @@
 placed through this proxy, as long as they may be open, and what modifications have made of them.
 
 An order is taken up when OpenD has accepted it, also when its client has gone by then. It is let go when OpenD says, by
-a push (2208) or in a list (2201), that nothing more will happen to it. What is not here is never cancelled: orders of
+a push (2208) or in a list (2201), that nothing more will happen to it; one that is just not in the list any more, when
+two looks agree on that, and then a person is told. What is not here is never cancelled: orders of
 other programs, of keys without these settings, and one whose placing ended with "outcome unknown".
 """
 
@@ -19,12 +20,27 @@ from opendmux.errors import RemoteProtocolError
 from opendmux.wire.messages import decode_answer_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
+from opendmux.wording import printable
 
 from .keys import Key
 from .orderbook import FINISHED
 from .orders import Op, read_order_untrusted
 
-__all__ = ["PLACING", "YOUNG_S", "Account", "Custody", "Placed", "cancel_body", "dump", "guarded", "list_body", "parse"]
+__all__ = [
+    "APART_S",
+    "PLACING",
+    "SETTLED_S",
+    "YOUNG_S",
+    "Account",
+    "Custody",
+    "Listed",
+    "Placed",
+    "cancel_body",
+    "dump",
+    "guarded",
+    "list_body",
+    "parse",
+]
 
 log = logging.getLogger("opendmux.router")
 
@@ -34,7 +50,14 @@ CANCELLING: Final = frozenset({12, 13})
 """OrderStatus of orders that wait for the exchange to cancel them."""
 
 YOUNG_S: Final = 60.0
-"""An order that is not in OpenD's list may be so new that the list does not have it yet; later it is not open."""
+"""An order that is not in OpenD's list may be so new that the list does not have it yet."""
+
+SETTLED_S: Final = 60.0
+"""So long after a connection to OpenD was made its lists prove nothing: one that has just been started may not have
+fetched all orders yet. How long that takes is not documented."""
+
+APART_S: Final = 30.0
+"""Two looks that do not find an order must be so far apart before it is let go."""
 
 
 class Account(NamedTuple):
@@ -78,6 +101,22 @@ class Placed:
         """For logs."""
         return f"order {self.order_id_ex or self.order_id} of account {self.account.acc_id}"
 
+    @property
+    def told(self) -> str:
+        """For alerts, which go to places of others: of the account its last digits."""
+        return f"order {printable(self.order_id_ex) or self.order_id} of account ...{str(self.account.acc_id)[-4:]}"
+
+
+class Listed(NamedTuple):
+    """What a look at an account's list has shown of a key's orders."""
+
+    still: list[Placed]
+    """Open, and not being cancelled already."""
+    unsure: int
+    """How many older ones are not there, and are looked for again."""
+    vanished: list[Placed]
+    """Let go, though OpenD has never said how they ended."""
+
 
 def guarded(key: Key | None) -> bool:
     """Orders of this key are taken up."""
@@ -92,6 +131,8 @@ class Custody:
         """By key id."""
         self._unlisted: set[Placed] = set()
         """Those that were said to be open without being in a list: a second cancel of them would be sent blindly."""
+        self._missed: dict[Placed, float] = {}
+        """Older ones that were not in a list, by the time of the first look that counts."""
         self.version = 0
         """Grows with every change."""
         self.accounts: frozenset[int] = frozenset()
@@ -162,30 +203,48 @@ class Custody:
                 if placed.is_it(s2c.header.accID, s2c.order.orderID, s2c.order.orderIDEx):
                     self.let_go(placed)
 
-    def listed_untrusted(self, key_id: str, account: Account, body: bytes, proto_fmt: int, wall: float) -> list[Placed]:
-        """The answer to `list_body` for this account: returns the orders of the key that are open and not being
-        cancelled already, and lets those go that are final. One that is too new for the list is returned once.
+    def listed_untrusted(
+        self, key_id: str, account: Account, answer: tuple[int, bytes], wall: float, now: float, *, since: float
+    ) -> Listed:
+        """The answer to `list_body` for this account, its format and body: lets those of the key's orders go that are
+        final. One that is too new for the list is told as open once; an older one that is not there is let go when two
+        looks agree on it. ``now`` and ``since``, when the connection to OpenD was made: Trio seconds.
+
         Raises RemoteProtocolError for one that can't be read."""
+        proto_fmt, body = answer
         orders = decode_answer_untrusted(opend.GetOrderListResponse, body, proto_fmt).s2c.orderList
-        still = []
+        still, unsure, vanished = list[Placed](), 0, list[Placed]()
         for placed in [one for one in self.of(key_id) if one.account == account]:
             found = [one for one in orders if placed.is_it(account.acc_id, one.orderID, one.orderIDEx)]
             if any(one.orderStatus in FINISHED for one in found):
                 self.let_go(placed)
                 continue
-            if not found and wall - placed.wall >= YOUNG_S:
-                log.error("%s of the key %s is not in OpenD's list: it is let go, not cancelled", placed.name, key_id)
-                self.let_go(placed)
-                continue
-            if not found:
+            if found:
+                self._missed.pop(placed, None)
+                named = self._named(placed, found[0])
+                if not any(one.orderStatus in CANCELLING for one in found):
+                    still.append(named)
+            elif wall - placed.wall < YOUNG_S:
                 if placed not in self._unlisted:
                     self._unlisted.add(placed)
                     still.append(placed)
-                continue
-            named = self._named(placed, found[0])
-            if not any(one.orderStatus in CANCELLING for one in found):
-                still.append(named)
-        return still
+            elif self._has_vanished(placed, now, since):
+                log.error("%s of the key %s is not in OpenD's list: it is let go, not cancelled", placed.name, key_id)
+                self.let_go(placed)
+                vanished.append(placed)
+            else:
+                unsure += 1
+        return Listed(still, unsure, vanished)
+
+    def _has_vanished(self, placed: Placed, now: float, since: float) -> bool:
+        """It is not in the list, and was not in an earlier one of this connection."""
+        if now < since + SETTLED_S:
+            return False
+        first = self._missed.get(placed)
+        if first is None or first < since:
+            self._missed[placed] = now
+            return False
+        return now - first >= APART_S
 
     def _named(self, placed: Placed, found: opend.Order) -> Placed:
         """With both of its ids."""
@@ -202,6 +261,7 @@ class Custody:
     def let_go(self, placed: Placed) -> None:
         """Nothing more will happen to it; harmless when it is not here."""
         self._unlisted.discard(placed)
+        self._missed.pop(placed, None)
         orders = self._orders.get(placed.key_id, [])
         if placed in orders:
             orders.remove(placed)
@@ -211,8 +271,8 @@ class Custody:
 
     def forget(self, key_id: str) -> None:
         """The key does not want it any more."""
-        if self._orders.pop(key_id, None) is not None:
-            self.version += 1
+        for placed in self.of(key_id):
+            self.let_go(placed)
 
 
 def list_body(account: Account) -> bytes:

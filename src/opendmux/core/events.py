@@ -12,8 +12,8 @@ from opendmux.wire.protocols import PROTOCOLS, ProtoId
 
 from . import streams
 from .denial import Denial
-from .pushbody import open_untrusted
-from .pushes import BOOK_TYPE, KL_SECURITY, KL_TYPE, LISTS, PROTO_FMT_AT, SECURITY, SINGLE, proto_id_of
+from .pushbody import open_untrusted, push_of
+from .pushplaces import BOOK_TYPE, KL_SECURITY, KL_TYPE, LISTS, SECURITY, SINGLE
 from .tradepush import ACC_ID
 
 __all__ = ["END", "GAP", "PushEvent", "event_of", "words_of_end", "words_of_gap"]
@@ -48,10 +48,9 @@ class PushEvent:
 
 def event_of(frame: bytes) -> PushEvent:
     """The event of a whole push frame that has been routed, so that its body is known to be readable."""
-    proto_id = proto_id_of(frame)
+    push = push_of(frame)
     security, sub_type, acc_id = None, 0, 0
-    event_type = _type_of(proto_id)
-    push = NativePush(proto_id, frame[PROTO_FMT_AT], frame)
+    event_type = _type_of(push.proto_id)
     try:
         if event_type == "trade":
             acc_id = open_untrusted(push).uint64_untrusted(ACC_ID) or 0
@@ -60,7 +59,7 @@ def event_of(frame: bytes) -> PushEvent:
     except RemoteProtocolError:  # a push that goes to everybody is not looked into before
         security = None
     sec_key = "" if security is None else f"{security[0]}_{security[1]}"
-    return PushEvent(proto_id, sec_key, sub_type, frame[HEADER_LEN:], event_type, acc_id)
+    return PushEvent(push.proto_id, sec_key, sub_type, frame[HEADER_LEN:], event_type, acc_id)
 
 
 def words_of_gap(event: PushEvent) -> dict[str, str | int]:

@@ -63,6 +63,8 @@ class Freeze:
     """Where nobody asked for it: a sentence without its full stop."""
     silent: bool = False
     """Set by a dead-man timer: it ends when the key speaks again."""
+    stray: bool = False
+    """No key is called so (any more): it holds for nobody. Set for telling alone, see `Access.told_freezes`."""
 
     @property
     def whom(self) -> str:
@@ -78,6 +80,9 @@ class Freeze:
         """What holds, since when, by whom and how it ends, in one sentence without its full stop."""
         why = f": {self.why}" if self.why else ""
         said = f"trading is frozen ({self.mode}) for {self.whom} since {said_time(self.since)} by {self.by}{why}"
+        if self.stray:
+            renamed = "if that key has another id now, it may trade, so freeze that"
+            return f"{said}; NO KEY IS CALLED SO, it holds for nobody: {renamed}; {self.lifted_by} takes this away"
         lifts = f"{self.lifted_by} lifts it"
         return f"{said}; a read of it ends this, or {lifts}" if self.silent else f"{said}; {lifts}"
 

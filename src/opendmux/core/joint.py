@@ -11,7 +11,8 @@ from ._ledger_products import products
 from .answers import refused, succeeded
 from .commands import Command, Push, Request
 from .lanes import Lane
-from .streams import RegRequest, Space, StreamKey, SubRequest
+from .ledger_values import RegRequest, SubRequest
+from .streams import Space, StreamKey
 
 __all__ = ["NOBODY", "Joint", "Part"]
 

@@ -52,21 +52,8 @@ from ._ledger_check import check
 from ._ledger_operations import Operations
 from ._ledger_records import ABSENT, PRESENT, Operation
 from ._ledger_upstream import Upstream
-from .streams import (
-    REHAB_FORWARD,
-    Actions,
-    Done,
-    Kind,
-    Options,
-    RegRequest,
-    Security,
-    Space,
-    StreamKey,
-    StreamView,
-    SubRequest,
-    normalise,
-    refusal_of,
-)
+from .ledger_values import Actions, Done, Kind, RegRequest, StreamView, SubRequest, refusal_of
+from .streams import REHAB_FORWARD, Options, Security, Space, StreamKey, normalise
 
 __all__ = ["Ledger"]
 

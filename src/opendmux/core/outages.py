@@ -9,7 +9,9 @@ service would say, cmd 2, in both cases.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
+from typing import Final
 
 from opendmux.wire.frame import ProtoFmt, RetType, build_frame
 from opendmux.wire.handshake import State
@@ -29,12 +31,34 @@ __all__ = ["Outages"]
 log = logging.getLogger("opendmux.outages")
 
 
+ENDED_S: Final = 1.0
+"""A key that is missing from so soon after its connections were ended for an outage on is missing because of that."""
+AGAIN_S: Final = 0.25
+"""After which it is looked again whether OpenD is back."""
+
+
 class Outages:
     """Tells the sessions of a lane about its link."""
 
     def __init__(self, sessions: Mapping[int, Session], lanes: Lanes) -> None:
         self._sessions = sessions
         self._lanes = lanes
+        self.ended: dict[str, float] = {}
+        """By key: when connections of it were ended for an outage, the last time."""
+
+    @property
+    def back_since(self) -> float:
+        """Since when both of its connections are there, as far as they are."""
+        return max(lane.upstream.ready_since for lane in (self._lanes.main, self._lanes.trade))
+
+    def kept_out_until(self, key_id: str, gone: float, now: float) -> float:
+        """When OpenD came back from the outage that a key, gone since ``gone``, is gone for; ahead of ``now`` while it
+        is away, and minus infinity where the key left by itself."""
+        ended = self.ended.get(key_id)
+        if ended is None or abs(gone - ended) > ENDED_S:
+            return -math.inf
+        away = not (self._lanes.main.upstream.ready and self._lanes.trade.upstream.ready)
+        return now + AGAIN_S if away else self.back_since
 
     def begun(self, lane: Lane, now: float) -> list[Command]:
         """The lane's link, which was ready, is gone. Nobody is closed for a pause."""
@@ -45,6 +69,8 @@ class Outages:
         closing = [] if lane.upstream.pause is not None else closing
         for session in closing:
             session.state = State.CLOSED
+            if session.key is not None:
+                self.ended[session.key.id] = now
         lost = [s.slot for s in self._sessions.values() if s.sdk_dialect and s.settled_at and self._uses(s, lane)]
         words: list[Command] = []
         if lost:

@@ -62,7 +62,8 @@ class ProgramWatch:
     """Of one OpenD, by its ``name``. ``trades``: its login for trading is meant too; of a group that may be another
     OpenD's.
 
-    While it waits for a person it has no logins either: that is one piece of news, with one next step.
+    While it waits for a person it has no logins either: that is one piece of news, with one next step. While it starts
+    it has none yet: that is no news before `due` says so. A login that was lost before stays lost meanwhile.
     """
 
     def __init__(self, conditions: Conditions, name: str, *, trades: bool = True) -> None:
@@ -103,7 +104,7 @@ class ProgramWatch:
         """``which``: ``quote`` or ``trade``."""
         if logged_in or (which in self._implied and self._conditions.of(self._name, *_KINDS)):
             self._conditions.over(Kind.LOGIN_LOST, which, now, opend=self._name)
-        else:
+        elif which not in self._implied or self._starting_since is None:
             self._conditions.begin(Kind.LOGIN_LOST, which, now, opend=self._name, cause=which)
 
     def logins(self, main: ConnStatus | None, trade: ConnStatus | None, now: float) -> None:

@@ -20,9 +20,9 @@ from opendmux.native import (
     read_security_untrusted,
     read_varint_untrusted,
 )
-from opendmux.wire.frame import HEADER_LEN, ProtoFmt
+from opendmux.wire.frame import HEADER_LEN, PROTO_FMT_AT, ProtoFmt
 
-__all__ = ["Body", "Item", "Place", "open_untrusted"]
+__all__ = ["Body", "Item", "Place", "open_untrusted", "proto_id_of", "push_of"]
 
 
 class Place(NamedTuple):
@@ -67,6 +67,16 @@ def open_untrusted(push: NativePush) -> Body:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RemoteProtocolError(f"its JSON can't be read: {error}") from error
     raise RemoteProtocolError(f"unknown proto_fmt {push.proto_fmt}")
+
+
+def proto_id_of(frame: bytes) -> int:
+    """Of a whole frame."""
+    return int.from_bytes(frame[2:6], "little")
+
+
+def push_of(frame: bytes) -> NativePush:
+    """A whole frame of a push, as the switch hands it out."""
+    return NativePush(proto_id_of(frame), frame[PROTO_FMT_AT], frame)
 
 
 def _serial_no(push: NativePush) -> int:

@@ -28,7 +28,21 @@ from .accounts import Accounts
 from .commands import Push
 from .identity import Session
 from .ledger import Ledger
-from .pushbody import Body, Item, Place, open_untrusted
+from .pushbody import Body, Item, Place, open_untrusted, proto_id_of, push_of
+from .pushplaces import (
+    BOOK_TYPE,
+    CALC_ID,
+    EVENT_CONTRACT_KLINE,
+    KL_REHAB_TYPE,
+    KL_SECURITY,
+    KL_TYPE,
+    LISTS,
+    OPTION_OWNER,
+    SECURITY,
+    SINGLE,
+    TICK_SEQUENCE,
+    TICKS,
+)
 from .streams import PushKey, Space
 from .tradepush import ACC_ID, traded_untrusted
 from .visibility import Trade, Visibility
@@ -37,61 +51,8 @@ __all__ = ["Pushes"]
 
 log = logging.getLogger("opendmux.pushes")
 
-SECURITY = Place(bytes([4, 1]), ("s2c", "security"))
-ITEM_SECURITY = Place(bytes([1]), ("security",))
-ITEM_CODE = Place(bytes([1]), ("code",))
-KL_REHAB_TYPE = Place(bytes([4, 1]), ("s2c", "rehabType"))
-KL_TYPE = Place(bytes([4, 2]), ("s2c", "klType"))
-KL_SECURITY = Place(bytes([4, 3]), ("s2c", "security"))
-PROTO_FMT_AT = 6
-"""Where proto_fmt stands in a frame's header."""
-TICKS = Place(bytes([4, 2]), ("s2c", "tickerList"))
-TICK_SEQUENCE = Place(bytes([2]), ("sequence",))
-BOOK_TYPE = Place(bytes([4, 9]), ("s2c", "orderBookType"))
-REMINDED = Place(bytes([4, 1]), ("s2c", "security"))
-OPTION_OWNER = Place(bytes([4, 1]), ("s2c", "owner"))
-CALC_ID = Place(bytes([4, 1]), ("s2c", "calcId"))
-
 CALCULATIONS_KEPT = 1024
 """Asked for and not yet answered; the oldest is forgotten, for a client that went away never gets its answer."""
-
-SINGLE: Mapping[int, int] = {
-    ProtoId.QOT_UPDATE_RT: streams.RT,
-    ProtoId.QOT_UPDATE_TICKER: streams.TICKER,
-    ProtoId.QOT_UPDATE_BROKER: streams.BROKER,
-}
-"""Pushes of one security, and their sub type."""
-
-LISTS: Mapping[int, tuple[Space, int, Place, Place]] = {
-    ProtoId.QOT_UPDATE_BASIC_QOT: (
-        Space.QOT,
-        streams.BASIC,
-        Place(bytes([4, 1]), ("s2c", "basicQotList")),
-        ITEM_SECURITY,
-    ),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_ORDER_BOOK: (
-        Space.EVENT_CONTRACT,
-        streams.ORDER_BOOK,
-        Place(bytes([4, 1]), ("s2c", "orderBookList")),
-        ITEM_CODE,
-    ),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE: (
-        Space.EVENT_CONTRACT,
-        streams.KL_DAY,
-        Place(bytes([4, 1]), ("s2c", "klineList")),
-        ITEM_CODE,
-    ),
-    ProtoId.QOT_UPDATE_EVENT_CONTRACT_TICKER: (
-        Space.EVENT_CONTRACT,
-        streams.TICKER,
-        Place(bytes([4, 1]), ("s2c", "tickerList")),
-        ITEM_CODE,
-    ),
-}
-"""Pushes of several securities: the list, and the security in a piece of it."""
-
-EVENT_CONTRACT_KLINE = ProtoId.QOT_UPDATE_EVENT_CONTRACT_KLINE
-"""Carries no K-line type: it goes to whoever holds any K line of the contract."""
 
 
 class Pushes:
@@ -250,7 +211,7 @@ class Pushes:
         return self._to_those(push.proto_id, push.frame, takers, now)
 
     def _reminder(self, push: NativePush, body: Body, now: float) -> list[Push]:
-        return self._to_all(push, now, _told(body, REMINDED))
+        return self._to_all(push, now, _told(body, SECURITY))
 
     def _option_event(self, push: NativePush, body: Body, now: float) -> list[Push]:
         return self._to_all(push, now, _told(body, OPTION_OWNER))
@@ -371,11 +332,5 @@ def _told(body: Body, place: Place) -> tuple[int, str]:
         return 0, ""
 
 
-def proto_id_of(frame: bytes) -> int:
-    """Of a whole frame."""
-    return int.from_bytes(frame[2:6], "little")
-
-
 def _ticks_of(frame: bytes) -> set[int]:
-    push = NativePush(ProtoId.QOT_UPDATE_TICKER, frame[PROTO_FMT_AT], frame)
-    return open_untrusted(push).numbers_untrusted(TICKS, TICK_SEQUENCE)
+    return open_untrusted(push_of(frame)).numbers_untrusted(TICKS, TICK_SEQUENCE)

@@ -20,8 +20,9 @@ from opendmux.wire.protocols import ProtoId
 from .answers import verdict
 from .commands import Ask, Command, Failure, Outcome, Push
 from .ledger import Ledger
+from .ledger_values import Actions, Dropped, Kind, RegRequest, SubRequest, UpstreamSub
 from .pushes import Pushes
-from .streams import Actions, Dropped, Kind, RegRequest, Space, SubRequest, UpstreamSub
+from .streams import Space
 
 __all__ = ["Quotes", "Ticket"]
 

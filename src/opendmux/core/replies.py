@@ -11,11 +11,13 @@ from opendmux.native import read_bytes_untrusted, read_varint_untrusted, set_var
 from opendmux.wire.frame import ProtoFmt
 from opendmux.wire.protocols import ProtoId
 
-from .commands import Outcome
+from .answers import failed, reply
+from .commands import Command, Failure, Outcome, Request, Then
 from .identity import Session
+from .lanes import Lane
 from .pushes import Pushes
 
-__all__ = ["EDITORS", "Editor"]
+__all__ = ["EDITORS", "Editor", "editor_of"]
 
 Editor = Callable[[Pushes, Session, Outcome], bytes]
 
@@ -62,3 +64,23 @@ EDITORS: dict[int, Editor] = {
     ProtoId.GET_GLOBAL_STATE: _global_state,
     ProtoId.QOT_REQUEST_INDICATOR_CALC: _indicator_calc,
 }
+
+
+def editor_of(lane: Lane, request: Request) -> Then | None:
+    """What is done with the reply to a request that was passed on; None: nothing of this."""
+    editor = EDITORS.get(request.proto_id)
+    if editor is None:
+        return None
+
+    def then(outcome: Outcome, _now: float) -> list[Command]:
+        if outcome.failure is not None:
+            return [failed(request, outcome.failure)]
+        if request.proto_id == ProtoId.GET_GLOBAL_STATE:
+            lane.upstream.told(outcome.body, outcome.proto_fmt)
+        try:
+            body = editor(lane.pushes, request.session, outcome)
+        except RemoteProtocolError:
+            return [failed(request, Failure.CORRUPT)]
+        return [reply(request, body, outcome.proto_fmt)]
+
+    return then

@@ -13,7 +13,7 @@ from typing import Final
 from .conditions import Conditions, Kind
 from .notices import market_name, right_name, right_rank
 
-__all__ = ["Rights", "rights_for"]
+__all__ = ["Rights", "cause_of", "rights_for"]
 
 PUSHED_FROM: Final = 2
 """Rank of LV1, the lowest right with which something can be subscribed."""
@@ -42,8 +42,9 @@ _HK_OPTION: Final = re.compile(r"[A-Z]+\d{6}[CP]\d+")
 _HK_STOCK: Final = re.compile(r"\d{5}|\d{6}")
 
 
-ASKED_BACK: Final = "asked_back"
-"""The cause of a right that opendmux asks back by itself."""
+def cause_of(*, asks_back: bool) -> str:
+    """Of a lost right, by whether opendmux asks it back by itself: then nobody is told to let it do so."""
+    return "asked_back" if asks_back else ""
 
 
 class Rights:
@@ -85,7 +86,7 @@ class Rights:
     def _lost(self, subject: str, now: float, figures: str) -> None:
         """What is done about it is settled when it begins: with another cause it would be news."""
         known = self._conditions.find(Kind.RIGHT_LOST, subject, opend=self._name)
-        cause = known.cause if known is not None else ASKED_BACK if self._asks_back() else ""
+        cause = known.cause if known is not None else cause_of(asks_back=self._asks_back())
         self._conditions.begin(Kind.RIGHT_LOST, subject, now, figures, opend=self._name, cause=cause)
 
     def _gone(self, field: str) -> bool:

@@ -8,50 +8,47 @@ by runtime. A request is answered exactly once: by a command from here, or by th
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.native import BAD_MAGIC, BAD_SHA1, NO_ROOM, TOO_LARGE, ClientEvent
+from opendmux.native import FRAME, ClientEvent
 from opendmux.native import Push as NativePush
 from opendmux.wire import handshake
-from opendmux.wire.frame import HEADER_LEN, ProtoFmt
+from opendmux.wire.frame import HEADER_LEN
 from opendmux.wire.handshake import Act, State
 from opendmux.wire.protocols import PACKET_ID_IDS, ProtoId, RequestAction
 
 from .access import Access
 from .accountgate import AccountGate
-from .answers import NO_ROOM_TEXT, denied, failed, name_of, refused, reply, unavailable
+from .answers import denied, failed, name_of, refused, reply, unavailable
+from .badframes import KNOWN_FMTS, answer_to_bad
 from .budgets import Waits
-from .commands import Command, Failure, Forward, Outcome, Push, Reply, Request, Then, in_time
+from .commands import Command, Forward, Outcome, Push, Reply, Request, in_time
 from .custody import guarded
 from .denial import Denial, DenialKind
 from .entry import Entry, end
 from .gate import HANDSHAKE_ROW, action_of, denial_of, is_trade, missing_scope
 from .identity import Session
 from .keys import Key
+from .knowledge import LEARNT_IDS, Knowledge
 from .lanes import Lane, Lanes
 from .limits import Limits
 from .links import Links
 from .metering import Metering
 from .notices import ConnStatus, Notice, read_notice_untrusted
-from .orderbook import OrderBook
 from .outages import Outages
 from .parking import Parking
-from .prices import Prices
-from .replies import EDITORS
+from .replies import editor_of
 from .subscriptions import Subscriptions
 from .tenancy import Tenancy
-from .tradegate import LEARNT_IDS, TradeGate
+from .tradegate import TradeGate
 from .unlock import Mode, Unlock
 from .visibility import Visibility
 from .writes import Writes
 
 __all__ = ["Policy", "Router"]
-
-log = logging.getLogger("opendmux.router")
 
 TRADER_IDS = PACKET_ID_IDS | {ProtoId.TRD_GET_ACC_LIST, ProtoId.TRD_SUB_ACC_PUSH}
 """Who sends one of these may send an order at any time."""
@@ -103,11 +100,11 @@ class Router:
         self.entry = Entry(policy.open_row, self.access, self.lanes)
         self.roster = self.lanes.trade.roster
         self.accounts = AccountGate(self.roster)
+        self.knowledge = Knowledge()
         self.gate = TradeGate(
             self.lanes.trade.index,
             limits or Limits(),
-            OrderBook(),
-            Prices(),
+            self.knowledge,
             roster=self.roster,
             quote_lane=self.lanes.main.index,
             ready=lambda lane: self.lanes[lane].upstream.ready,
@@ -123,16 +120,17 @@ class Router:
             waits=policy.waits,
             again=self.parking.again if policy.retry_reads else None,
             refusal=lambda r: self._frozen(r) or self.accounts.refusal(r) or self.gate.refusal(r),
-            unsent=self.gate.unsent,
+            unsent=self.gate.sent.unsent,
         )
         self.subscriptions = Subscriptions(
             self.lanes, open_s=policy.park_s, reply_s=policy.reply_s, fence=self.metering.fence
         )
         self.writes = Writes(self.access, self.gate, frozen=self._frozen, metered=self._metered)
         self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
+        self.outages = Outages(self.sessions, self.lanes)
         self.links = Links(
             self.lanes,
-            Outages(self.sessions, self.lanes),
+            self.outages,
             self.tenancy,
             self.parking,
             self.metering,
@@ -183,30 +181,9 @@ class Router:
         """One event of the switch about this client's stream."""
         if session.state is State.CLOSED:
             return []
-        if event.kind == BAD_MAGIC:
-            return [end(session, "not the OpenD protocol: the frame does not start with FT")]
-        known_fmt = event.proto_fmt in (ProtoFmt.PROTOBUF, ProtoFmt.JSON)
-        # An answer in a format that the SDK does not know would block its connection.
-        answer_fmt = event.proto_fmt if known_fmt else ProtoFmt.PROTOBUF
-        request = Request(session, event.proto_id, answer_fmt, event.serial_no, event.body)
-        if event.kind == TOO_LARGE:
-            when = "" if session.ready else " before InitConnect"
-            text = f"the body is longer than this proxy accepts{when}"
-            return [refused(request, text), end(session, "frame too large")]
-        if event.kind == NO_ROOM:
-            busy = Denial(DenialKind.LIMIT, "memory", NO_ROOM_TEXT)
-            return [*([denied(request, busy)] if event.proto_id else []), end(session, NO_ROOM_TEXT)]
-        if event.kind == BAD_SHA1:
-            if not session.ready:
-                # Most likely RSA: an error reply could not be read by such a client, and would end it for good.
-                return [end(session, "InitConnect is damaged, or encrypted and no rsa_private_key is configured")]
-            log.warning("%s: SHA-1 mismatch in %s, refused", session, name_of(event.proto_id))
-            return [refused(request, f"{name_of(event.proto_id)} was not sent: the SHA-1 of its body is wrong")]
-        if not known_fmt:
-            if not session.ready:
-                return [end(session, f"unknown proto_fmt {event.proto_fmt} before InitConnect")]
-            return [refused(request, f"unknown proto_fmt {event.proto_fmt}")]
-        return self._frame(request, now)
+        if event.kind != FRAME or event.proto_fmt not in KNOWN_FMTS:
+            return answer_to_bad(session, event)
+        return self._frame(Request(session, event.proto_id, event.proto_fmt, event.serial_no, event.body), now)
 
     def call(self, request: Request, now: float) -> list[Command]:
         """A request of a caller, whose face has checked its frame. It waits no longer than any client's."""
@@ -281,7 +258,8 @@ class Router:
                 return self._metered(inspector(lane, request, now), now, until)
         except RemoteProtocolError as error:
             return [_unreadable(request, error)]
-        return self._metered([Forward(request, self._editor_of(lane, request), lane.index)], now, until)
+        then = editor_of(lane, request) or self.accounts.list_editor(request)
+        return self._metered([Forward(request, then, lane.index)], now, until)
 
     def _refusal(self, request: Request) -> Command | None:
         """What its session's row and the freezes say to a request."""
@@ -317,31 +295,12 @@ class Router:
 
     # -- replies
 
-    def _editor_of(self, lane: Lane, request: Request) -> Then | None:
-        """What core does with the reply to a request that was passed on; None: nothing, it goes straight back."""
-        editor = EDITORS.get(request.proto_id)
-        if editor is None:
-            return self.accounts.list_editor(request)
-
-        def then(outcome: Outcome, _now: float) -> list[Command]:
-            if outcome.failure is not None:
-                return [failed(request, outcome.failure)]
-            if request.proto_id == ProtoId.GET_GLOBAL_STATE:
-                lane.upstream.told(outcome.body, outcome.proto_fmt)
-            try:
-                body = editor(lane.pushes, request.session, outcome)
-            except RemoteProtocolError:
-                return [failed(request, Failure.CORRUPT)]
-            return [reply(request, body, outcome.proto_fmt)]
-
-        return then
-
     def passed_reply(self, lane_index: int, request: Request, outcome: Outcome, now: float) -> list[Command]:
         """The reply to a request that the switch passed on by itself, or the reason why none came."""
         request.session.trades |= request.proto_id in TRADER_IDS
         if outcome.failure is not None:
             return [failed(request, outcome.failure)]
-        then = self._editor_of(self.lanes[lane_index], request)
+        then = editor_of(self.lanes[lane_index], request) or self.accounts.list_editor(request)
         return then(outcome, now) if then else [reply(request, outcome.body, outcome.proto_fmt)]
 
     def push(self, index: int, push: NativePush, now: float) -> list[Push]:
@@ -349,7 +308,7 @@ class Router:
         self.lanes[index].upstream.pushed_at = now
         self.metering.fence(push.proto_id)
         if self.access.learning and push.proto_id in LEARNT_IDS:
-            self.gate.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
+            self.knowledge.learn(push.proto_id, push.frame[HEADER_LEN:], push.proto_fmt, now)
         if push.proto_id == ProtoId.TRD_UPDATE_ORDER:
             self.writes.custody.pushed(push.frame[HEADER_LEN:], push.proto_fmt)
         if push.proto_id == ProtoId.NOTIFY:

@@ -12,44 +12,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.wire.frame import ProtoFmt, RetType
-from opendmux.wire.messages import decode_untrusted, encode, numbered_untrusted, ret_body, to_client
+from opendmux.wire.frame import RetType
+from opendmux.wire.messages import decode_untrusted, encode, ret_body, to_client
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
-from . import streams
 from ._ledger_products import products
 from .answers import failed, refused, reply, verdict
 from .commands import Ask, Command, Failure, Outcome, Request, UseRow, in_time
+from .datacalls import DATA_CALLS
 from .gate import inspecting
 from .identity import Session
 from .joint import NOBODY, Joint, Part
 from .keys import Scopes
 from .lanes import Lane, LaneKind, Lanes, Waiting
-from .streams import (
-    REHAB_FORWARD,
-    Options,
-    RegRequest,
-    Security,
-    Space,
-    StreamKey,
-    SubRequest,
-    is_kline,
-    normalise,
-    refusal_of,
+from .ledger_values import RegRequest, SubRequest
+from .streams import REHAB_FORWARD, Options, Security, Space, StreamKey, is_kline, normalise
+from .subrequests import (
+    read_event_contract_untrusted,
+    read_registration_untrusted,
+    read_subscription_untrusted,
+    too_large_or_unsound,
 )
 
-__all__ = ["STREAMS_MAX", "Subscriptions"]
-
-STREAMS_MAX: Final = 10_000
-"""Streams (securities x sub types) in one request: five times OpenD's largest quota. A list is short on the wire, their
-product is not, and everybody waits while it is looked at."""
-
-KLINE_SOURCES: Final[Mapping[str, int]] = {"EC_KlineSource_None": 0, "EC_KlineSource_OrderBookYes": 1}
-"""EC_KlineSource, the one enum field among these requests: in JSON it may come by name."""
+__all__ = ["Subscriptions"]
 
 
 class Subscriptions:
@@ -70,58 +58,16 @@ class Subscriptions:
 
     def sub(self, request: Request, now: float) -> list[Command]:
         """Qot_Sub: subscribe, unsubscribe, unsubscribe all of this client."""
-        c2s = decode_untrusted(opend.SubRequest, request.body, request.proto_fmt).c2s
-        _check_required_untrusted(c2s)
-        wanted = SubRequest(
-            space=Space.QOT,
-            securities=_securities(c2s.securityList),
-            sub_types=tuple(dict.fromkeys(c2s.subTypeList)),
-            subscribe=c2s.isSubOrUnSub,
-            register=c2s.isRegOrUnRegPush if c2s.HasField("isRegOrUnRegPush") else None,
-            rehab_types=tuple(c2s.regPushRehabTypeList),
-            first_push=c2s.isFirstPush if c2s.HasField("isFirstPush") else True,
-            unsub_all=c2s.isUnsubAll,
-            options=Options(
-                order_book_detail=c2s.isSubOrderBookDetail,
-                extended_time=c2s.extendedTime,
-                session=c2s.session,
-                security_firm=c2s.header.securityFirm,
-            ),
-        )
-        return self._subscribe(request, wanted, now)
+        return self._subscribe(request, read_subscription_untrusted(request.body, request.proto_fmt), now)
 
     def sub_event_contract(self, request: Request, now: float) -> list[Command]:
         """Qot_SubEventContract: the same for event contracts, a namespace of its own."""
-        body = request.body
-        if request.proto_fmt == ProtoFmt.JSON:
-            body = numbered_untrusted(body, ("c2s", "klineSource"), KLINE_SOURCES)
-        c2s = decode_untrusted(opend.SubEventContractRequest, body, request.proto_fmt).c2s
-        _check_required_untrusted(c2s)
-        wanted = SubRequest(
-            space=Space.EVENT_CONTRACT,
-            securities=_securities(c2s.securityList),
-            sub_types=tuple(dict.fromkeys(c2s.subTypeList)),
-            subscribe=c2s.isSubOrUnSub,
-            register=c2s.isRegOrUnRegPush if c2s.HasField("isRegOrUnRegPush") else None,
-            first_push=c2s.isFirstPush if c2s.HasField("isFirstPush") else True,
-            unsub_all=c2s.isUnsubAll,
-            options=Options(security_firm=c2s.header.securityFirm, kline_source=tuple(c2s.klineSource)),
-        )
-        return self._subscribe(request, wanted, now)
+        return self._subscribe(request, read_event_contract_untrusted(request.body, request.proto_fmt), now)
 
     def register(self, request: Request, now: float) -> list[Command]:
         """Qot_RegQotPush: which of its subscriptions are pushed to this client."""
-        c2s = decode_untrusted(opend.RegQotPushRequest, request.body, request.proto_fmt).c2s
-        if not c2s.HasField("isRegOrUnReg"):
-            raise RemoteProtocolError("isRegOrUnReg is missing")
-        wanted = RegRequest(
-            securities=_securities(c2s.securityList),
-            sub_types=tuple(dict.fromkeys(c2s.subTypeList)),
-            rehab_types=tuple(c2s.rehabTypeList),
-            register=c2s.isRegOrUnReg,
-            first_push=c2s.isFirstPush if c2s.HasField("isFirstPush") else True,
-        )
-        refusal = _refusal(wanted)
+        wanted = read_registration_untrusted(request.body, request.proto_fmt)
+        refusal = too_large_or_unsound(wanted)
         if refusal is not None:
             return [refused(request, refusal)]
         owner = request.session.owner
@@ -215,11 +161,11 @@ class Subscriptions:
 
         OpenD answers such calls only on the connection that holds the subscription.
         """
-        find = DATA_CALLS.get(request.proto_id)
-        if find is None or not any(lane.wanted for lane in self._lanes.extras):
+        find_untrusted = DATA_CALLS.get(request.proto_id)
+        if find_untrusted is None or not any(lane.wanted for lane in self._lanes.extras):
             return None
         owner = request.session.owner
-        lanes = {self.holder(owner, key) for key in find(request)}
+        lanes = {self.holder(owner, key) for key in find_untrusted(request)}
         if len(lanes) > 1:
             raise RemoteProtocolError(
                 "these securities were subscribed with different options: ask for them one by one"
@@ -230,7 +176,7 @@ class Subscriptions:
     # -- subscribing
 
     def _subscribe(self, request: Request, wanted: SubRequest, now: float) -> list[Command]:
-        refusal = _refusal(wanted)
+        refusal = too_large_or_unsound(wanted)
         if refusal is not None:
             return [refused(request, refusal)]
         owner, home = request.session.owner, self._lanes[request.session.lane]
@@ -337,61 +283,8 @@ class Subscriptions:
         return []
 
 
-def _one(sub_type: int) -> Callable[[Request], list[StreamKey]]:
-    def find(request: Request) -> list[StreamKey]:
-        c2s = decode_untrusted(opend.GetOneRequest, request.body, request.proto_fmt).c2s
-        return [StreamKey(Space.QOT, c2s.security.market, c2s.security.code, sub_type)]
-
-    return find
-
-
-def _book(request: Request) -> list[StreamKey]:
-    c2s = decode_untrusted(opend.GetOrderBookRequest, request.body, request.proto_fmt).c2s
-    sub_type = streams.ORDER_BOOK_ODD if c2s.orderBookType == 1 else streams.ORDER_BOOK
-    return [StreamKey(Space.QOT, c2s.security.market, c2s.security.code, sub_type)]
-
-
-def _kline(request: Request) -> list[StreamKey]:
-    c2s = decode_untrusted(opend.GetKLRequest, request.body, request.proto_fmt).c2s
-    sub_type = streams.SUB_TYPE_OF_KL_TYPE.get(c2s.klType, 0)
-    return [StreamKey(Space.QOT, c2s.security.market, c2s.security.code, sub_type)]
-
-
-def _basic(request: Request) -> list[StreamKey]:
-    c2s = decode_untrusted(opend.GetBasicQotRequest, request.body, request.proto_fmt).c2s
-    return [StreamKey(Space.QOT, item.market, item.code, streams.BASIC) for item in c2s.securityList]
-
-
-DATA_CALLS: Mapping[int, Callable[[Request], list[StreamKey]]] = {
-    ProtoId.QOT_GET_BASIC_QOT: _basic,
-    ProtoId.QOT_GET_KL: _kline,
-    ProtoId.QOT_GET_RT: _one(streams.RT),
-    ProtoId.QOT_GET_TICKER: _one(streams.TICKER),
-    ProtoId.QOT_GET_ORDER_BOOK: _book,
-    ProtoId.QOT_GET_BROKER: _one(streams.BROKER),
-}
-"""Calls that need a subscription on the same connection, and the streams they need."""
-
-
 def _grouped(pairs: Iterable[tuple[Lane, StreamKey]]) -> dict[Lane, list[StreamKey]]:
     groups: dict[Lane, list[StreamKey]] = {}
     for lane, key in pairs:
         groups.setdefault(lane, []).append(key)
     return groups
-
-
-def _check_required_untrusted(c2s: opend.SubC2S | opend.SubEventContractC2S) -> None:
-    # Read as false it would unsubscribe what the client perhaps meant to subscribe.
-    if not c2s.HasField("isSubOrUnSub") and not c2s.isUnsubAll:
-        raise RemoteProtocolError("isSubOrUnSub is missing")
-
-
-def _securities(items: Iterable[opend.Security]) -> tuple[Security, ...]:
-    return tuple(dict.fromkeys((item.market, item.code) for item in items))
-
-
-def _refusal(wanted: SubRequest | RegRequest) -> str | None:
-    streams_named = len(wanted.securities) * len(wanted.sub_types)
-    if streams_named > STREAMS_MAX and not (isinstance(wanted, SubRequest) and wanted.unsub_all):
-        return f"securityList and subTypeList name {streams_named} streams, which is over {STREAMS_MAX}"
-    return refusal_of(wanted)

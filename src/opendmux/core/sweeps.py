@@ -56,6 +56,8 @@ class Sweep:
     custody: Custody
     cancelled: int = 0
     """Cancels that OpenD took."""
+    vanished: int = 0
+    """Orders that were let go, though OpenD has never said how they ended."""
     trouble: str = ""
     """Why something could not be done in the latest pass; empty when all could."""
     _accounts: deque[Account] = field(default_factory=deque)
@@ -64,6 +66,13 @@ class Sweep:
     _until: float | None = None
     _trouble: str = ""
     _taken: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What has come of it so far, in words."""
+        left = len(self.custody.of(self.key_id))
+        vanished = f", {self.vanished} let go of which OpenD has no word" if self.vanished else ""
+        return f"{self.cancelled} cancels, {left} orders left{vanished}"
 
     def step(self, now: float, *, back: bool) -> Step:
         """What to do next; None: it is over. ``back``: the key is there again."""
@@ -87,10 +96,12 @@ class Sweep:
         self._accounts.extend(dict.fromkeys(order.account for order in kept))
         return Look(self._accounts[0])
 
-    def looked(self, still_open: Sequence[Placed]) -> None:
-        """OpenD has told; these are open."""
+    def looked(self, still_open: Sequence[Placed], unsure: int = 0) -> None:
+        """OpenD has told; these are open. ``unsure``: so many should be in its list, and are not."""
         self._accounts.popleft()
         self._open.extend(still_open)
+        if unsure:
+            self._trouble = f"{unsure} of them not in OpenD's list, where they are looked for again."
 
     def not_looked(self, why: str) -> None:
         """OpenD has not told: nothing of this account is cancelled in this pass, the next one looks again."""

@@ -2,7 +2,7 @@
 
 The order of the checks: any trade scope, and the one that trdEnv asks for; rate and hours, with the body unread but for
 trdEnv and the operation, since nothing may stand in the way of a cancel; then the body; account; market, symbol, side;
-the value of the order; the value of the day. The last one reserves, and `settled` says later what becomes of it. Scopes
+the value of the order; the value of the day. The last one reserves, and `sentwrites` knows what becomes of it. Scopes
 come before limits, so what a key may not do at all takes nothing from them, and is told as that.
 
 Three things may be unknown: the order that a write names, a price, and the accounts. Each is asked for upstream once
@@ -11,12 +11,10 @@ per request, which waits meanwhile, and is judged again by the key its session h
 What a refusal costs: the slot of the minute is given back, except where repeating the request would gain something. It
 is kept when the account is not the key's (else account numbers could be tried without end), when the body makes no
 sense, and when OpenD was asked something for it (else refused orders could use up OpenD's own limits, which all share).
-The slot of an order that was sent is never given back; its value is when OpenD plainly refuses.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -31,18 +29,17 @@ from .answers import denied, name_of, verdict
 from .commands import Ask, Command, Failure, Outcome, Reply, Request, Witness
 from .denial import Denial, DenialKind
 from .keys import KeyLimits, Scopes
+from .knowledge import Knowledge
 from .limits import EXACT, Limits, Reservation, amount_text, on_grid
-from .orderbook import KnownOrder, OrderBook, order_request
+from .orderbook import KnownOrder, order_request
 from .orders import Op, OrderFacts, Terms, is_calming_untrusted, read_order_untrusted
 from .packet import is_real_untrusted
-from .prices import FRESH_S, STALE_S, Prices, snapshot_request
+from .prices import FRESH_S, STALE_S, snapshot_request
 from .roster import Roster
-from .streams import UNDECIDED
+from .sentwrites import SentWrite, SentWrites
 from .whitelists import about_orders, about_values, allowed, paced, permitted, scoped
 
-__all__ = ["HELD_PER_KEY", "HOLD_S", "LEARNT_IDS", "TradeGate"]
-
-log = logging.getLogger("opendmux.trading")
+__all__ = ["HELD_PER_KEY", "HOLD_S", "TradeGate"]
 
 HOLD_S: Final = 3.5
 """A write that waited longer for what the gate must know is refused: the JavaScript SDK gives up after 5 s, one more
@@ -53,16 +50,6 @@ HELD_PER_KEY: Final = 32
 TRADE: Final = frozenset({Scopes.TRADE_SIMULATE, Scopes.TRADE_REAL})
 COSTS_ITS_SLOT: Final = frozenset({"account", "other"})
 """Reasons of refusals that keep the slot."""
-
-LEARNT_IDS: Final = frozenset(
-    {
-        ProtoId.TRD_GET_ORDER_LIST,
-        ProtoId.TRD_UPDATE_ORDER,
-        ProtoId.QOT_UPDATE_BASIC_QOT,
-        ProtoId.QOT_GET_SECURITY_SNAPSHOT,
-    }
-)
-"""Replies and pushes that `TradeGate.learn` has a use for."""
 
 Go = Callable[[float], list[Command]]
 
@@ -87,24 +74,11 @@ class _Held:
     """OpenD was asked and did not tell."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sent:
-    """A write that was let through and has no verdict yet."""
-
-    request: Request
-    key_id: str
-    slot: float | None
-    reservation: Reservation | None
-    facts: OrderFacts | None
-    order: KnownOrder | None
-    """The one it modifies."""
-
-
 class TradeGate:
     """The gate in front of one OpenD's trade writes.
 
     ``lane``: where orders are asked for; ``quote_lane``: where prices are, when another OpenD has them. ``limits`` is
-    the one of the process; ``book``, ``prices`` and ``roster`` are of this OpenD. Without a roster no card number is
+    the one of the process; ``knowledge`` and ``roster`` are of this OpenD. Without a roster no card number is
     known. ``ready``: the lane can be asked; it need not be the one that the write goes by.
     """
 
@@ -112,30 +86,28 @@ class TradeGate:
         self,
         lane: int,
         limits: Limits,
-        book: OrderBook,
-        prices: Prices,
+        knowledge: Knowledge,
         *,
         roster: Roster | None = None,
         quote_lane: int | None = None,
         ready: Callable[[int], bool] = lambda _lane: True,
     ) -> None:
+        self.sent = SentWrites(limits, knowledge.book)
         self._lane = lane
         self._quote_lane = lane if quote_lane is None else quote_lane
         self._limits = limits
-        self._book = book
-        self._prices = prices
+        self._knowledge = knowledge
         self._roster = Roster(lane, lambda: True) if roster is None else roster
         self._ready = ready
         self._held: dict[int, _Held] = {}
-        """By id of the request object, which the entry keeps alive; ``_sent`` likewise."""
-        self._sent: dict[int, _Sent] = {}
+        """By id of the request object, which the entry keeps alive."""
 
     def admit(self, request: Request, now: float, wall: float, go: Go) -> list[Command]:
         """Let a trade write through by calling ``go``, refuse it, or hold it until OpenD has answered a question.
 
         ``go`` is called once at most, with the time, and never after the session has gone, after ``request.until`` or
         more than `HOLD_S` from now. A refusal of its own, made at once, is noticed; of every other end the caller must
-        tell `settled` or `unsent`.
+        tell ``sent``.
         """
         key = request.session.key
         if key is None:
@@ -173,58 +145,10 @@ class TradeGate:
             return None
         real = is_real_untrusted(request.proto_id, request.proto_fmt, request.body)
         denial = permitted(key, real, None, None)
-        sent = self._sent.get(id(request))
-        if denial is None and sent is not None and sent.facts is not None and sent.facts.terms is not None:
-            denial = allowed(key.limits, sent.facts.terms)
+        terms = self.sent.terms_of(request)
+        if denial is None and terms is not None:
+            denial = allowed(key.limits, terms)
         return None if denial is None else _refusal(request, denial)
-
-    def settled(
-        self, request: Request, ret_type: int, body: bytes, now: float, wall: float, *, proto_fmt: int | None = None
-    ) -> None:
-        """OpenD's verdict on a write that was let through, or -400 when there is none; whether its session is still
-        there or not. ``proto_fmt``: of ``body``, when it is not the request's.
-
-        Only a plain refusal gives the value back: an order whose outcome is not known may exist.
-        """
-        del now, wall
-        sent = self._sent.pop(id(request), None)
-        if sent is None:
-            return
-        if ret_type == RetType.SUCCEED:
-            if sent.facts is None:
-                return
-            try:
-                self._book.learn_reply_untrusted(
-                    sent.facts, sent.order, body, request.proto_fmt if proto_fmt is None else proto_fmt
-                )
-            except RemoteProtocolError as error:
-                log.debug("%s: nothing learnt from OpenD's answer: %s", name_of(request.proto_id), error)
-        elif ret_type not in UNDECIDED and sent.reservation is not None:
-            self._limits.give_back(sent.reservation)
-
-    def unsent(self, request: Request) -> None:
-        """A write that was let through was not sent after all: its slot and its value are given back."""
-        sent = self._sent.pop(id(request), None)
-        if sent is None:
-            return
-        if sent.reservation is not None:
-            self._limits.give_back(sent.reservation)
-        if sent.slot is not None:
-            self._limits.give_slot_back(sent.key_id, sent.slot)
-
-    def learn(self, proto_id: int, body: bytes, proto_fmt: int, now: float) -> None:
-        """A reply or push of OpenD, of `LEARNT_IDS`. One that can't be read teaches nothing."""
-        try:
-            if proto_id == ProtoId.TRD_GET_ORDER_LIST:
-                self._book.learn_list_untrusted(body, proto_fmt)
-            elif proto_id == ProtoId.TRD_UPDATE_ORDER:
-                self._book.learn_push_untrusted(body, proto_fmt)
-            elif proto_id == ProtoId.QOT_UPDATE_BASIC_QOT:
-                self._prices.learn_push_untrusted(body, proto_fmt, now)
-            elif proto_id == ProtoId.QOT_GET_SECURITY_SNAPSHOT:
-                self._prices.learn_snapshots_untrusted(body, proto_fmt, now)
-        except RemoteProtocolError as error:
-            log.debug("nothing learnt from %s: %s", name_of(proto_id), error)
 
     def next_due(self) -> float | None:
         """When `due` has something to refuse."""
@@ -247,16 +171,14 @@ class TradeGate:
         if key is None:
             return self._refuse(held, Denial(DenialKind.UNAUTHENTICATED, "other", "its key is not valid any more"))
         if key.allowed_card_nums is not None and not self._roster.known and not held.asked_accounts:
-            held.asked_accounts = True
-            return self._hold(held, lambda: self._roster.when_known(partial(self._resume, held), now))
+            return self._ask_for_accounts(held, now)
         denial = permitted(key, held.real, held.facts, self._roster.allowed(key))
         if denial is not None:
             return self._refuse(held, denial)
         if held.request.session.streams is not None and not self._roster.known and not held.asked_accounts:
             # OpenD takes no order on a connection that has not read the accounts. SDKs read them before every order;
             # callers do not, and need not be allowed to.
-            held.asked_accounts = True
-            return self._hold(held, lambda: self._roster.when_known(partial(self._resume, held), now))
+            return self._ask_for_accounts(held, now)
         facts = held.facts
         if facts is None or facts.calming or not about_orders(key.limits):
             return self._let_go(held, None, None, now)
@@ -266,7 +188,7 @@ class TradeGate:
             if facts.for_all or not (facts.order_id or facts.order_id_ex):
                 text = "forAll is for cancels alone" if facts.for_all else "it names no order"
                 return self._refuse(held, Denial(DenialKind.INVALID, "other", text))
-            order = self._book.find(facts.acc_id, facts.order_id, facts.order_id_ex)
+            order = self._knowledge.book.find(facts.acc_id, facts.order_id, facts.order_id_ex)
             if order is None:
                 return self._ask_for_order(held, facts, now)
             terms = order.terms if facts.change is None else order.terms.changed(facts.change)
@@ -276,12 +198,12 @@ class TradeGate:
         if not about_values(key.limits):
             return self._let_go(held, None, order, now)
         max_age_s = STALE_S if held.asked_price else FRESH_S
-        value = self._prices.value_of(terms, now, max_age_s)
+        value = self._knowledge.prices.value_of(terms, now, max_age_s)
         if value is None:
             return self._ask_for_price(held, key.limits, terms, now)
         added = value
         if facts.op is Op.NORMAL and order is not None:
-            before = self._prices.value_of(order.terms, now, max_age_s) or Decimal(0)
+            before = self._knowledge.prices.value_of(order.terms, now, max_age_s) or Decimal(0)
             added = max(Decimal(0), EXACT.subtract(on_grid(value), on_grid(before)))
         # An order that does not grow may stay as large as it is.
         denial = self._limits.over_order_value(key, value) if added else None
@@ -299,14 +221,14 @@ class TradeGate:
         teaches = facts is not None and (facts.terms is not None or facts.change is not None)
         if held.slot is None and reservation is None and not teaches:
             return held.go(now)
-        self._sent[id(request)] = _Sent(request, held.key_id, held.slot, reservation, facts, order)
+        self.sent.add(SentWrite(request, held.key_id, held.slot, reservation, facts, order))
         try:
             commands = held.go(now)
         except Exception:
-            self.unsent(request)
+            self.sent.unsent(request)
             raise
         if any(_answers(command, request) for command in commands):
-            self.unsent(request)
+            self.sent.unsent(request)
         return commands
 
     def _refuse(self, held: _Held, denial: Denial) -> list[Command]:
@@ -316,6 +238,10 @@ class TradeGate:
         return [_refusal(held.request, denial)]
 
     # -- questions to OpenD
+
+    def _ask_for_accounts(self, held: _Held, now: float) -> list[Command]:
+        held.asked_accounts = True
+        return self._hold(held, lambda: self._roster.when_known(partial(self._resume, held), now))
 
     def _ask_for_order(self, held: _Held, facts: OrderFacts, now: float) -> list[Command]:
         which = facts.order_id_ex or str(facts.order_id)
@@ -328,7 +254,7 @@ class TradeGate:
         return self._ask(held, self._lane, ProtoId.TRD_GET_ORDER_LIST, order_request(facts), now)
 
     def _ask_for_price(self, held: _Held, limits: KeyLimits, terms: Terms, now: float) -> list[Command]:
-        missing = self._prices.missing(terms, now, STALE_S if held.asked_price else FRESH_S)
+        missing = self._knowledge.prices.missing(terms, now, STALE_S if held.asked_price else FRESH_S)
         if not held.asked_price and missing:
             held.asked_price = True
             body = snapshot_request(missing)
@@ -350,7 +276,7 @@ class TradeGate:
 
         def then(outcome: Outcome, now: float) -> list[Command]:
             if outcome.failure is None:
-                self.learn(proto_id, outcome.body, outcome.proto_fmt, now)
+                self._knowledge.learn(proto_id, outcome.body, outcome.proto_fmt, now)
             held.unanswered = _unanswered(outcome)
             return self._resume(held, now)
 

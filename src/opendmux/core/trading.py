@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from opendmux.errors import RemoteProtocolError
-from opendmux.wire.frame import ProtoFmt, RetType
+from opendmux.wire.frame import UNDECIDED, ProtoFmt, RetType
 from opendmux.wire.messages import canonical_json, decode_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
@@ -20,7 +20,6 @@ from .answers import denied, failed, name_of, refused, reply, succeeded, verdict
 from .commands import Ask, Command, Failure, Forward, Outcome, Request, Then, Witness
 from .denial import Denial, DenialKind
 from .packet import is_real_untrusted, stamp_untrusted
-from .streams import UNDECIDED
 from .unlock import Unlock
 
 __all__ = ["Trading"]

@@ -1,10 +1,10 @@
 """Watches one OpenD: what it says by itself, what it answers when the proxy asks it how it is, and what is missing.
 
 Everything ends as a condition in the one book of the process (`conditions`). The questions are few and small:
-GetGlobalState when a connection is ready and every ``ask_s``, GetUserInfo, GetSubInfo and the quota of historical
-candles when the main connection is ready, after a notice of quote rights, and now and then, GetSubInfo also when our
-subscriptions have changed. OpenD is not known to limit any of them; at most one of each is on its way, no client waits
-for them, and there are none during a pause.
+GetGlobalState when a connection is ready, every ``ask_s`` and when OpenD tells of another state of its program;
+GetUserInfo, GetSubInfo and the quota of historical candles when the main connection is ready, after a notice of quote
+rights, and now and then, GetSubInfo also when our subscriptions have changed. OpenD is not known to limit any of them;
+at most one of each is on its way, no client waits for them, and there are none during a pause.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ LOOK_S: Final = 1.0
 USER_EVERY: Final = 10
 """Rights and quotas are asked for with every tenth question about the state: they change seldom, and OpenD tells most
 of it by itself."""
+
+STATE_LEAST_S: Final = 2.0
+"""Between two questions about the state while OpenD tells that its program's changes."""
 
 USER_LEAST_S: Final = 5.0
 """Between two of those: OpenD may send a burst of notices about rights."""
@@ -100,6 +103,9 @@ class Watch:
         self._asking: set[tuple[int, int]] = set()
         """(lane, proto_id) of questions on their way."""
         self._ask_at: dict[int, float] = {}
+        self._state_changed = False
+        """OpenD has told of another state of its program since it was asked."""
+        self._state_asked = -STATE_LEAST_S
         self._rounds = 0
         self._user_at: float | None = None
         self._user_asked = -USER_LEAST_S
@@ -124,7 +130,10 @@ class Watch:
                 self._logins(now)
             case ProgramStatus():
                 self._program.status(notice, now)
-                self._logins(now)
+                if self._rules().ask_s:  # the logins that are known are those of the former state
+                    self._state_changed = True
+                else:
+                    self._logins(now)
             case ConnStatus():
                 self._logins(now)
             case QotRight(rights):
@@ -229,9 +238,10 @@ class Watch:
             return []
         main = lane is self._router.lanes.main
         commands: list[Command] = []
-        if now >= self._ask_at[lane.index]:
+        if now >= self._ask_at[lane.index] or (main and self._is_old(lane, now)):
             self._ask_at[lane.index] = now + every
             if main:
+                self._state_changed, self._state_asked = False, now
                 self._rounds += 1
                 if self._rounds % USER_EVERY == 0:
                     self._user_at = now
@@ -249,6 +259,11 @@ class Watch:
             self._use_changed, self._use_asked = False, now
             commands += self._ask(lane, ProtoId.QOT_GET_SUB_INFO, SUB_INFO_REQUEST, self._told_subscriptions)
         return commands
+
+    def _is_old(self, lane: Lane, now: float) -> bool:
+        """What was answered last is of a state that is over; an answer that is on its way may be so too."""
+        waits = (lane.index, ProtoId.GET_GLOBAL_STATE) in self._asking
+        return self._state_changed and not waits and now >= self._state_asked + STATE_LEAST_S
 
     def _ask(self, lane: Lane, proto_id: int, body: bytes, told: Callable[[Outcome, float], None]) -> list[Command]:
         asking = lane.index, proto_id

@@ -59,7 +59,7 @@ class Writes:
         ahead = wall - now
 
         def settled(done: Request, outcome: Outcome, ret_type: int, later: float) -> None:
-            self._settled(done, outcome, ret_type, later, later + ahead)
+            self._settled(done, outcome, ret_type, later + ahead)
 
         def go(later: float) -> list[Command]:
             if not lane.upstream.ready:
@@ -80,13 +80,13 @@ class Writes:
 
     def unsent(self, request: Request) -> None:
         """It was let through and was not sent: its session has gone."""
-        self._gate.unsent(request)
+        self._gate.sent.unsent(request)
 
     def open_of(self, key_id: str | None) -> int:
         """How many of this key, None: of everybody, were sent and have no answer yet."""
         return sum(key_id is None or request.session.freezes_by == key_id for request in self._open.values())
 
-    def _settled(self, request: Request, outcome: Outcome, ret_type: int, now: float, wall: float) -> None:
+    def _settled(self, request: Request, outcome: Outcome, ret_type: int, wall: float) -> None:
         self._open.pop(id(request), None)
         key = request.session.key
         if ret_type == RetType.SUCCEED:
@@ -99,7 +99,7 @@ class Writes:
             except RemoteProtocolError as error:
                 what = f"{name_of(request.proto_id)} was accepted and its order can't be named, so nobody cancels it"
                 log.error("%s: %s: %s", request.session, what, error)
-        self._gate.settled(request, ret_type, outcome.body, now, wall, proto_fmt=outcome.proto_fmt)
+        self._gate.sent.settled(request, ret_type, outcome.body, proto_fmt=outcome.proto_fmt)
 
     def _audited(self, request: Request) -> bool:
         """Without an audit no trade write, except those that take risk away: a disk that is full must not keep

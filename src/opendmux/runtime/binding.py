@@ -16,7 +16,7 @@ from opendmux.errors import ConfigError
 from .holders import command_for, holder_of
 from .upstream import Dial
 
-__all__ = ["address_of", "bind", "dial_group", "dial_tcp", "listen", "meets"]
+__all__ = ["address_of", "bind", "dial_group", "dial_tcp", "listen", "meets", "why_not"]
 
 log = logging.getLogger("opendmux.server")
 
@@ -40,7 +40,7 @@ def bind(texts: Sequence[str]) -> list[socket.socket]:
             except OSError as error:
                 if default and address.host == "::1" and error.errno != errno.EADDRINUSE:
                     continue
-                raise ConfigError(_why_not(address, error)) from error
+                raise ConfigError(why_not(address, error)) from error
     except BaseException:
         for sock in bound:
             sock.close()
@@ -63,11 +63,12 @@ def _bind_one(address: Address) -> socket.socket:
     return sock
 
 
-def _why_not(address: Address, error: OSError) -> str:
+def why_not(address: Address, error: OSError, option: str = "--listen") -> str:
+    """Why it can't be listened on, and what to do, in one sentence."""
     if error.errno == errno.EADDRINUSE:
         holder = holder_of(address)
         named = f", {holder}: end it" if holder else f" (`{command_for(address.port)}` shows which): end it"
-        return f"cannot listen on {address}: another program uses that port{named}, or give another port by --listen"
+        return f"cannot listen on {address}: another program uses that port{named}, or give another port by {option}"
     return f"cannot listen on {address}: {error.strerror or error}"
 
 
@@ -78,7 +79,7 @@ def listen(bound: Sequence[socket.socket]) -> list[trio.SocketListener]:
         try:
             sock.listen(BACKLOG)
         except OSError as error:
-            raise ConfigError(_why_not(address_of(sock), error)) from error
+            raise ConfigError(why_not(address_of(sock), error)) from error
         listeners.append(trio.SocketListener(trio.socket.from_stdlib_socket(sock)))
     return listeners
 

@@ -20,8 +20,7 @@ from opendmux.core.commands import Outcome, Reply, Request
 from opendmux.core.denial import Denial, DenialKind
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key
-from opendmux.core.pushes import PROTO_FMT_AT
-from opendmux.wire.frame import HEADER_LEN, ProtoFmt, RetType
+from opendmux.wire.frame import HEADER_LEN, PROTO_FMT_AT, ProtoFmt, RetType
 from opendmux.wire.messages import ret_body
 from opendmux.wire.protocols import WRITE_IDS
 

@@ -13,6 +13,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -45,6 +46,9 @@ from .ports import Client
 from .silence import Silence
 from .work import Work
 
+if TYPE_CHECKING:
+    from .pump import Pump
+
 __all__ = ["Hub", "now_ns"]
 
 log = logging.getLogger("opendmux.hub")
@@ -68,6 +72,8 @@ class Hub(Carrier):
         super().__init__(config, upstream_name, trade_name, house or House())
         self.rsa_key = rsa_key
         """For clients that encrypt; None: they are disconnected."""
+        self.pump: Pump | None = None
+        """Reads plain sockets, where the system can do that; None: whoever has one reads it himself."""
         self.calls = 0
         """Requests of callers, which do not come as frames."""
         self.torn = 0

@@ -34,7 +34,17 @@ from .telnet import Console, TelnetError
 if TYPE_CHECKING:
     from .station import Station
 
-__all__ = ["PROXY", "Asker", "Member", "NoOpendError", "Operator", "Performed", "opends_called", "several_called"]
+__all__ = [
+    "PROXY",
+    "Asker",
+    "Member",
+    "NoOpendError",
+    "Operator",
+    "Performed",
+    "by_console",
+    "opends_called",
+    "several_called",
+]
 
 log = logging.getLogger("opendmux.opend")
 
@@ -92,6 +102,22 @@ class Performed(msgspec.Struct, frozen=True, kw_only=True):
     """OpenD said no: known by the protocol only."""
 
 
+async def by_console(member: Member, console: Console, order: Order) -> Performed:
+    """Send it to this console of the OpenD and wait for the answer; nothing is counted or put down here.
+
+    Raises TelnetError. Cancellation: it may have been sent.
+    """
+    reply = await console.perform(order)
+    return Performed(
+        command=order.operation.name,
+        opend=member.name,
+        way="telnet",
+        place=console.name,
+        lines=reply.lines,
+        note=reply.note,
+    )
+
+
 @dataclass(slots=True, eq=False)
 class Operator:
     """One per process. ``stations``: in the order of their numbers."""
@@ -137,7 +163,7 @@ class Operator:
             told(member, order)
         try:
             if member.console is not None:
-                performed = await self._by_console(member, member.console, order)
+                performed = await by_console(member, member.console, order)
             else:
                 performed = await self._by_protocol(station, member, order)
         except TelnetError as error:
@@ -154,17 +180,6 @@ class Operator:
         said = printable(" / ".join(performed.lines))[:LINE_MAX]
         log.info("OpenD at %s says to %s: %s", member.address, order.operation.name, said or performed.note)
         return performed
-
-    async def _by_console(self, member: Member, console: Console, order: Order) -> Performed:
-        reply = await console.perform(order)
-        return Performed(
-            command=order.operation.name,
-            opend=member.name,
-            way="telnet",
-            place=console.name,
-            lines=reply.lines,
-            note=reply.note,
-        )
 
     async def _by_protocol(self, station: Station, member: Member, order: Order) -> Performed:
         verification = order.operation.verification

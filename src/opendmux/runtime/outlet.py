@@ -74,7 +74,9 @@ class Outlet:
 
     def flush(self) -> None:
         """Write what goes without waiting; wake the task for the rest."""
-        if not self._busy and not (self._sock is not None and self._write_some()):
+        if self._busy or not len(self._peek()):
+            return
+        if self._sock is None or not self._write_some():
             self.wake()
 
     def _write_some(self) -> bool:

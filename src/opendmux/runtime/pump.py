@@ -1,8 +1,9 @@
-"""The pump: one task reads all plain TCP clients.
+"""The pump: one task reads all plain TCP sockets, the clients' and the links' to upstream.
 
-It waits on an `epoll` of all client sockets, itself a file descriptor that Trio can wait for, reads ready sockets
-into one shared buffer and feeds the switch; the link is flushed once per round. A client therefore costs no task
-switch per read. Only on Linux; elsewhere each session reads for itself.
+It waits on an `epoll` of all these sockets, itself a file descriptor that Trio can wait for, reads ready sockets into
+one shared buffer and feeds the switch; the links are flushed once per round. A read therefore costs no task switch, and
+a reply that comes while a round is at work is dealt with in the next one, without a turn of Trio's loop. Only on Linux;
+elsewhere each session and each link reads for itself.
 """
 
 from __future__ import annotations
@@ -22,25 +23,30 @@ __all__ = ["AVAILABLE", "Pump", "Pumped"]
 
 AVAILABLE = sys.platform == "linux"
 
-READ_BYTES = 64 * 1024
-"""One read of one client: what one client may put before the others in a round."""
+MOST_BYTES = 256 * 1024
+"""No read is larger than this."""
 
 SOCKETS_PER_ROUND = 512
 
-ROUNDS = 4
-"""Rounds before the other tasks get their turn."""
+ROUNDS = 16
+"""Rounds at most before the other tasks get their turn."""
+
+TURN_NS = 2_000_000
+"""After so long no further round is begun."""
 
 
 class Pumped(Protocol):
-    """A client whose socket the pump reads."""
+    """Whose socket the pump reads."""
 
     sock: socket.socket
+    read_bytes: int
+    """One read at most, up to `MOST_BYTES`: what this socket may put before the others in a round."""
 
     def received(self, data: memoryview, at_ns: int) -> None:
         """A chunk of bytes."""
 
-    def received_eof(self, reason: str) -> None:
-        """The peer sends no more, or is gone."""
+    def lost(self, error: OSError | None) -> None:
+        """The peer sends no more (None), or is gone."""
 
 
 class Pump:
@@ -49,20 +55,20 @@ class Pump:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._epoll = select.epoll()
-        self._clients: dict[int, Pumped] = {}
-        self._buffer = memoryview(bytearray(READ_BYTES))
+        self._sockets: dict[int, Pumped] = {}
+        self._buffer = memoryview(bytearray(MOST_BYTES))
 
-    def add(self, client: Pumped) -> None:
-        """Start, or start again, to read a client; nobody is read any more once `run` has ended."""
-        fd = client.sock.fileno()
-        if fd not in self._clients and not self._epoll.closed:
-            self._clients[fd] = client
+    def add(self, owner: Pumped) -> None:
+        """Start, or start again, to read a socket; none is read any more once `run` has ended."""
+        fd = owner.sock.fileno()
+        if fd not in self._sockets and not self._epoll.closed:
+            self._sockets[fd] = owner
             self._epoll.register(fd, select.EPOLLIN)
 
-    def remove(self, client: Pumped) -> None:
-        """Stop reading a client; harmless when it is not read."""
-        fd = client.sock.fileno()
-        if self._clients.pop(fd, None) is not None:
+    def remove(self, owner: Pumped) -> None:
+        """Stop reading a socket; harmless when it is not read."""
+        fd = owner.sock.fileno()
+        if self._sockets.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
     async def run(self) -> None:
@@ -70,30 +76,36 @@ class Pump:
         try:
             while True:
                 await trio.lowlevel.wait_readable(self._epoll.fileno())
-                for _ in range(ROUNDS):
-                    ready = self._epoll.poll(0, SOCKETS_PER_ROUND)
-                    if not ready:
-                        break
-                    at_ns = now_ns()
-                    for fd, _mask in ready:
-                        client = self._clients.get(fd)
-                        if client is not None:
-                            self._read(client, at_ns)
-                    self._hub.flush_links()
+                self._turn()
         finally:
             # When everything is cancelled at once, sessions may end after this.
-            self._clients.clear()
+            self._sockets.clear()
             self._epoll.close()
 
-    def _read(self, client: Pumped, at_ns: int) -> None:
+    def _turn(self) -> None:
+        until_ns = now_ns() + TURN_NS
+        for _ in range(ROUNDS):
+            ready = self._epoll.poll(0, SOCKETS_PER_ROUND)
+            if not ready:
+                return
+            at_ns = now_ns()
+            for fd, _mask in ready:
+                owner = self._sockets.get(fd)
+                if owner is not None:
+                    self._read(owner, at_ns)
+            self._hub.flush_links()
+            if at_ns >= until_ns:
+                return
+
+    def _read(self, owner: Pumped, at_ns: int) -> None:
         try:
-            count = client.sock.recv_into(self._buffer)
+            count = owner.sock.recv_into(self._buffer, owner.read_bytes)
         except BlockingIOError:
             return
         except OSError as error:
-            client.received_eof(error.strerror or "connection reset")
+            owner.lost(error)
             return
         if count:
-            client.received(self._buffer[:count], at_ns)
+            owner.received(self._buffer[:count], at_ns)
         else:
-            client.received_eof("client closed")
+            owner.lost(None)

@@ -47,6 +47,7 @@ class TcpSession:
     """A client on a plain socket or on any Trio stream. Made by `serve_tcp`."""
 
     ordered = True
+    read_bytes = READ_BYTES
 
     def __init__(self, hub: Hub, pump: Pump | None, stream: trio.abc.Stream, guest: Guest, on_outage: OnOutage) -> None:
         self._hub = hub
@@ -158,8 +159,12 @@ class TcpSession:
             log.exception("%s: a session crashed; the others go on", self.session)
             self.end(CRASHED, flush_all=False)
 
-    def received_eof(self, reason: str) -> None:
+    def lost(self, error: OSError | None) -> None:
         """See `Pumped`."""
+        self.received_eof("client closed" if error is None else error.strerror or "connection reset")
+
+    def received_eof(self, reason: str) -> None:
+        """The peer sends no more, or is gone."""
         self._peer_gone = True
         self.end(reason, flush_all=False)
 

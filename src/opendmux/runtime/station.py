@@ -99,6 +99,10 @@ class Station:
         self.watch = Watch(self.hub.router, self.house.conditions, self._rules, name=self.reach.name)
         self.hub.on_tick.append(lambda now: self.hub.run(self.watch.due(now)))
         self.quotes_from = self.reach.members_known[0].address
+        self.house.conditions.members[self.reach.name] = lambda: (
+            self.quotes_from,
+            self.reach.trade_name or self.quotes_from,
+        )
         self.quote_right = QuoteRight(self.reach.members_known[0].quote_right)
         self._send, self._receive = trio.open_memory_channel[Batch](BATCHES_WAITING)
         self.link = self._make(self.hub.router.lanes.main)

@@ -24,9 +24,10 @@ from opendmux.core.feed import Feed
 from opendmux.core.identity import Session
 from opendmux.core.keys import Key
 from opendmux.core.lanes import Lane
+from opendmux.core.ledger_values import StreamView
 from opendmux.core.notices import market_name, right_name
 from opendmux.core.quote_right import QuoteRight
-from opendmux.core.streams import Space, StreamView
+from opendmux.core.streams import Space
 from opendmux.native import LATENCY_BUCKETS_S
 from opendmux.wire.protocols import PROTOCOLS
 
@@ -172,9 +173,10 @@ class Status:
                     since=timestamp_of(freeze.since),
                     by=freeze.by,
                     dead_man=freeze.silent,
+                    stray=freeze.stray,
                     text=freeze.text(),
                 )
-                for freeze in self.house.access.freezes.active()
+                for freeze in self.house.access.told_freezes()
             ],
             audit=None if audit is None else snapshot.Audit(**audit._asdict()),
         )

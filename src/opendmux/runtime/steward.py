@@ -21,7 +21,7 @@ from opendmux.core.answers import verdict
 from opendmux.core.audit import AuditEvent
 from opendmux.core.commands import Outcome
 from opendmux.core.conditions import Kind
-from opendmux.core.custody import cancel_body, dump, guarded, list_body, parse
+from opendmux.core.custody import Placed, cancel_body, dump, guarded, list_body, parse
 from opendmux.core.denial import Denial
 from opendmux.core.lifesigns import Guard, LifeSigns, Missing, dead_man
 from opendmux.core.sweeps import Cancel, Look, Sweep
@@ -167,30 +167,38 @@ class Steward:
     # -- cancelling
 
     async def _sweep(self, station: Station, missing: Missing) -> None:
+        """Until it is over. A crash in it is told, and ends neither the watch nor the hope of the next one."""
         key_id, name = missing.key_id, station.reach.name
-        why = "cancel on disconnect" if missing.why == "gone" else "dead man"
-        custody = station.hub.router.writes.custody
-        log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
-        sweep, seat = Sweep(key_id, custody), Seat(station.hub, f"{why}: key {key_id}", key_id)
+        sweep = Sweep(key_id, station.hub.router.writes.custody)
         try:
-            await self._steps(sweep, seat, missing, station)
+            await self._swept(sweep, missing, station)
         except Exception:
             log.exception("a crash over the orders of the key %s; it is looked at again", key_id)
             sweep.trouble = "opendmux has made a mistake; its log says which."
             self._tell(sweep, name)
+            self._note(key_id, missing.what, f"a crash after {sweep.cancelled} cancels", failed=True)
             await trio.sleep(CRASH_S)
         finally:
-            seat.leave()
             self._sweeping.discard((key_id, name))
             self.house.conditions.over(Kind.ORDERS_LEFT, key_id, trio.current_time(), opend=name)
+
+    async def _swept(self, sweep: Sweep, missing: Missing, station: Station) -> None:
+        key_id, custody = missing.key_id, sweep.custody
+        why = missing.what
+        log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
+        seat = Seat(station.hub, f"{why}: key {key_id}", key_id)
+        try:
+            await self._steps(sweep, seat, missing, station)
+        finally:
+            seat.leave()
         left = len(custody.of(key_id))
         freeze = self.house.access.freezes.silent(key_id)
-        if missing.why == "silent" and freeze is not None and not left and not sweep.cancelled:
+        if missing.why == "silent" and freeze is not None and not (left or sweep.cancelled or sweep.vanished):
             log.warning("the key %s had no order open after all", key_id)
             self.house.access.freezes.lift(freeze)
             self.freezer.apply()
-        log.warning("%s: the key %s: %d cancels, %d orders left", why, key_id, sweep.cancelled, left)
-        self._note(key_id, why, f"{sweep.cancelled} cancels, {left} orders left", failed=bool(left))
+        log.warning("%s: the key %s: %s", why, key_id, sweep.summary)
+        self._note(key_id, why, sweep.summary, failed=bool(left or sweep.vanished))
 
     async def _steps(self, sweep: Sweep, seat: Seat, missing: Missing, station: Station) -> None:
         greeted = False
@@ -208,7 +216,7 @@ class Steward:
                     await seat.ask(ProtoId.TRD_GET_ACC_LIST, ACC_LIST)
                     greeted = True
                 answer, denial = await seat.ask(ProtoId.TRD_GET_ORDER_LIST, list_body(step.account))
-                self._looked(sweep, step, answer, denial)
+                self._looked(sweep, step, station, answer, denial)
             elif isinstance(step, Cancel):
                 frozen = self.house.access.freezes.denial(
                     sweep.key_id, ProtoId.TRD_MODIFY_ORDER, 0, body := cancel_body(step.placed)
@@ -231,25 +239,36 @@ class Steward:
     def _its_time(self, missing: Missing, station: Station) -> float:
         """Until when nothing is cancelled: while OpenD was away a key could perhaps not come back or speak, for nobody
         is let in before its first connection, nor during an outage with ``on_outage = "close"``. Counts from its
-        return; while it is away, asking it says so."""
-        lanes = station.hub.router.lanes
-        since = max(lane.upstream.ready_since for lane in (lanes.main, lanes.trade))
-        guard = self._guards.get(missing.key_id, Guard(None, None))
-        return since + self.signs.time_s(missing, guard) if lanes.trade.upstream.ready else -math.inf
+        return; while it is away, asking it says so. The same goes for an outage of another OpenD that has ended the
+        key's last connections: the key has not left."""
+        router, now = station.hub.router, trio.current_time()
+        if not router.lanes.trade.upstream.ready:
+            return -math.inf
+        since = [router.outages.back_since]
+        gone = self.signs.gone_since(missing.key_id)
+        if missing.why == "gone" and gone is not None and self.house.access.knows(missing.key_id, self.wall()):
+            others = [other.hub.router.outages for other in self.stations() if other is not station]
+            since += [outages.kept_out_until(missing.key_id, gone, now) for outages in others]
+        return max(since) + self.signs.time_s(missing, self._guards.get(missing.key_id, Guard(None, None)))
 
-    def _looked(self, sweep: Sweep, step: Look, answer: Outcome, denial: Denial | None) -> None:
+    def _looked(self, sweep: Sweep, step: Look, station: Station, answer: Outcome, denial: Denial | None) -> None:
+        now, since = trio.current_time(), station.hub.router.lanes.trade.upstream.ready_since
         ret_type, ret_msg = verdict(answer)
         if denial is not None or ret_type != RetType.SUCCEED:
             sweep.not_looked(ret_msg)
             return
         try:
-            still = sweep.custody.listed_untrusted(
-                sweep.key_id, step.account, answer.body, answer.proto_fmt, self.wall()
+            listed = sweep.custody.listed_untrusted(
+                sweep.key_id, step.account, (answer.proto_fmt, answer.body), self.wall(), now, since=since
             )
         except RemoteProtocolError as error:
             sweep.not_looked(f"OpenD's list of orders can't be read: {error}")
         else:
-            sweep.looked(still)
+            sweep.looked(listed.still, listed.unsure)
+            sweep.vanished += len(listed.vanished)
+            for one in listed.vanished:
+                which = f"{one.told} (key {sweep.key_id})"
+                self.house.conditions.happened(Kind.ORDERS_VANISHED, which, now, opend=station.reach.name)
 
     def _tell(self, sweep: Sweep, name: str) -> None:
         now = trio.current_time()
@@ -312,7 +331,10 @@ class Steward:
         versions = self._versions()
         if versions == (self._kept or (0,) * len(versions)):
             return
-        data = dump({station.reach.name: station.hub.router.writes.custody.all() for station in self.stations()})
+        held: dict[str, list[Placed]] = {}
+        for station in self.stations():  # two of them may go to the same OpenD
+            held.setdefault(station.reach.name, []).extend(station.hub.router.writes.custody.all())
+        data = dump(held)
         state = self.house.state
         try:
             if state.path is None:

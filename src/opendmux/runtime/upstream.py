@@ -29,6 +29,7 @@ from opendmux.wire.secure import ClientSide
 
 from .broadcast import Batch
 from .hub import Hub, now_ns
+from .inlet import READ_BYTES, read_socket
 from .outlet import Outlet, raw_socket
 
 __all__ = ["Dial", "LinkState", "UpstreamLink"]
@@ -37,10 +38,6 @@ log = logging.getLogger("opendmux.upstream")
 
 Dial = Callable[[], Awaitable[trio.abc.Stream]]
 """Opens a connection to upstream; raises OSError when it can't."""
-
-READ_BYTES = 256 * 1024
-READS_PER_WAKE_UP = 4
-"""Then the other tasks get their turn, however much upstream sends."""
 
 MUTE_INTERVALS = 3
 """No byte from upstream for so many KeepAlive intervals, its KeepAlive replies included: the connection is dead."""
@@ -308,7 +305,7 @@ class UpstreamLink:
     ) -> None:
         try:
             if sock is not None:
-                await self._read_socket(sock)
+                await read_socket(self._hub.pump, sock, self._take_in, self._hub.flush_links, self._pushes)
             else:
                 while data := await stream.receive_some(READ_BYTES):
                     await self._chunk(data if self._secure is None else self._secure.receive_untrusted(data))
@@ -330,28 +327,16 @@ class UpstreamLink:
             return f"{reason} before InitConnect was answered: the configured RSA key may not be OpenD's"
         return f"{reason} before InitConnect was answered: OpenD may want encryption, which needs its RSA key"
 
-    async def _read_socket(self, sock: socket.socket) -> None:
-        buffer = memoryview(bytearray(READ_BYTES))
-        while True:
-            await trio.lowlevel.wait_readable(sock)
-            for _ in range(READS_PER_WAKE_UP):
-                try:
-                    count = sock.recv_into(buffer)
-                except BlockingIOError:
-                    break
-                if count == 0:
-                    return
-                await self._chunk(buffer[:count])
-                if count < READ_BYTES:
-                    break
-
     async def _chunk(self, data: bytes | bytearray | memoryview) -> None:
-        at_ns = now_ns()
+        batch = self._take_in(data, now_ns())
+        self._hub.flush_links()
+        if batch is not None:
+            await self._pushes.send(batch)
+
+    def _take_in(self, data: bytes | bytearray | memoryview, at_ns: int) -> Batch | None:
         self._last_rx = at_ns / 1e9
         pushes = self._hub.link_chunk(self.number, data, at_ns)
-        self._hub.flush_links()
-        if pushes:
-            await self._pushes.send((self.number, pushes))
+        return (self.number, pushes) if pushes else None
 
 
 def _plain(error: BaseException) -> str:

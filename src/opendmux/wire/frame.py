@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 from opendmux.native import HEADER_LEN, Frame, Splitter, body_sha1, build_frame
 
 __all__ = [
     "HEADER_LEN",
+    "PROTO_FMT_AT",
+    "UNDECIDED",
     "Frame",
     "ProtoFmt",
     "RetType",
@@ -15,6 +18,9 @@ __all__ = [
     "body_sha1",
     "build_frame",
 ]
+
+PROTO_FMT_AT: Final = 6
+"""Where proto_fmt stands in a frame's header."""
 
 
 class ProtoFmt(enum.IntEnum):
@@ -33,3 +39,7 @@ class RetType(enum.IntEnum):
     DISCONNECT = -200
     UNKNOWN = -400
     INVALID = -500
+
+
+UNDECIDED: Final = frozenset({RetType.TIME_OUT, RetType.DISCONNECT, RetType.UNKNOWN})
+"""Values of retType after which nobody can tell whether OpenD did what it was asked."""

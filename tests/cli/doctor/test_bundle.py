@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from opendmux import cli
 from opendmux.cli.doctor._bundle import contents_of, write_bundle
 from opendmux.cli.doctor._examination import Examination
 from opendmux.cli.doctor._finding import State
@@ -142,6 +143,25 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
 
 
 # -- the patterns
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--opend-dir nowhere", "--opend-dir nowhere is no folder"),
+        ("--with-opend-logs", "say which by --bundle FILE"),
+        ("--bundle report.rar", "must end in .tar.gz or .zip"),
+        ("--bundle nowhere/report.zip", "there is no folder nowhere"),
+    ],
+)
+def test_what_makes_no_sense_is_said_before_anything_is_looked_at(
+    words: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["doctor", *words.split()]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("opendmux: ")
+    assert said in err
 
 
 def test_what_is_no_secret_stays() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from opendmux.cli.doctor._finding import Section, State
 from opendmux.cli.doctor._word import Word, judge, version_text
-from opendmux.core.condition_texts import TEXTS
+from opendmux.core.condition_texts import TEXTS, Kind
 from opendmux.core.notices import Program
 from opendmux.core.program import STARTING, STATES
 from opendmux.wire.pb import opend
@@ -119,8 +119,17 @@ def test_rights() -> None:
     assert (some.state, "BMP, for HK stocks:" in some.conclusion) == (State.WARNING, True)
     none = only(judged(word(user={"hkQotRight": 1, "usQotRight": 5})), "quote rights")
     assert none.state is State.PROBLEM
+    assert 'quote_right = "when-lost"' in none.next_step
     silent = replace(word(), user=opend.GetUserInfoS2C())
     assert only(judged(silent), "quote rights").state is State.UNKNOWN
+
+
+def test_a_right_that_is_asked_back_already_needs_no_setting() -> None:
+    lost = word(user={"hkQotRight": 1}, asks_back=True, several=True)
+    found = only(judged(lost), "quote rights")
+    said = TEXTS[Kind.RIGHT_LOST, "asked_back"].next_step
+    said = said.replace("opendmux opend", f"opendmux opend --opend {lost.name}")
+    assert found.next_step.endswith(said), "in the words of the running proxy"
 
 
 def test_quota() -> None:

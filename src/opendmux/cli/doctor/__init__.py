@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from opendmux.cli import _control
+from opendmux.errors import ConfigError
 
 __all__ = ["add_parser", "run"]
 
@@ -57,17 +58,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Look, and show. Raises ConfigError for options that make no sense and for a bundle that can't be written."""
+    from ._bundle import write_bundle
     from ._examination import examine
     from ._finding import State, tree_of, worst_of
     from ._show import print_report
 
+    _check(args)
     found = examine(args)
     if args.json:
         _control.print_json(tree_of(found.sections))
     else:
         print_report(found.sections)
     if args.bundle is not None:
-        from ._bundle import write_bundle
-
         write_bundle(args.bundle, found, with_opend_logs=args.with_opend_logs)
     return 1 if worst_of(found.sections) is State.PROBLEM else 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What can be known before anything is looked at, which takes seconds. Raises ConfigError."""
+    from ._bundle import check_place
+
+    if args.opend_dir is not None and not args.opend_dir.is_dir():
+        raise ConfigError(f"--opend-dir {args.opend_dir} is no folder; give the one with OpenD's program and OpenD.xml")
+    if args.bundle is not None:
+        check_place(args.bundle)
+    elif args.with_opend_logs:
+        raise ConfigError("--with-opend-logs puts OpenD's log into a bundle; say which by --bundle FILE")

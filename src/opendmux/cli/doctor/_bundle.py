@@ -57,10 +57,20 @@ before you send them.
 """
 
 
-def write_bundle(path: Path, found: Examination, *, with_opend_logs: bool) -> None:
-    """Make the file, and say so on stderr. Raises ConfigError when it is there already or can't be written."""
+def check_place(path: Path) -> None:
+    """Whether it looks as if the file could be made. Raises ConfigError."""
     if not path.name.endswith((".zip", ".tar.gz", ".tgz")):
         raise ConfigError(f"--bundle {path}: its name must end in .tar.gz or .zip")
+    if os.path.lexists(path):
+        raise ConfigError(f"--bundle {path} is there already; it is left as it is")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        why = "no right to write there" if path.parent.is_dir() else f"there is no folder {path.parent}"
+        raise ConfigError(f"--bundle {path} can't be written: {why}")
+
+
+def write_bundle(path: Path, found: Examination, *, with_opend_logs: bool) -> None:
+    """Make the file, and say so on stderr. Raises ConfigError when it is there already or can't be written."""
+    check_place(path)
     files = contents_of(found, with_opend_logs=with_opend_logs)
     data = _zip(files) if path.suffix == ".zip" else _tar(files)
     try:

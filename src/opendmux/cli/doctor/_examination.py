@@ -15,7 +15,7 @@ import msgspec
 from opendmux.cli._control import ask_text
 from opendmux.cli._control import status as ask_status
 from opendmux.config import SIM, Address, Config, UpstreamConfig, parse_address
-from opendmux.config.reach import listeners_of
+from opendmux.config.reach import listeners_of, upstreams_of
 from opendmux.config.sources import Settings, settings_of
 from opendmux.errors import CommandError, ConfigError
 from opendmux.runtime.binding import meets
@@ -97,11 +97,9 @@ def _settings(path: Path | None) -> tuple[Settings, ConfigError | None]:
 
 
 def _cases(config: Config, upstream: str | None) -> list[UpstreamConfig]:
-    configured = list(config.upstreams) or [
-        UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key, config.telnet)
-    ]
+    configured = upstreams_of(config)
     if upstream is None:
-        return configured
+        return list(configured)
     if upstream != SIM:
         parse_address(upstream, what="--upstream")
     for one in configured:
@@ -184,7 +182,8 @@ def _opend(
     if word is None:
         section.findings.append(_port.judge(port))
     else:
-        word = replace(word, several=len(found.settings.config.upstreams) > 1)
+        several = len(found.settings.config.upstreams) > 1
+        word = replace(word, several=several, asks_back=case.quote_right != "never")
         version = _word.version_text(word.server_ver)
         found.versions[case.address] = version
         section.findings.extend((_port.judge(port, version=version), _port.judge_connections(port)))

@@ -16,6 +16,7 @@ from opendmux.core.conditions import Condition, Kind
 from opendmux.core.notices import Program, market_name, program_name, right_name, right_rank, rights_in
 from opendmux.core.opendstate import STATE_REQUEST, USER_REQUEST
 from opendmux.core.program import STARTING, STATES
+from opendmux.core.rights import cause_of
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire import handshake
 from opendmux.wire.frame import RetType
@@ -59,6 +60,8 @@ class Word:
     """It answered a KeepAlive at the end."""
     several: bool = False
     """There are several OpenDs, so commands must say which one is meant."""
+    asks_back: bool = False
+    """The settings let opendmux ask a lost quote right back by itself."""
 
 
 def ask(call: Call, name: str, clock: Callable[[], float] = time.time) -> Word:
@@ -260,7 +263,10 @@ def _rights(word: Word, user: opend.GetUserInfoS2C, section: Section) -> None:
     elif not lowest:
         section.say(State.OK, "quote rights", "OpenD has quote rights.", figures)
     else:
-        condition = Condition(Kind.RIGHT_LOST, word.name, ", ".join(lowest), "", 0.0, "")
+        cause = cause_of(asks_back=word.asks_back)
+        condition = Condition(
+            Kind.RIGHT_LOST, word.name, ", ".join(lowest), cause, 0.0, "", one_of_several=word.several
+        )
         section.say(
             State.PROBLEM if len(lowest) == len(known) else State.WARNING,
             "quote rights",
