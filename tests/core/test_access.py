@@ -36,6 +36,13 @@ def refused(answer: Admitted | Denial) -> tuple[DenialKind, str]:
 # -- no keys file
 
 
+def test_which_keys_there_are() -> None:
+    access = Access(ring(key(key_id="bot"), key(key_id="old", expires_at=100.0)))
+    assert [access.knows(key_id, 99.0) for key_id in ("bot", "old", "nobody")] == [True, True, False]
+    assert [access.knows(key_id, 100.0) for key_id in ("bot", "old")] == [True, False]
+    assert not Access().knows("bot", 0.0)
+
+
 def test_without_keys_the_sdk_gets_what_opend_gives() -> None:
     assert admit(Access(), None, iface="tcp") == Admitted(None)
 

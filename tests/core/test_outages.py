@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from unittest.mock import ANY
 
 import pytest
@@ -13,6 +14,7 @@ from opendmux.core.notices import ConnStatus
 from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
+from tests.core.key_kit import key, plaintext, ring
 from tests.core.playbook import ADDRESS, Play, hello
 from tests.native.wire_format import field, scalar
 from tests.runtime.bodies import sub
@@ -55,6 +57,23 @@ def test_when_it_is_back_opend_is_asked_for_its_own_logins() -> None:
     assert (kind, slots) == ("push", (told.slot,))
     assert status(body) == (3, True, False)
     assert play.router.lanes.main.upstream.logins == ConnStatus(quote=True, trade=False), "it is known from now on"
+
+
+def test_who_was_kept_out_by_an_outage_and_until_when() -> None:
+    play = Play(keyring=ring(key(key_id="bot"), key(key_id="calm")))
+    play.client(1, client_id=plaintext("bot")).on_outage = "close"
+    play.client(2, client_id=plaintext("calm"))
+    outages = play.router.outages
+    assert outages.kept_out_until("bot", play.now, play.now) == -math.inf
+    play.lose()
+    ended = play.now
+    assert outages.kept_out_until("bot", ended + 0.2, ended + 50) > ended + 50, "as long as it lasts"
+    assert outages.kept_out_until("calm", ended + 0.2, ended + 50) == -math.inf, "it was not closed"
+    assert outages.kept_out_until("bot", ended + 2, ended + 50) == -math.inf, "it has been somewhere else since"
+    play.now += 60
+    play.connect()
+    play.ready()
+    assert outages.kept_out_until("bot", ended + 0.2, play.now + 5) == play.now == outages.back_since
 
 
 def test_nobody_to_tell_nothing_to_ask() -> None:
@@ -138,6 +157,36 @@ def test_an_extra_lane_is_nobodys_news() -> None:
     assert play.connect(2) == [("ask", 3001, ANY, 2)]
     play.answer_all()
     assert play.ready(2) == []
+
+
+def test_what_was_pushed_meanwhile_is_missed_by_who_reads_by_number() -> None:
+    play = Play(trade_address="trade.test:11111")
+    play.up(2)
+    play.client(1)
+    reader, other = play.client(2), play.client(3, push_proto_fmt=1)
+    reader.streams, other.streams = [20], [30]
+    for lane, missed in ((0, [2]), (2, [2]), (1, [3])):
+        if lane == 1:
+            assert ("missed", 3) not in play.up(1), "the first connection has no gap behind it"
+        play.lose(lane)
+        lines = play.connect(lane)
+        assert [line[1] for line in lines if line[0] == "missed"] == missed, lane
+        assert lines[0][0] == "missed", "before anything is subscribed again"
+        play.answer_all()
+        assert not [line for line in play.ready(lane) if line[0] == "missed"]
+
+
+def test_what_a_further_lane_did_not_bring_is_everybodys_gap() -> None:
+    play = Play()
+    for owner, session in ((1, 1), (2, 3)):
+        client = play.client(owner)
+        client.streams = [owner]
+        play.send(client, 3001, sub([(11, "AAPL")], [11], session=session))
+        if owner == 1:
+            play.answer_all()
+    play.up(2)
+    play.lose(2)
+    assert play.connect(2)[:2] == [("missed", 1), ("missed", 2)]
 
 
 def test_of_a_group_each_client_is_told_of_its_own_trade_lane() -> None:

@@ -106,22 +106,29 @@ async def test_a_key_that_is_not_there_can_not_be_frozen_and_one_that_vanished_c
     assert in_force(here) == after_restart(state) == []
 
 
-async def test_a_key_that_has_another_name_now_is_said(state: StateDir, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_freeze_that_holds_for_nobody_is_told_as_that(state: StateDir, autojump_clock: MockClock) -> None:
     house = house_with(state)
     of = freezer(house)
-    await change(of, "read-only", "bot")
     await change(of, "cancel-only")
-    of.tell_of_strays()
-    assert "holds for nobody" not in caplog.text
+    await change(of, "read-only", "bot")
+    assert [one.stray for one in of.show().freezes] == [False, False]
     for keyring in (ring(key(*ALL_SCOPES, key_id="bot2")), None):
-        caplog.clear()
         house.access.keyring = keyring
-        of.tell_of_strays()
-        assert "the freeze of the key bot holds for nobody" in caplog.text
-        assert "`opendmux freeze --key bot --mode off`" in caplog.text
+        of.apply()
+        everybody, bot = of.show().freezes
+        assert (everybody.stray, bot.stray) == (False, True)
+        assert "NO KEY IS CALLED SO" in bot.text()
+        assert "`opendmux freeze --key bot --mode off` takes this away" in bot.text()
+        told = {one.subject: one.cause for one in house.conditions.active()}
+        assert told == {"everybody": "", "the key bot": "stray"}
+    house.access.keyring = ring(BOT)
+    of.apply()
+    assert [one.cause for one in house.conditions.active()] == ["", ""], "it holds again"
+    await change(of, "off", "bot")
+    assert in_force(of) == [(None, "cancel-only")]
 
 
-async def test_a_renamed_key_is_said_after_a_reload(
+async def test_a_renamed_key_is_told_after_a_reload(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     house = House()
@@ -131,7 +138,7 @@ async def test_a_renamed_key_is_said_after_a_reload(
     async with proxy(house, MemoryListener()) as running:
         assert "holds for nobody" not in caplog.text
         await running.reload()
-        assert "the freeze of the key bot holds for nobody" in caplog.text
+        assert "frozen for the key bot, but no key is called so: the freeze holds for nobody" in caplog.text
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"version":1,"freezes":"none"}'])
@@ -301,6 +308,7 @@ async def test_over_the_admin_socket(tmp_path: Path) -> None:
                         "by": freeze.by,
                         "why": "",
                         "dead_man": False,
+                        "stray": False,
                         "text": freeze.text(),
                     }
                 ],

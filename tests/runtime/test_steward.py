@@ -459,6 +459,43 @@ async def test_one_key_at_two_opends(autojump_clock: MockClock) -> None:
         nursery.cancel_scope.cancel(reason="test is over")
 
 
+@pytest.mark.parametrize("ends", ["comes back", "stays away", "is revoked"])
+async def test_an_outage_elsewhere_that_has_ended_its_connections_is_no_leaving(
+    autojump_clock: MockClock, ends: str
+) -> None:
+    async with trio.open_nursery() as nursery:
+        opends, listeners, house = [OpenD(nursery), OpenD(nursery)], [MemoryListener(), MemoryListener()], House()
+        house.access.keyring = ring(BOT)
+        faces = [
+            Face(Reach(name, opend.dial), Config(watch=QUIET), on_outage="close", listeners=[listener])
+            for name, opend, listener in zip("ab", opends, listeners, strict=True)
+        ]
+        proxy = await nursery.start(partial(run_proxy, faces, drain_s=1.0, house=house))
+        await proxy.listening.wait()
+        here, there = (Market(World(proxy, *each)) for each in zip(opends, listeners, strict=True))
+        here.open()
+        there.open()
+        await program(here, BOT, 0)
+        await leave(await program(there, BOT, 1))
+        opends[0].up = False
+        await opends[0].drop()
+        await trio.sleep(300)
+        assert there.cancels == []
+        if ends == "is revoked":
+            house.access.keyring = ring()
+            await trio.sleep(12)
+            assert there.cancels == [1], "it can't come back"
+        opends[0].up = True
+        while not proxy.stations[0].hub.router.lanes.main.upstream.ready:
+            await trio.sleep(0.1)
+        await trio.sleep(4)
+        if ends == "comes back":
+            await program(here, BOT, 0)
+        await trio.sleep(60)
+        assert there.cancels == ([] if ends == "comes back" else [1])
+        nursery.cancel_scope.cancel(reason="test is over")
+
+
 async def test_an_order_in_json(autojump_clock: MockClock) -> None:
     async with market(BOT) as at:
         client = await at.world.client(plaintext("bot"), push_proto_fmt=1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from .denial import Denial, DenialKind
-from .freezes import Freezes
+from .freezes import Freeze, Freezes
 from .identity import Session
 from .keys import ALL_SCOPES, KEY_PREFIX, Key, Keyring, Scopes, digest_of
 from .tally import Tally
@@ -73,6 +73,17 @@ class Access:
     def keyring(self, keyring: Keyring | None) -> None:
         self._keyring = keyring
         self.learning = keyring is not None and any(about_orders(key.limits) for key in keyring.keys.values())
+
+    def knows(self, key_id: str, wall: float) -> bool:
+        """There is such a key, and it has not expired at ``wall`` (UTC seconds)."""
+        key = None if self._keyring is None else self._keyring.keys.get(key_id)
+        return key is not None and (key.expires_at is None or wall < key.expires_at)
+
+    def told_freezes(self) -> list[Freeze]:
+        """What is frozen, for people: with a mark on what holds for nobody, for a key that gets another id trades."""
+        keys = {} if self._keyring is None else self._keyring.keys
+        holds = {None, *keys}
+        return [one if one.key in holds else replace(one, stray=True) for one in self.freezes.active()]
 
     def admit(
         self,

@@ -206,6 +206,11 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
         "Trading is frozen for {subject}.",
         "When it may go on: `opendmux freeze --mode off`, for a single key with `--key ID`.",
     ),
+    (Kind.FROZEN, "stray"): Text(
+        "Trading is frozen for {subject}, but no key is called so: the freeze holds for nobody.",
+        "If that key has another id now, it may trade: freeze it anew, `opendmux freeze --key ID` with the new one. "
+        "To take the old freeze away: the same with the old one and `--mode off`.",
+    ),
     (Kind.ORDERS_LEFT, ""): Text(
         "The key {subject} is missing, and orders that it has open at {opend} could not be cancelled yet.",
         "opendmux goes on trying. If trading is locked, unlock it in OpenD; else cancel them there or in the app.",

@@ -18,14 +18,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from opendmux.errors import RemoteProtocolError
 from opendmux.wire.protocols import PROTOCOLS, ProtoId, RequestAction
 
 from .answers import name_of
 from .audit import said_time
 from .denial import Denial, DenialKind
 from .gate import TRADE_IDS
-from .orders import is_calming_untrusted
+from .orders import surely_calming_untrusted
 
 __all__ = ["FROZEN", "Freeze", "Freezes", "FrozenMode", "dump", "is_order", "parse"]
 
@@ -63,6 +62,8 @@ class Freeze:
     """Where nobody asked for it: a sentence without its full stop."""
     silent: bool = False
     """Set by a dead-man timer: it ends when the key speaks again."""
+    stray: bool = False
+    """No key is called so (any more): it holds for nobody. Set for telling alone, see `Access.told_freezes`."""
 
     @property
     def whom(self) -> str:
@@ -78,6 +79,9 @@ class Freeze:
         """What holds, since when, by whom and how it ends, in one sentence without its full stop."""
         why = f": {self.why}" if self.why else ""
         said = f"trading is frozen ({self.mode}) for {self.whom} since {said_time(self.since)} by {self.by}{why}"
+        if self.stray:
+            renamed = "if that key has another id now, it may trade, so freeze that"
+            return f"{said}; NO KEY IS CALLED SO, it holds for nobody: {renamed}; {self.lifted_by} takes this away"
         lifts = f"{self.lifted_by} lifts it"
         return f"{said}; a read of it ends this, or {lifts}" if self.silent else f"{said}; {lifts}"
 
@@ -86,10 +90,7 @@ class Freeze:
         can't be read takes no risk away."""
         if proto_id not in PROTOCOLS or not is_order(proto_id):
             return is_order(proto_id)
-        try:
-            return self.mode is FrozenMode.READ_ONLY or not is_calming_untrusted(proto_id, proto_fmt, body)
-        except RemoteProtocolError:
-            return True
+        return self.mode is FrozenMode.READ_ONLY or not surely_calming_untrusted(proto_id, proto_fmt, body)
 
 
 class Freezes:

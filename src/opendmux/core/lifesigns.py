@@ -44,6 +44,11 @@ class Missing(NamedTuple):
     seconds: float
     """For how long it has not been there, or has not spoken."""
 
+    @property
+    def what(self) -> str:
+        """What is done about it, as log and audit call it."""
+        return "cancel on disconnect" if self.why == "gone" else "dead man"
+
 
 @dataclass(slots=True)
 class LifeSigns:
@@ -99,6 +104,10 @@ class LifeSigns:
         if missing.why == "gone":
             return _patience(guard.grace_s or 0.0, missing.key_id in self._seen)
         return _patience(guard.dead_man_s or 0.0, missing.key_id in self._spoke)
+
+    def gone_since(self, key_id: str) -> float | None:
+        """Since when nobody is there; None: somebody is, or it was never looked for."""
+        return self._gone.get(key_id)
 
     def back(self, key_id: str, guard: Guard, now: float) -> bool:
         """A key that was gone has been there since; should it be gone again, its grace has begun anew."""

@@ -9,7 +9,9 @@ service would say, cmd 2, in both cases.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
+from typing import Final
 
 from opendmux.wire.frame import ProtoFmt, RetType, build_frame
 from opendmux.wire.handshake import State
@@ -18,7 +20,7 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 from opendmux.wire.websocket import UPSTREAM_LOST
 
-from .commands import Ask, Close, Command, Outcome, Push
+from .commands import Ask, Close, Command, Missed, Outcome, Push
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes
 from .notices import NotifyType
@@ -29,12 +31,34 @@ __all__ = ["Outages"]
 log = logging.getLogger("opendmux.outages")
 
 
+ENDED_S: Final = 1.0
+"""A key that is missing from so soon after its connections were ended for an outage on is missing because of that."""
+AGAIN_S: Final = 0.25
+"""After which it is looked again whether OpenD is back."""
+
+
 class Outages:
     """Tells the sessions of a lane about its link."""
 
     def __init__(self, sessions: Mapping[int, Session], lanes: Lanes) -> None:
         self._sessions = sessions
         self._lanes = lanes
+        self.ended: dict[str, float] = {}
+        """By key: when connections of it were ended for an outage, the last time."""
+
+    @property
+    def back_since(self) -> float:
+        """Since when both of its connections are there, as far as they are."""
+        return max(lane.upstream.ready_since for lane in (self._lanes.main, self._lanes.trade))
+
+    def kept_out_until(self, key_id: str, gone: float, now: float) -> float:
+        """When OpenD came back from the outage that a key, gone since ``gone``, is gone for; ahead of ``now`` while it
+        is away, and minus infinity where the key left by itself."""
+        ended = self.ended.get(key_id)
+        if ended is None or abs(gone - ended) > ENDED_S:
+            return -math.inf
+        away = not (self._lanes.main.upstream.ready and self._lanes.trade.upstream.ready)
+        return now + AGAIN_S if away else self.back_since
 
     def begun(self, lane: Lane, now: float) -> list[Command]:
         """The lane's link, which was ready, is gone. Nobody is closed for a pause."""
@@ -45,6 +69,8 @@ class Outages:
         closing = [] if lane.upstream.pause is not None else closing
         for session in closing:
             session.state = State.CLOSED
+            if session.key is not None:
+                self.ended[session.key.id] = now
         lost = [s.slot for s in self._sessions.values() if s.sdk_dialect and s.settled_at and self._uses(s, lane)]
         words: list[Command] = []
         if lost:
@@ -52,6 +78,13 @@ class Outages:
             words.append(Push(lost, build_frame(UPSTREAM_LOST, ProtoFmt.PROTOBUF, 0, body), None))
         told = self._status(lane, qot_logined=False, trd_logined=False, now=now)
         return [*words, *(Close(session, reason) for session in closing), *told]
+
+    def missed(self, lane: Lane) -> list[Command]:
+        """OpenD answers again, and has pushed nothing of the new connection yet: of what it pushed since the old one
+        was lost nobody knows anything."""
+        readers = [s for s in self._sessions.values() if s.streams]
+        # Who is subscribed through a further lane is not looked up: a gap too many is no harm.
+        return [Missed(s) for s in readers if lane.kind is LaneKind.EXTRA or self._uses(s, lane)]
 
     def over(self, lane: Lane) -> list[Command]:
         """It is back: OpenD is asked how its own logins are, and clients are told that."""

@@ -127,9 +127,10 @@ class Router:
         )
         self.writes = Writes(self.access, self.gate, frozen=self._frozen, metered=self._metered)
         self.tenancy = Tenancy(self.sessions, self.access, self.entry, self.lanes, self.roster)
+        self.outages = Outages(self.sessions, self.lanes)
         self.links = Links(
             self.lanes,
-            Outages(self.sessions, self.lanes),
+            self.outages,
             self.tenancy,
             self.parking,
             self.metering,

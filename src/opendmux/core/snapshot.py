@@ -248,6 +248,8 @@ class Freeze(msgspec.Struct, frozen=True, kw_only=True):
     since: str
     by: str
     dead_man: bool
+    stray: bool
+    """No key is called so (any more): it holds for nobody."""
     text: str
     """All of it in one sentence, with how it ends."""
 

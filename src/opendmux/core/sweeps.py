@@ -67,6 +67,13 @@ class Sweep:
     _trouble: str = ""
     _taken: bool = False
 
+    @property
+    def summary(self) -> str:
+        """What has come of it so far, in words."""
+        left = len(self.custody.of(self.key_id))
+        vanished = f", {self.vanished} let go of which OpenD has no word" if self.vanished else ""
+        return f"{self.cancelled} cancels, {left} orders left{vanished}"
+
     def step(self, now: float, *, back: bool) -> Step:
         """What to do next; None: it is over. ``back``: the key is there again."""
         if self._accounts:

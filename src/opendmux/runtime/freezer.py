@@ -168,35 +168,24 @@ class Freezer:
             raise FreezeError("state", f"{what}: {error}") from error
 
     def apply(self) -> None:
-        """Every session goes by what is frozen from here on, and people are told; to be called at the start too."""
+        """Every session goes by what is frozen from here on, and people are told, also of what holds for nobody; to be
+        called at the start and after keys were read again, too."""
         for station in self.stations():
             hub = station.hub
             hub.run(hub.router.tenancy.refreeze())
         conditions, now = self.house.conditions, trio.current_time()
-        holding = {freeze.whom: freeze for freeze in reversed(self._access.freezes.active())}
+        holding = {freeze.whom: freeze for freeze in reversed(self._access.told_freezes())}
         for whom, freeze in holding.items():
             why = f": {freeze.why}" if freeze.why else ""
-            ends = f" The first read of {whom} ends it." if freeze.silent else ""
-            conditions.begin(Kind.FROZEN, whom, now, f"Mode {freeze.mode}, set by {freeze.by}{why}.{ends}")
+            ends = f" The first read of {whom} ends it." if freeze.silent and not freeze.stray else ""
+            figures = f"Mode {freeze.mode}, set by {freeze.by}{why}.{ends}"
+            conditions.begin(Kind.FROZEN, whom, now, figures, cause="stray" if freeze.stray else "")
         for gone in [one for one in conditions.of("", Kind.FROZEN) if one.subject not in holding]:
             conditions.over(Kind.FROZEN, gone.subject, now)
 
-    def tell_of_strays(self) -> None:
-        """Put into the log which freezes hold for nobody; to be called at the start and after keys were read again. A
-        key that was given another name trades under it."""
-        keyring = self._access.keyring
-        for freeze in self._access.freezes.kept():
-            if freeze.key is not None and (keyring is None or freeze.key not in keyring.keys):
-                log.warning(
-                    "the freeze of the key %s holds for nobody: no key is called so. If it has another name now, "
-                    "freeze that; %s takes this one away",
-                    freeze.key,
-                    freeze.lifted_by,
-                )
-
     def _answer(self, key_id: str | None) -> Frozen:
         in_flight = sum(station.hub.router.writes.open_of(key_id) for station in self.stations())
-        return Frozen(self._access.freezes.active(), in_flight)
+        return Frozen(self._access.told_freezes(), in_flight)
 
     def _note(self, peer: str, asker: str, mode: ModeName, outcome: Literal["success", "failure"], reason: str) -> None:
         if self.house.audit is not None:

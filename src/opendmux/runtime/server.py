@@ -110,7 +110,7 @@ class Proxy:
             for station in self.stations:
                 hub = station.hub
                 hub.run(hub.router.tenancy.review(trio.current_time(), hub.wall()))
-            self.freezer.tell_of_strays()
+            self.freezer.apply()
 
     async def _reload_tls(self) -> None:
         if self.house.tls is not None:
@@ -172,7 +172,6 @@ async def run_proxy(
     house.conditions.several = len(wings) > 1
     proxy = Proxy([wing.station for wing in wings.values()], faces, house)
     proxy.freezer.apply()
-    proxy.freezer.tell_of_strays()
     site, status = _site(proxy)
     operator = Operator(lambda: proxy.stations, house)
     watchers = [RightWatcher(station, operator) for station in proxy.stations]

@@ -176,7 +176,7 @@ class Steward:
             log.exception("a crash over the orders of the key %s; it is looked at again", key_id)
             sweep.trouble = "opendmux has made a mistake; its log says which."
             self._tell(sweep, name)
-            self._note(key_id, _what(missing), f"a crash after {sweep.cancelled} cancels", failed=True)
+            self._note(key_id, missing.what, f"a crash after {sweep.cancelled} cancels", failed=True)
             await trio.sleep(CRASH_S)
         finally:
             self._sweeping.discard((key_id, name))
@@ -184,7 +184,7 @@ class Steward:
 
     async def _swept(self, sweep: Sweep, missing: Missing, station: Station) -> None:
         key_id, custody = missing.key_id, sweep.custody
-        why = _what(missing)
+        why = missing.what
         log.warning("%s: the key %s is missing; its %d orders are cancelled", why, key_id, len(custody.of(key_id)))
         seat = Seat(station.hub, f"{why}: key {key_id}", key_id)
         try:
@@ -197,11 +197,8 @@ class Steward:
             log.warning("the key %s had no order open after all", key_id)
             self.house.access.freezes.lift(freeze)
             self.freezer.apply()
-        log.warning("%s: the key %s: %d cancels, %d orders left", why, key_id, sweep.cancelled, left)
-        ended = f"{sweep.cancelled} cancels, {left} orders left"
-        if sweep.vanished:
-            ended += f", {sweep.vanished} let go that OpenD has no word of"
-        self._note(key_id, why, ended, failed=bool(left or sweep.vanished))
+        log.warning("%s: the key %s: %s", why, key_id, sweep.summary)
+        self._note(key_id, why, sweep.summary, failed=bool(left or sweep.vanished))
 
     async def _steps(self, sweep: Sweep, seat: Seat, missing: Missing, station: Station) -> None:
         greeted = False
@@ -242,11 +239,17 @@ class Steward:
     def _its_time(self, missing: Missing, station: Station) -> float:
         """Until when nothing is cancelled: while OpenD was away a key could perhaps not come back or speak, for nobody
         is let in before its first connection, nor during an outage with ``on_outage = "close"``. Counts from its
-        return; while it is away, asking it says so."""
-        lanes = station.hub.router.lanes
-        since = max(lane.upstream.ready_since for lane in (lanes.main, lanes.trade))
-        guard = self._guards.get(missing.key_id, Guard(None, None))
-        return since + self.signs.time_s(missing, guard) if lanes.trade.upstream.ready else -math.inf
+        return; while it is away, asking it says so. The same goes for an outage of another OpenD that has ended the
+        key's last connections: the key has not left."""
+        router, now = station.hub.router, trio.current_time()
+        if not router.lanes.trade.upstream.ready:
+            return -math.inf
+        since = [router.outages.back_since]
+        gone = self.signs.gone_since(missing.key_id)
+        if missing.why == "gone" and gone is not None and self.house.access.knows(missing.key_id, self.wall()):
+            others = [other.hub.router.outages for other in self.stations() if other is not station]
+            since += [outages.kept_out_until(missing.key_id, gone, now) for outages in others]
+        return max(since) + self.signs.time_s(missing, self._guards.get(missing.key_id, Guard(None, None)))
 
     def _looked(self, sweep: Sweep, step: Look, station: Station, answer: Outcome, denial: Denial | None) -> None:
         now, since = trio.current_time(), station.hub.router.lanes.trade.upstream.ready_since
@@ -344,8 +347,3 @@ class Steward:
                 log.error("open orders of watched keys would be forgotten in a restart: %s", said, exc_info=crash)
         else:
             self._kept, self._said = versions, ""
-
-
-def _what(missing: Missing) -> str:
-    """As log and audit call the reason."""
-    return "cancel on disconnect" if missing.why == "gone" else "dead man"

@@ -201,6 +201,7 @@ def _freeze(freeze: Freeze) -> dict[str, object]:
         "by": freeze.by,
         "why": freeze.why,
         "dead_man": freeze.silent,
+        "stray": freeze.stray,
         "text": freeze.text(),
     }
 
