@@ -16,12 +16,17 @@ NODE := tests/e2e/node
 PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
 
-.PHONY: run test test-languages test-soak test-start bench binary package docs lint generated clean
+.PHONY: run ready test test-ready test-languages test-soak test-start bench binary package docs lint generated clean
 
 run: $(VENV)/.run-ready
 	$(BIN)/python -m opendmux --upstream sim
 
-test: $(VENV)/.test-ready $(VENV)-json/.ready $(NODE)/node_modules/.ready
+# What most of the others need, and what the tests need beyond it.
+ready: $(VENV)/.test-ready
+
+test-ready: $(VENV)/.test-ready $(VENV)-json/.ready $(NODE)/node_modules/.ready
+
+test: test-ready
 	$(BIN)/python -m pytest $(PYTEST)
 
 test-languages: $(VENV)/.test-ready $(NODE)/node_modules/.ready

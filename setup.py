@@ -48,5 +48,6 @@ setup(
         include_path=["_native"],
         force=TRACE,
         compiler_directives={"language_level": "3", "linetrace": TRACE},
-    )
+    ),
+    options={"build_ext": {"parallel": os.cpu_count() or 1}},
 )

@@ -73,11 +73,16 @@ def template(said: dict[tuple[str, str], str]) -> str:
             lines += [_comment(said[struct_of(members[0]), ""])]
             lines += [f"# [[{table}]]\n" if members[0].repeated else f"[{table}]\n"]
         for entry in members:
-            value = '""' if entry.default in (msgspec.NODEFAULT, None) else shown(entry.default)
-            if entry.default is msgspec.NODEFAULT and is_list(entry.kind):
-                value = '[""]'
+            value = shown(entry.default) if entry.default not in (msgspec.NODEFAULT, None) else _example(entry)
             lines += [f"{_comment(f'{said[struct_of(entry), entry.name]} ({_unit(entry)})')}# {entry.name} = {value}\n"]
     return "\n".join(lines)
+
+
+def _example(entry: Entry) -> str:
+    """A value to begin with, where there is no default that could be written down: one that is taken."""
+    if entry.default is msgspec.NODEFAULT:
+        return '[""]' if is_list(entry.kind) else '""'
+    return shown(next(other.default for other in entries() if other.key == entry.name))
 
 
 def _unit(entry: Entry) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from opendmux.config import Config, Limits, Timeouts
 from opendmux.config.schema import LIVE, Entry, entries, expected
-from opendmux.config.sources import Given, Settings, Source, settings_of, variable_of
+from opendmux.config.sources import PATHS, PATHS_IN_TABLES, Given, Settings, Source, settings_of, variable_of
 from opendmux.errors import ConfigError
 
 TABLES = """
@@ -163,3 +163,30 @@ def test_every_type_has_its_sentence(entry: Entry) -> None:
 
 def test_what_changes_at_run_time_are_settings() -> None:
     assert set(LIVE) <= {entry.key for entry in entries()}
+
+
+def test_a_path_in_the_home_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A settings file is read by no shell; what a sentence says to do must work for it nonetheless."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    path = tmp_path / "opendmux.toml"
+    path.write_text(
+        'audit_log = "~/audit.jsonl"\n[tls]\ncert = "~/a.pem"\nkey = "b~/a.pem"\n'
+        '[[upstreams]]\nname = "hk"\naddress = "127.0.0.1:5"\nrsa_private_key = "~/r.pem"\n'
+        '[[listeners]]\nlisten = ["127.0.0.1:6"]\nupstream = ["hk"]\n'
+    )
+    config = settings_of(path, {"OPENDMUX_STATE_DIR": "~/state"}).config
+    assert (config.audit_log, config.state_dir) == (str(tmp_path / "audit.jsonl"), str(tmp_path / "state"))
+    assert (config.tls.cert, config.tls.key) == (str(tmp_path / "a.pem"), "b~/a.pem")
+    assert config.upstreams[0].rsa_private_key == str(tmp_path / "r.pem")
+
+
+def test_the_paths_are_settings() -> None:
+    keys = {entry.key for entry in entries()}
+    assert keys >= {*PATHS, *(f"{table}.{name}" for table, name in PATHS_IN_TABLES)}
+
+
+def test_a_mark_in_front_of_a_file_is_none_of_its_words(tmp_path: Path) -> None:
+    path = tmp_path / "opendmux.toml"
+    path.write_bytes(b'\xef\xbb\xbfupstream = "sim"\r\n')
+    assert settings_of(path, {}).config.upstream == "sim"

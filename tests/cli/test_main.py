@@ -157,7 +157,18 @@ def test_every_command_has_json(words: str, capsys: pytest.CaptureFixture[str]) 
     assert ("--json" in capsys.readouterr().out) == (words.split()[0] not in NO_JSON)
 
 
-@pytest.mark.parametrize("words", [["statsu"], ["keys", "shwo"], ["--seed", "five"], ["serve", "--unheard-of"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["statsu"],
+        ["keys", "shwo"],
+        ["--seed", "five"],
+        ["serve", "--unheard-of"],
+        ["opend", "relgoin"],
+        ["opend", "ping", "--unheard-of"],
+        ["opend", "ping", "-x"],
+    ],
+)
 def test_wrong_usage_as_json(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     try:
         code: object = cli.main([*words, "--json"])

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opendmux.core.orders import Change, Leg, Op, OrderFacts, Terms, is_calming_untrusted, read_order_untrusted
+from opendmux.core.orders import (
+    Change,
+    Leg,
+    Op,
+    OrderFacts,
+    Terms,
+    is_calming_untrusted,
+    read_order_untrusted,
+    surely_calming_untrusted,
+)
 from opendmux.core.securities import Security
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.messages import canonical_json, decode_untrusted
@@ -96,13 +105,18 @@ def test_what_takes_orders_out_of_the_market(op: int, calming: bool) -> None:
         assert read(2205, body).calming is calming
         assert is_calming_untrusted(2205, 0, body) is calming
         text = canonical_json(decode_untrusted(opend.ModifyOrderRequest, body, 0))
-        assert is_calming_untrusted(2205, 1, text) is calming
+        assert is_calming_untrusted(2205, 1, text) is surely_calming_untrusted(2205, 1, text) is calming
     assert read(2205, modify(op, forAll=True)).for_all
 
 
 def test_nothing_else_is_a_cancel() -> None:
     body = modify(2, order_id=7)
     assert not any(is_calming_untrusted(proto_id, 0, body) for proto_id in (2202, 2209, 2227, 2237))
+
+
+@pytest.mark.parametrize(("body", "proto_fmt"), [(b"\xff", 0), (b"{", 1), (b"", 9)])
+def test_what_can_not_be_read_is_surely_no_cancel(body: bytes, proto_fmt: int) -> None:
+    assert not surely_calming_untrusted(2205, proto_fmt, body)
 
 
 @pytest.mark.parametrize("proto_id", [2209, 2237])

@@ -113,7 +113,6 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise ConfigError(f"no command is called {words[0]!a}{guess}")
             words.insert(0, "serve")
         args = parser_of([words[0]] if words[0] in COMMANDS else []).read(words)
-        as_json = bool(getattr(args, "json", False))
         code = int(args.run(args))
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read it has seen enough; the interpreter must not try again at its end

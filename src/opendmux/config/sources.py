@@ -7,6 +7,7 @@ its clients to somebody else's OpenD, and the same command would do different th
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,20 @@ INSTEAD: Final = (
     ("quote_right", "upstreams"),
 )
 """A setting, and the tables of the file that say more than it can, so that neither can stand for the other."""
+PATHS: Final = (
+    "rsa_private_key",
+    "upstream_rsa_private_key",
+    "admin_socket",
+    "keys",
+    "usage_db",
+    "state_dir",
+    "audit_log",
+    "tls.cert",
+    "tls.key",
+    "tls.client_ca",
+)
+PATHS_IN_TABLES: Final = (("upstreams", "rsa_private_key"), ("alerts", "ca"))
+"""Settings that are files or folders of ours. Programs of alerts are not: no shell runs them."""
 
 
 class Source(NamedTuple):
@@ -97,6 +112,7 @@ def settings_of(path: Path | None, environ: Mapping[str, str], flags: Iterable[G
     for source, key, value in (*_from_environment(environ), *flags):
         config = _with(config, key, value)
         sources[key] = source
+    config = _at_home(config)
     settings = Settings(config, path, sources, (*notes, *_unused(config, sources)))
     check(config, settings.named)
     return settings
@@ -149,6 +165,20 @@ def _unused(config: Config, sources: Mapping[str, Source]) -> list[str]:
             raise ConfigError(f"{source.name} can't be combined with [[{table}]] of the configuration file")
         notes.append(f"{source.name}: {key} is not used, for there is [[{table}]]")
     return notes
+
+
+def _at_home(config: Config) -> Config:
+    """With the paths that begin with ``~/`` in the home of this user, as a shell has them."""
+    for key in PATHS:
+        value = _get(config, key)
+        if value.startswith("~/"):
+            config = _with(config, key, os.path.expanduser(value))
+    for table, name in PATHS_IN_TABLES:
+        found = getattr(config, table)
+        rows = [msgspec.structs.replace(row, **{name: os.path.expanduser(getattr(row, name))}) for row in found]
+        if any(getattr(row, name).startswith("~/") for row in found):
+            config = _with(config, table, tuple(rows))
+    return config
 
 
 def _get(config: Config, key: str) -> Any:

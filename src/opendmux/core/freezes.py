@@ -18,14 +18,13 @@ from typing import Final, Literal
 
 import msgspec
 
-from opendmux.errors import RemoteProtocolError
 from opendmux.wire.protocols import PROTOCOLS, ProtoId, RequestAction
 
 from .answers import name_of
 from .audit import said_time
 from .denial import Denial, DenialKind
 from .gate import TRADE_IDS
-from .orders import is_calming_untrusted
+from .orders import surely_calming_untrusted
 
 __all__ = ["FROZEN", "Freeze", "Freezes", "FrozenMode", "dump", "is_order", "parse"]
 
@@ -91,10 +90,7 @@ class Freeze:
         can't be read takes no risk away."""
         if proto_id not in PROTOCOLS or not is_order(proto_id):
             return is_order(proto_id)
-        try:
-            return self.mode is FrozenMode.READ_ONLY or not is_calming_untrusted(proto_id, proto_fmt, body)
-        except RemoteProtocolError:
-            return True
+        return self.mode is FrozenMode.READ_ONLY or not surely_calming_untrusted(proto_id, proto_fmt, body)
 
 
 class Freezes:

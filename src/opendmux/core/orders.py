@@ -30,6 +30,7 @@ __all__ = [
     "is_calming_untrusted",
     "number_untrusted",
     "read_order_untrusted",
+    "surely_calming_untrusted",
 ]
 
 NUMBER_MAX: Final = 10.0**15
@@ -130,6 +131,14 @@ def is_calming_untrusted(proto_id: int, proto_fmt: int, body: bytes) -> bool:
     if proto_fmt == ProtoFmt.PROTOBUF:
         return read_int32_untrusted(body, MODIFY_OP) in CALMING
     return decode_untrusted(opend.ModifyOrderRequest, body, proto_fmt).c2s.modifyOrderOp in CALMING
+
+
+def surely_calming_untrusted(proto_id: int, proto_fmt: int, body: bytes) -> bool:
+    """The same for those who let a cancel pass where nothing else may: a body that can't be read is none."""
+    try:
+        return is_calming_untrusted(proto_id, proto_fmt, body)
+    except RemoteProtocolError:
+        return False
 
 
 def read_order_untrusted(proto_id: int, proto_fmt: int, body: bytes) -> OrderFacts:

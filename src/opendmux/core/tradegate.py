@@ -32,7 +32,7 @@ from .keys import KeyLimits, Scopes
 from .knowledge import Knowledge
 from .limits import EXACT, Limits, Reservation, amount_text, on_grid
 from .orderbook import KnownOrder, order_request
-from .orders import Op, OrderFacts, Terms, is_calming_untrusted, read_order_untrusted
+from .orders import Op, OrderFacts, Terms, read_order_untrusted, surely_calming_untrusted
 from .packet import is_real_untrusted
 from .prices import FRESH_S, STALE_S, snapshot_request
 from .roster import Roster
@@ -315,11 +315,8 @@ def _real(request: Request) -> bool | Denial:
 
 
 def _calming(request: Request) -> bool:
-    """A body that can't be read is none; it is refused later, at the price of a slot."""
-    try:
-        return is_calming_untrusted(request.proto_id, request.proto_fmt, request.body)
-    except RemoteProtocolError:
-        return False
+    """What can't be read is refused later, at the price of a slot."""
+    return surely_calming_untrusted(request.proto_id, request.proto_fmt, request.body)
 
 
 def _late() -> Denial:

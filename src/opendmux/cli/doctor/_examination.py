@@ -15,7 +15,7 @@ import msgspec
 from opendmux.cli._control import ask_text
 from opendmux.cli._control import status as ask_status
 from opendmux.config import SIM, Address, Config, UpstreamConfig, parse_address
-from opendmux.config.reach import listeners_of, upstreams_of
+from opendmux.config.reach import is_loopback, listeners_of, upstreams_of
 from opendmux.config.sources import Settings, settings_of
 from opendmux.errors import CommandError, ConfigError
 from opendmux.runtime.binding import meets
@@ -66,7 +66,7 @@ def examine(args: argparse.Namespace) -> Examination:
     sockets = Sockets()
     opends = find_opends(sockets)
     xmls = _options(xml_files(opends, args.opend_dir, found.settings.file), found)
-    listening = [address for listener in listeners_of(config) for address in _listen.wanted_addresses(listener.listen)]
+    listening = _own_ports(config, args.connect)
     opendmux = Section("opendmux")
     holder = _listen.judge(listening, sockets, opendmux)
     failure = _ask_running(args, found, holder)
@@ -118,6 +118,14 @@ def _connect(given: str, config: Config) -> str:
     """Where our own proxy should be, unless an option says it."""
     listen = config.listeners[0].listen if config.listeners else config.listen
     return listen[0] if given == DEFAULT_CONNECT and listen else given
+
+
+def _own_ports(config: Config, connect: str) -> list[Address]:
+    """Where our own proxy listens or shall listen: as the settings say, or where it is asked, on this machine."""
+    found = [address for listener in listeners_of(config) for address in _listen.wanted_addresses(listener.listen)]
+    asked = parse_address(connect, what="--connect")
+    default = not config.listen and not config.listeners
+    return [asked] if default and (is_loopback(asked.host) or asked.host == "localhost") else found
 
 
 def _options(files: Mapping[Path, Opend | None], found: Examination) -> list[_xml.Options]:
