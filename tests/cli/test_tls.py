@@ -32,7 +32,8 @@ def test_what_it_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     )
     said = capsys.readouterr()
     assert said.out.splitlines() == [config.cert, config.key]
-    assert f"opendmux --tls-cert {config.cert} --tls-key {config.key}" in said.err
+    assert f"OPENDMUX_HTTP_NAMES=proxy.example,192.0.2.7 opendmux --tls-cert {config.cert} --tls-key" in said.err
+    assert 'http_names = ["proxy.example", "192.0.2.7"]\n  [tls]\n' in said.err
     assert stat.S_IMODE(Path(config.key).stat().st_mode) == 0o600
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["cert.pem", "key.pem"]
 
@@ -64,6 +65,13 @@ def test_the_proxy_takes_it_and_clients_trust_it(tmp_path: Path, caplog: pytest.
         with ssl.create_default_context(cafile=config.cert).wrap_socket(ours, server_hostname=name) as near_end:
             near_end.send(b"x")
         thread.join()
+
+
+def test_this_machines_own_names_are_known_already(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(tmp_path, "--name", "localhost", "--name", "*.example")
+    said = capsys.readouterr().err
+    assert "http_names" not in said
+    assert "OPENDMUX_HTTP_NAMES" not in said
 
 
 def test_it_replaces_nothing_unasked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from opendmux.core.commands import (
     Command,
     Failure,
     Forward,
+    Missed,
     OpenLane,
     Outcome,
     Push,
@@ -90,6 +91,8 @@ def line(command: Command) -> Line:
             return ("ask", proto_id, body, *_named(lane))
         case Push(slots, frame, key):
             return ("push", tuple(slots), frame[HEADER_LEN:], key)
+        case Missed(session):
+            return ("missed", session.owner)
         case Witness(request, outcome):
             return ("witness", request.session.owner, request.proto_id, outcome)
         case UseRow(session):
@@ -345,7 +348,7 @@ class Play:
                     self.opened.remove(lane)
                 case Close(session=session):
                     self.closed.add(session.owner)
-                case Push() | UseRow() | Witness():
+                case Push() | Missed() | UseRow() | Witness():
                     pass
         return [line(command) for command in self.commands]
 

@@ -159,6 +159,36 @@ def test_an_extra_lane_is_nobodys_news() -> None:
     assert play.ready(2) == []
 
 
+def test_what_was_pushed_meanwhile_is_missed_by_who_reads_by_number() -> None:
+    play = Play(trade_address="trade.test:11111")
+    play.up(2)
+    play.client(1)
+    reader, other = play.client(2), play.client(3, push_proto_fmt=1)
+    reader.streams, other.streams = [20], [30]
+    for lane, missed in ((0, [2]), (2, [2]), (1, [3])):
+        if lane == 1:
+            assert ("missed", 3) not in play.up(1), "the first connection has no gap behind it"
+        play.lose(lane)
+        lines = play.connect(lane)
+        assert [line[1] for line in lines if line[0] == "missed"] == missed, lane
+        assert lines[0][0] == "missed", "before anything is subscribed again"
+        play.answer_all()
+        assert not [line for line in play.ready(lane) if line[0] == "missed"]
+
+
+def test_what_a_further_lane_did_not_bring_is_everybodys_gap() -> None:
+    play = Play()
+    for owner, session in ((1, 1), (2, 3)):
+        client = play.client(owner)
+        client.streams = [owner]
+        play.send(client, 3001, sub([(11, "AAPL")], [11], session=session))
+        if owner == 1:
+            play.answer_all()
+    play.up(2)
+    play.lose(2)
+    assert play.connect(2)[:2] == [("missed", 1), ("missed", 2)]
+
+
 def test_of_a_group_each_client_is_told_of_its_own_trade_lane() -> None:
     """A JSON client trades by a connection of its own, whose order pushes are JSON."""
     play = Play(trade_address="trade.test:11111")

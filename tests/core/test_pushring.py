@@ -115,6 +115,15 @@ def test_what_could_not_be_taken_is_a_gap_in_its_place() -> None:
     assert (gap.event_type, gap.gap_from, gap.gap_to) == (GAP, BASE + 2, BASE + 2)
 
 
+def test_where_nobody_counted_the_gap_has_no_bounds() -> None:
+    ring = PushRing(BASE, room_for(10))
+    ring.lose(counted=False)
+    ring.append(tick())
+    gap, tick_after = ring.read(BASE, ALL)[0]
+    assert (gap.event_type, gap.gap_from, gap.gap_to, gap.seq) == (GAP, 0, 0, BASE + 1)
+    assert tick_after.seq == BASE + 2
+
+
 def test_what_was_cleared_is_gone() -> None:
     ring = PushRing(BASE, room_for(10))
     ring.append(quote("00700"))

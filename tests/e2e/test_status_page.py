@@ -119,6 +119,8 @@ def test_clients_and_subscriptions_live(browser: Browser, tmp_path: Path, artefa
             assert browser.run(colour) != light
             assert browser.run("return document.documentElement.scrollWidth") == 360
             assert browser.run("return matchMedia('(max-width: 40rem)').matches")
+            shown = browser.run("return document.querySelector('#clients tbody').innerText")
+            assert "\u00b7 tcp" in shown, "who it is has room on a phone too"
             browser.screenshot(artefacts / "status-phone-dark.png")
         browser.until("both have left", lambda: rows(browser, "clients") == [])
         assert browser.complaints() == []

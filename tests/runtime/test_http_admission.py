@@ -31,6 +31,11 @@ async def test_foreign_pages_get_nothing(host: str, origin: str | None, reason: 
         assert s.site.asked == []
 
 
+async def test_a_name_that_is_not_known_can_be_made_known(autojump_clock: MockClock) -> None:
+    async with served() as s:
+        assert b"http_names" in (await s.browser.get("/livez", host="proxy.example")).body
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:33333", "192.0.2.7", "proxy.lan", "[::1]:33333"])
 async def test_names_of_ours(host: str, autojump_clock: MockClock) -> None:
     async with served() as s:

@@ -197,6 +197,39 @@ async def test_the_bound_of_streams_counts_both_kinds(autojump_clock: MockClock)
         at.stream(caller)
 
 
+@pytest.mark.parametrize("reader", ["there", "none"])
+async def test_an_outage_of_opend_is_a_gap_in_its_place(reader: str, autojump_clock: MockClock) -> None:
+    async with desk(QUOTES) as at:
+        caller = await subscribed(at)
+        plain, stream = at.stream(caller), opened(caller)
+        await ticks(at, 1)
+        (event,) = taken(stream)
+        if reader == "none":
+            stream.close()
+        await at.world.opend.drop()
+        await trio.sleep(10)
+        await at.world.opend.push(ProtoId.QOT_UPDATE_BASIC_QOT, quote_push(TENCENT))
+        await trio.sleep(0.1)
+        events = taken(opened(caller, event.seq) if reader == "none" else stream)
+        gap, last = (one for one in events if one.event_type != "notify")
+        assert (gap.event_type, gap.gap_from, gap.gap_to) == (GAP, 0, 0), "nobody knows what is missing"
+        assert last.proto_id == ProtoId.QOT_UPDATE_BASIC_QOT
+        assert event.seq < gap.seq < last.seq
+        assert GAP not in {one.event_type for one in taken(plain)}, "plain streams know no gaps"
+
+
+async def test_an_outage_while_nothing_is_recorded_is_no_gap(autojump_clock: MockClock) -> None:
+    async with desk(QUOTES) as at:
+        caller = await subscribed(at)
+        plain = at.stream(caller)
+        opened(caller).close()
+        await trio.sleep(KEEP_S + 1)
+        await at.world.opend.drop()
+        await trio.sleep(10)
+        await ticks(at, 1)
+        assert [one.body for one in taken(plain) if one.event_type != "notify"] == bodies(1)
+
+
 @pytest.mark.parametrize("reader", ["behind", "none"])
 async def test_a_push_that_finds_no_memory_is_a_gap(reader: str, autojump_clock: MockClock) -> None:
     async with desk(QUOTES) as at:

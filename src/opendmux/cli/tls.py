@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import json
 import os
 import re
 import sys
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         print_json({"cert": str(cert), "key": str(key)})
         return 0
     print(f"{cert}\n{key}")
-    print(_how_to_use(cert, key), file=sys.stderr)
+    print(_how_to_use(cert, key, args.name), file=sys.stderr)
     return 0
 
 
@@ -131,12 +132,16 @@ def _write(path: Path, data: bytes, mode: int) -> None:
         raise
 
 
-def _how_to_use(cert: Path, key: Path) -> str:
+def _how_to_use(cert: Path, key: Path, names: list[str]) -> str:
+    # Over HTTP and WebSocket only names that are known are answered, whatever stands in the certificate.
+    further = list(dict.fromkeys(name.lower() for name in names if name not in ALWAYS and "*" not in name))
+    variable = f"OPENDMUX_HTTP_NAMES={','.join(further)} " if further else ""
+    setting = f"  http_names = {json.dumps(further)}\n" if further else ""
     return f"""
 Use it:
-  opendmux --tls-cert {cert} --tls-key {key}
+  {variable}opendmux --tls-cert {cert} --tls-key {key}
 or in the configuration file:
-  [tls]
+{setting}  [tls]
   cert = "{cert}"
   key = "{key}"
 Clients trust it by its file:

@@ -17,6 +17,7 @@ __all__ = [
     "Command",
     "Failure",
     "Forward",
+    "Missed",
     "OpenLane",
     "Outcome",
     "Push",
@@ -126,6 +127,13 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """Pushes of this session were lost before they came here: streams that can be resumed tell of a gap."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
 class Witness:
     """Something for the audit: a decision about a request, or how a trade write ended."""
 
@@ -172,7 +180,7 @@ class Close:
     reason: str
 
 
-Command: TypeAlias = Reply | Forward | Ask | Push | Witness | UseRow | OpenLane | CloseLane | Close
+Command: TypeAlias = Reply | Forward | Ask | Push | Missed | Witness | UseRow | OpenLane | CloseLane | Close
 Then: TypeAlias = Callable[[Outcome, float], "list[Command]"]
 """Called once with the outcome and the time; returns what is to be done next."""
 

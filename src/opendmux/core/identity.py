@@ -5,7 +5,7 @@ Everything that belongs to somebody hangs on the owner number, never on a socket
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from opendmux.wire.handshake import Identity, State
@@ -17,6 +17,10 @@ from .opendstate import GlobalState, read_state_untrusted
 from .pauses import Pause
 
 __all__ = ["Session", "Upstream"]
+
+
+def _nothing() -> None:
+    pass
 
 
 @dataclass(slots=True, eq=False)
@@ -49,6 +53,8 @@ class Session:
     """Of the key that it showed; empty when its listener is bound to one."""
     streams: list[int] | None = None
     """The slots of a caller's open push streams; None for a client that gets its pushes in its own slot."""
+    missed: Callable[[], None] = field(default=_nothing, repr=False)
+    """Puts a gap where its pushes are recorded; does nothing where they are not."""
     sdk_dialect: bool = False
     """It speaks ft-v1.0, the JavaScript SDK's own: what comes as its InitConnect is an InitWebSocket."""
     own: bool = False

@@ -45,7 +45,8 @@ class Links:
         """Upstream has answered InitConnect: what it must know of us, before anybody may use the lane."""
         lane = self._lanes[index]
         lane.upstream.identity = identity
-        return lane.quotes.replay(now) + lane.trading.replay()
+        missed = self._outages.missed(lane) if lane.ever_ready else []
+        return missed + lane.quotes.replay(now) + lane.trading.replay()
 
     def replaying(self, index: int) -> bool:
         """Some of `connected`'s requests are still open."""

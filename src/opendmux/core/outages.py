@@ -20,7 +20,7 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 from opendmux.wire.websocket import UPSTREAM_LOST
 
-from .commands import Ask, Close, Command, Outcome, Push
+from .commands import Ask, Close, Command, Missed, Outcome, Push
 from .identity import Session
 from .lanes import Lane, LaneKind, Lanes
 from .notices import NotifyType
@@ -78,6 +78,13 @@ class Outages:
             words.append(Push(lost, build_frame(UPSTREAM_LOST, ProtoFmt.PROTOBUF, 0, body), None))
         told = self._status(lane, qot_logined=False, trd_logined=False, now=now)
         return [*words, *(Close(session, reason) for session in closing), *told]
+
+    def missed(self, lane: Lane) -> list[Command]:
+        """OpenD answers again, and has pushed nothing of the new connection yet: of what it pushed since the old one
+        was lost nobody knows anything."""
+        readers = [s for s in self._sessions.values() if s.streams]
+        # Who is subscribed through a further lane is not looked up: a gap too many is no harm.
+        return [Missed(s) for s in readers if lane.kind is LaneKind.EXTRA or self._uses(s, lane)]
 
     def over(self, lane: Lane) -> list[Command]:
         """It is back: OpenD is asked how its own logins are, and clients are told that."""

@@ -92,9 +92,10 @@ class PushRing:
         """Take the newest event and give it its number."""
         self._append(event, _key_of(event))
 
-    def lose(self) -> None:
-        """Something came that could not be taken: whoever reads past here is told."""
-        number = self.last + 1
+    def lose(self, *, counted: bool = True) -> None:
+        """Something came that could not be taken, or (not ``counted``) nobody knows what has not come: whoever reads
+        past here is told."""
+        number = self.last + 1 if counted else 0
         self._append(_gap(number, number), None)
 
     def clear(self) -> None:

@@ -14,6 +14,7 @@ from opendmux.core.commands import (
     CloseLane,
     Command,
     Forward,
+    Missed,
     OpenLane,
     Push,
     Reply,
@@ -114,6 +115,8 @@ class Carrier:
                     self.ask(command.lane, command.proto_id, command.body, command.then, command.until)
                 case Push():
                     self.push((command,))
+                case Missed():
+                    command.session.missed()
                 case UseRow():
                     self._use_row(command.session)
                 case Witness():

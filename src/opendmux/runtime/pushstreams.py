@@ -48,6 +48,7 @@ class Streams:
         self._attach = attach
         self._open: dict[_Stream, None] = {}
         self._recorder: _Recorder | None = None
+        session.missed = self._missed
 
     def __len__(self) -> int:
         return len(self._open)
@@ -114,6 +115,10 @@ class Streams:
             del self._open[stream]
             self._list()
             self._narrow()
+
+    def _missed(self) -> None:
+        if self._recorder is not None:
+            self._recorder.lose(counted=False)
 
     def finish(self, why: Denial) -> None:
         """All of them end; the session does not."""
@@ -318,8 +323,12 @@ class _Recorder(_SlotClient):
 
     def end(self, reason: str, *, flush_all: bool) -> None:  # noqa: ARG002
         """See `Client`: a push did not fit, for the memory of all outboxes is used up."""
+        self.lose(counted=True)
+
+    def lose(self, *, counted: bool) -> None:
+        """See `PushRing.lose`."""
         self.record()
-        self.ring.lose()
+        self.ring.lose(counted=counted)
         self.flush()
 
 

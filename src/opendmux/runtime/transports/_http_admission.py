@@ -46,7 +46,8 @@ class Admission:
         hosts, origins = head.all("host"), head.all("origin")
         # Without a Host it is no browser: HTTP/1.0, as some probes speak it.
         if not all(host_is_ours(host, own=own, further=names) for host in hosts):
-            raise RefusedError(403, "host", "this proxy is not known by the name in the Host header")
+            text = "this proxy is not known by the name in the Host header: its setting http_names lists further ones"
+            raise RefusedError(403, "host", text)
         if not all(origin.lower() in welcome or origin_is_ours(origin, own=own, further=names) for origin in origins):
             raise RefusedError(403, "origin", "pages of other sites may not ask this proxy")
         # A browser shows its certificate for whatever page asks, and asks without a word when there is no JSON in it.
