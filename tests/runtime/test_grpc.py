@@ -1,17 +1,13 @@
-"""The gRPC face on a memory stream: keys, status, deadlines, streams, drain."""
+"""The gRPC face on a memory stream: requests, status, deadlines, streams, drain."""
 
 from __future__ import annotations
 
-import base64
-import contextlib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 import trio
-from trio.testing import MemoryReceiveStream, MemorySendStream, MockClock, memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from opendmux.core.commands import Request
 from opendmux.core.denial import Denial, DenialKind
@@ -24,121 +20,16 @@ from opendmux.wire.grpc_events import Call
 from opendmux.wire.grpc_status import Code
 from opendmux.wire.handshake import client_hello_untrusted
 from opendmux.wire.messages import encode
-from opendmux.wire.pb import futu, grpc_status, opend
+from opendmux.wire.pb import futu, opend
 from opendmux.wire.pb import grpc_health as health
 from opendmux.wire.pb import grpc_reflection as reflection
-from tests.wire.grpc_kit import Client, Headers, Seen, framed
+from tests.wire.grpc_kit import Client, framed
 
-from .grpc_kit import KEY, NO_KEY, OK_BODY, FakeBackend, FakeStream, quote
+from .grpc_kit import KEY, NO_KEY, OK_BODY, FakeBackend, quote
+from .grpc_world import BEARER, PUSH, events, reason, replies, world
 
-PUSH = "/futu.service.FutuOpenD/SubscribePush"
-BEARER = [("authorization", f"Bearer {KEY}")]
 SLOW = Denial(DenialKind.LIMIT, "slow", "the stream was too slow")
 DRAINING = Denial(DenialKind.UNAVAILABLE, "drain", "going away")
-
-MemoryStream = trio.StapledStream[MemorySendStream, MemoryReceiveStream]
-
-
-@dataclass
-class World:
-    backend: FakeBackend
-    client: Client
-    stream: MemoryStream
-    server_stream: MemoryStream
-    draining: trio.Event
-    over: trio.Event = field(default_factory=trio.Event)
-    serving: bool = True
-    paused: bool = False
-    inbox: bytearray = field(default_factory=bytearray)
-
-    async def read(self) -> None:
-        with contextlib.suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-            while got := await self.stream.receive_some():
-                self.inbox += got
-
-    async def settle(self) -> None:
-        """Bytes to and fro until both sides have nothing more to say, in no time at all."""
-        while True:
-            data = self.client.h2.data_to_send()
-            if data:
-                with contextlib.suppress(trio.BrokenResourceError):
-                    await self.stream.send_all(data)
-            await wait_all_tasks_blocked()
-            got = b""
-            if not self.paused:
-                got = bytes(self.inbox)
-                self.inbox.clear()
-                self.client.receive(got)
-            if not data and not got:
-                return
-
-    async def wait(self, seconds: float) -> None:
-        """So much time, in which the client answers pings."""
-        until = trio.current_time() + seconds
-        while trio.current_time() < until:
-            await trio.sleep(min(10.0, until - trio.current_time()))
-            await self.settle()
-
-    async def ask(
-        self, proto_id: int = 3004, body: bytes = OK_BODY, headers: Headers = (), *, settle: bool = True
-    ) -> Seen:
-        message = futu.FutuRequest(proto_id=proto_id, body=body).SerializeToString()
-        seen = self.client.streams[self.client.call(message, headers)]
-        if settle:
-            await self.settle()
-        return seen
-
-    async def call(self, path: str, message: bytes = b"", headers: Headers = ()) -> Seen:
-        seen = self.client.streams[self.client.call(message, headers, path=path)]
-        await self.settle()
-        return seen
-
-    async def subscribe(self, headers: Headers = ()) -> tuple[Seen, FakeStream]:
-        seen = await self.call(PUSH, b"", headers)
-        return seen, self.backend.callers[-1].streams[-1]
-
-
-@asynccontextmanager
-async def world(
-    *, limits: GrpcLimits | None = None, first: bytes = b"", window: int = 65_535, acknowledge: bool = True
-) -> AsyncIterator[World]:
-    client = Client(window=window, acknowledge=acknowledge)
-    ours, theirs = memory_stream_pair()
-    w = World(FakeBackend(), client, ours, theirs, trio.Event())
-    async with trio.open_nursery() as nursery:
-
-        async def serve() -> None:
-            await serve_grpc(
-                theirs,
-                first,
-                w.backend,
-                peer="127.0.0.1:5",
-                local=True,
-                serving=lambda: w.serving,
-                limits=limits,
-                draining=w.draining,
-            )
-            w.over.set()
-
-        nursery.start_soon(serve)
-        nursery.start_soon(w.read)
-        await w.settle()
-        yield w
-        nursery.cancel_scope.cancel()
-
-
-def replies(seen: Seen) -> list[futu.FutuResponse]:
-    return [futu.FutuResponse.FromString(message) for message in seen.messages]
-
-
-def events(seen: Seen) -> list[futu.PushEvent]:
-    return [futu.PushEvent.FromString(message) for message in seen.messages]
-
-
-def reason(seen: Seen) -> str:
-    raw = seen.headers[-1]["grpc-status-details-bin"]
-    whole = grpc_status.Status.FromString(base64.b64decode(raw + "=" * (-len(raw) % 4)))
-    return grpc_status.ErrorInfo.FromString(whole.details[0].value).reason
 
 
 async def test_a_request_and_its_answer(autojump_clock: MockClock) -> None:
@@ -163,44 +54,6 @@ async def test_an_answer_may_come_later_and_out_of_order(autojump_clock: MockClo
         assert [replies(seen)[0].proto_id for seen in (first, second)] == [3004, 3006]
 
 
-async def test_a_key_is_looked_up_once_per_connection(autojump_clock: MockClock) -> None:
-    async with world() as w:
-        for headers in (BEARER, BEARER, [("authorization", f"bEARER  {KEY}")], []):
-            assert (await w.ask(headers=headers)).status == Code.OK
-        assert w.backend.admitted == [KEY, None]
-
-
-async def test_a_wrong_key_is_never_anonymous_and_is_looked_up_again(autojump_clock: MockClock) -> None:
-    async with world() as w:
-        for _ in range(2):
-            seen = await w.ask(headers=[("authorization", "Bearer fc_wrong")])
-            assert seen.status == Code.UNAUTHENTICATED
-            assert seen.headers[0]["grpc-message"].startswith("der Schl%C3%BCssel")
-            assert reason(seen) == "KEY"
-        assert w.backend.admitted == ["fc_wrong"] * 2
-        assert w.backend.asked == 0
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [("authorization", KEY)],
-        [("authorization", "")],
-        [("authorization", "Bearer")],
-        [("authorization", f"Basic {KEY}")],
-        [("authorization", f"Bearer {KEY}, Bearer {KEY}")],
-        [("authorization", f"Bearer {KEY} x")],
-        [("authorization", f"Bearer {'x' * 300}")],
-        [*BEARER, *BEARER],
-    ],
-)
-async def test_a_malformed_key(autojump_clock: MockClock, headers: Headers) -> None:
-    async with world() as w:
-        seen = await w.ask(headers=headers)
-        assert (seen.status, w.backend.admitted) == (Code.UNAUTHENTICATED, [""])
-        assert "Bearer fc_" in seen.headers[-1]["grpc-message"]
-
-
 async def test_keys_are_never_logged(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with world() as w:
@@ -223,32 +76,6 @@ def test_what_holds_a_key_does_not_show_it() -> None:
         Request(session, 1001, 0, 1, body),
     ):
         assert "fc_00" not in repr(holder)
-
-
-async def test_a_revoked_key_is_looked_up_again(autojump_clock: MockClock) -> None:
-    async with world() as w:
-        w.backend.answers = lambda asked: asked.answer(Answer(-1, "", OK_BODY, NO_KEY))
-        assert (await w.ask(headers=BEARER)).status == Code.UNAUTHENTICATED
-        assert w.backend.callers[0].detached == 1
-        del w.backend.keys[KEY]
-        assert (await w.ask(headers=BEARER)).status == Code.UNAUTHENTICATED
-        assert w.backend.admitted == [KEY, KEY]
-
-
-async def test_what_another_proxy_has_passed_on_does_not_come_from_this_machine(autojump_clock: MockClock) -> None:
-    async with world() as w:
-        passed_on = [*BEARER, ("x-forwarded-for", "192.0.2.9")]
-        for headers in (BEARER, passed_on, BEARER, passed_on):
-            assert (await w.ask(3004, OK_BODY, headers)).status == Code.OK
-        assert w.backend.admitted == [KEY, KEY]
-        assert w.backend.local == [True, False]
-
-
-async def test_the_keys_of_a_connection_are_counted(autojump_clock: MockClock) -> None:
-    async with world() as w:
-        w.backend.keys |= {f"fc_{n}": str(n) for n in range(17)}
-        got = [(await w.ask(headers=[("authorization", f"Bearer fc_{n}")])).status for n in range(17)]
-        assert got == [0] * 16 + [Code.RESOURCE_EXHAUSTED]
 
 
 @pytest.mark.parametrize(
@@ -339,6 +166,19 @@ async def test_an_earlier_deadline_is_seen_behind_a_later_one(autojump_clock: Mo
         await trio.sleep(2)
         await w.settle()
         assert (sooner.status, later.ended) == (Code.DEADLINE_EXCEEDED, False)
+
+
+async def test_a_deadline_is_kept_behind_those_of_calls_that_are_over(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        for _ in range(3):
+            assert (await w.ask(headers=[("grpc-timeout", "5S")])).status == 0
+            await w.wait(3)
+        w.backend.answers = None
+        hangs = await w.ask(headers=[("grpc-timeout", "7S")])
+        await w.wait(6.5)
+        assert not hangs.ended
+        await w.wait(1)
+        assert hangs.status == Code.DEADLINE_EXCEEDED
 
 
 async def test_a_request_must_be_sent_in_time(autojump_clock: MockClock) -> None:

@@ -20,7 +20,8 @@ from opendmux.runtime.callers import Callers
 from opendmux.runtime.house import House
 from opendmux.runtime.metrics import AuditState, KeyRoom
 from opendmux.runtime.readiness import readiness_of
-from opendmux.runtime.status import CLIENTS_MAX, FRESH_S, SUBSCRIPTIONS_MAX, Status, quantile_ms
+from opendmux.runtime.status import FRESH_S, SUBSCRIPTIONS_MAX, Status
+from opendmux.runtime.status_parts import CLIENTS_MAX
 from opendmux.wire.frame import build_frame
 from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
@@ -173,16 +174,6 @@ async def test_requests_by_kind(autojump_clock: MockClock) -> None:
         assert (one.answered, one.lately, one.per_s) == (4, 1, 0.25)
         assert one.p50_ms == one.p99_ms == pytest.approx(LATENCY_BUCKETS_S[0] * 1e3)
         assert look(status).opends[0].history.requests == [0.2]
-
-
-def test_quantiles_come_from_buckets() -> None:
-    counts = [0] * (len(LATENCY_BUCKETS_S) + 1)
-    assert quantile_ms(counts, 0.5) is None
-    counts[1], counts[3] = 98, 2
-    assert quantile_ms(counts, 0.5) == pytest.approx(LATENCY_BUCKETS_S[1] * 1e3)
-    assert quantile_ms(counts, 0.99) == pytest.approx(LATENCY_BUCKETS_S[3] * 1e3)
-    counts[-1] = 10
-    assert quantile_ms(counts, 0.99) is None
 
 
 async def test_callers_and_their_streams(autojump_clock: MockClock) -> None:

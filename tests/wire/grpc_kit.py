@@ -14,6 +14,7 @@ from h2.settings import SettingCodes, Settings
 from opendmux.wire.grpc import GrpcServer
 from opendmux.wire.grpc_events import Event
 from opendmux.wire.grpc_guard import GrpcLimits
+from opendmux.wire.grpc_status import OK
 
 PATH = "/futu.service.FutuOpenD/Request"
 
@@ -157,6 +158,12 @@ class Pair:
     def raw(self, data: bytes) -> list[Event]:
         self.server.receive_untrusted(data, self.now)
         return self.exchange()
+
+
+def answer(pair: Pair, stream_id: int, message: bytes = b"reply") -> None:
+    pair.server.send_message(stream_id, message)
+    pair.server.finish(stream_id, OK)
+    pair.exchange()
 
 
 def http2_frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:

@@ -5,21 +5,16 @@ from __future__ import annotations
 import gzip
 
 import pytest
+from hyperframe.frame import Frame
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.grpc import GrpcServer
 from opendmux.wire.grpc_engine import CONNECTION_WINDOW
-from opendmux.wire.grpc_events import Call, Cancelled, GoAway, HalfClosed, Message, PingAnswered, Writable
+from opendmux.wire.grpc_events import Call, Cancelled, GoAway, HalfClosed, Message, PingAnswered
 from opendmux.wire.grpc_guard import GrpcLimits
-from opendmux.wire.grpc_status import OK, Code, Status
+from opendmux.wire.grpc_status import Code, Status
 
-from .grpc_kit import PATH, Client, Pair, framed
-
-
-def answer(pair: Pair, stream_id: int, message: bytes = b"reply") -> None:
-    pair.server.send_message(stream_id, message)
-    pair.server.finish(stream_id, OK)
-    pair.exchange()
+from .grpc_kit import PATH, Client, Pair, answer, framed
 
 
 def test_a_unary_call() -> None:
@@ -49,6 +44,21 @@ def test_cuts_do_not_matter(size: int) -> None:
         server.receive_untrusted(data[at : at + size], 0)
     kinds = [type(event) for event in server.events()]
     assert kinds == [Call, Message, HalfClosed] * 2
+
+
+def test_no_text_is_made_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """h2 would do that for its debug log, which costs time and has keys in it."""
+
+    def told(_frame: Frame) -> str:
+        raise AssertionError("a frame is put into words")
+
+    client = Client()
+    client.call(b"ask")
+    data = client.h2.data_to_send()
+    server = GrpcServer(GrpcLimits())
+    monkeypatch.setattr(Frame, "__repr__", told)
+    server.receive_untrusted(data, 0)
+    assert [type(event) for event in server.events()] == [Call, Message, HalfClosed]
 
 
 def test_an_error_before_any_message_is_one_frame_of_headers() -> None:
@@ -81,75 +91,6 @@ def test_accept_sends_the_headers_at_once() -> None:
     pair.exchange()
     assert len(pair.client.streams[stream_id].headers) == 1
     assert not pair.client.streams[stream_id].ended
-
-
-def test_a_large_request_opens_its_window_for_itself() -> None:
-    pair = Pair()
-    body = bytes(3_000_000)
-    stream_id = pair.client.call(body)
-    assert Message(stream_id, body) in pair.exchange()
-
-
-def test_a_large_request_with_padding_comes_through() -> None:
-    pair = Pair()
-    stream_id = pair.client.open()
-    data = framed(bytes(100_000))
-    while data:
-        piece, data = data[:300], data[300:]
-        padding = min(200, pair.client.h2.local_flow_control_window(stream_id) - len(piece) - 1)
-        pair.client.h2.send_data(stream_id, piece, pad_length=padding if padding >= 0 else None, end_stream=not data)
-        pair.exchange()
-    assert pair.log[-1] == HalfClosed(stream_id)
-
-
-def test_large_requests_wait_for_the_budget_and_all_come_through() -> None:
-    pair = Pair(GrpcLimits(request_budget_bytes=250_000))
-    ids = [pair.client.call(bytes([n]) * 100_000) for n in range(20)]
-    told = pair.exchange()
-    rounds = 0
-    while ready := [event.stream_id for event in told if isinstance(event, Message)]:
-        assert len(ready) <= 7  # the budget is of what is missing behind the first window
-        for stream_id in ready:
-            pair.server.finish(stream_id, OK)
-        told = pair.exchange()
-        rounds += 1
-    assert {pair.client.streams[stream_id].status for stream_id in ids} == {0}
-    assert rounds > 2
-    assert pair.server._budget._used == 0
-
-
-def test_what_a_request_unpacks_to_counts() -> None:
-    pair = Pair(GrpcLimits(request_bytes=200_000, request_budget_bytes=250_000))
-    ids = []
-    for _ in range(3):
-        ids.append(pair.client.open([("grpc-encoding", "gzip")]))
-        pair.client.send(ids[-1], framed(gzip.compress(bytes(100_000)), 1))
-        pair.exchange()
-    assert [pair.client.streams[stream_id].status for stream_id in ids] == [None, None, Code.RESOURCE_EXHAUSTED]
-    answer(pair, ids[0])
-    again = pair.client.open([("grpc-encoding", "gzip")])
-    pair.client.send(again, framed(gzip.compress(bytes(100_000)), 1))
-    assert Message(again, bytes(100_000)) in pair.exchange()
-
-
-def test_a_budget_is_given_back_by_a_cancelled_call() -> None:
-    pair = Pair(GrpcLimits(request_budget_bytes=100_000))
-    hog = pair.client.open()
-    pair.client.send(hog, framed(bytes(100_000))[:50_000] + b"", end=False)
-    waiter = pair.client.call(bytes(100_000))
-    assert not any(isinstance(event, Message) for event in pair.exchange())
-    pair.client.h2.reset_stream(hog)
-    told = pair.exchange()
-    assert told[0] == Cancelled(hog)
-    assert told[1:] == [Message(waiter, bytes(100_000)), HalfClosed(waiter)]
-
-
-def test_the_connection_window_is_given_back() -> None:
-    pair = Pair()
-    for _ in range(2 * CONNECTION_WINDOW // 1_000_000 + 2):
-        stream_id = pair.client.call(bytes(1_000_000))
-        assert HalfClosed(stream_id) in pair.exchange()
-        answer(pair, stream_id)
 
 
 def test_a_request_over_the_limit_is_refused_before_it_comes() -> None:
@@ -217,92 +158,6 @@ def test_a_cancelled_call_is_forgotten_and_late_answers_harm_nobody() -> None:
     assert pair.server.room(stream_id) == 0
     assert pair.server.queued(stream_id) is None
     assert pair.client.streams[stream_id].headers == []
-
-
-def test_a_stream_window_update_moves_a_reply_on() -> None:
-    pair = Pair(window=100, connection_window=1_000_000, acknowledge=False)
-    stream_id = pair.client.call(b"ask")
-    pair.exchange()
-    answer(pair, stream_id, bytes(1000))
-    seen = pair.client.streams[stream_id]
-    assert (len(seen.data), pair.server.queued_bytes) == (100, 905)
-    pair.client.h2.increment_flow_control_window(2000, stream_id)
-    pair.exchange()
-    assert (seen.messages, seen.status, pair.server.queued_bytes) == ([bytes(1000)], 0, 0)
-
-
-def test_a_connection_window_update_moves_a_reply_on() -> None:
-    pair = Pair(window=1_000_000, acknowledge=False)
-    stream_id = pair.client.call(b"ask")
-    pair.exchange()
-    answer(pair, stream_id, bytes(100_000))
-    seen = pair.client.streams[stream_id]
-    assert len(seen.data) == 65_535
-    pair.client.h2.increment_flow_control_window(100_000)
-    pair.exchange()
-    assert seen.status == 0
-
-
-def test_new_settings_move_a_reply_on() -> None:
-    pair = Pair(window=10, connection_window=1_000_000, acknowledge=False)
-    stream_id = pair.client.call(b"ask")
-    pair.exchange()
-    answer(pair, stream_id, bytes(1000))
-    assert len(pair.client.streams[stream_id].data) == 10
-    pair.client.h2.update_settings({4: 50_000})
-    pair.exchange()
-    assert pair.client.streams[stream_id].status == 0
-
-
-def test_streams_take_turns() -> None:
-    pair = Pair(window=1_000_000, connection_window=100_000, acknowledge=False)
-    ids = [pair.client.call(b"ask") for _ in range(2)]
-    pair.exchange()
-    for stream_id in ids:
-        pair.server.send_message(stream_id, bytes(200_000))
-    pair.exchange()
-    a, b = (len(pair.client.streams[stream_id].data) for stream_id in ids)
-    assert a + b == 100_000
-    assert abs(a - b) <= 16_384
-
-
-def test_room_is_what_the_windows_leave_and_writable_says_when_there_is_some() -> None:
-    pair = Pair(window=100, connection_window=1_000_000, acknowledge=False)
-    stream_id = pair.client.call(b"")
-    pair.exchange()
-    assert pair.server.room(stream_id) == 100
-    pair.server.send_message(stream_id, bytes(150))
-    assert pair.server.room(stream_id) == 0
-    assert pair.exchange() == []
-    assert pair.server.queued(stream_id) == 55
-    pair.client.h2.increment_flow_control_window(55, stream_id)
-    assert pair.exchange() == []
-    pair.client.h2.increment_flow_control_window(10, stream_id)
-    assert pair.exchange() == [Writable(stream_id)]
-    assert pair.server.room(stream_id) == 10
-    pair.server.send_message(stream_id, b"")
-    assert pair.exchange() == []  # nobody asked
-
-
-def test_finish_with_discard_drops_what_has_not_gone() -> None:
-    pair = Pair(window=100, connection_window=1_000_000, acknowledge=False)
-    stream_id = pair.client.call(b"")
-    pair.exchange()
-    pair.server.send_message(stream_id, bytes(1000))
-    pair.exchange()
-    pair.server.finish(stream_id, Status(Code.RESOURCE_EXHAUSTED, "too slow"), discard=True)
-    pair.exchange()
-    assert pair.client.streams[stream_id].status == Code.RESOURCE_EXHAUSTED
-    assert pair.server.queued_bytes == 0
-
-
-def test_reset_drops_a_call() -> None:
-    pair = Pair()
-    stream_id = pair.client.call(b"")
-    pair.exchange()
-    pair.server.reset(stream_id)
-    pair.exchange()
-    assert pair.client.streams[stream_id].reset == 8
 
 
 def test_more_calls_than_allowed_are_refused_one_by_one() -> None:

@@ -102,5 +102,5 @@ def test_any_life(operations: list[tuple[str, int]], acknowledge: bool) -> None:
     assert pair.server.queued_bytes == 0
     assert not pair.server.finishing()
     if not pair.server._failed:
-        assert pair.server._budget._used == 0
+        assert pair.server._windows.budget._used == 0
         assert not pair.server._streams

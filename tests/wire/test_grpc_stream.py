@@ -1,9 +1,9 @@
-"""A call's queue, and the budget for large requests."""
+"""A call's queue of replies."""
 
 from __future__ import annotations
 
 from opendmux.wire.grpc_message import Assembler
-from opendmux.wire.grpc_stream import CallStream, RequestBudget
+from opendmux.wire.grpc_stream import CallStream
 
 from .grpc_kit import framed
 
@@ -26,39 +26,3 @@ def test_discard_says_how_much_it_was() -> None:
     one.put(b"x" * 100)
     one.cut(50)
     assert (one.discard(), one.queued, one.cut(10)) == (55, 0, b"")
-
-
-def test_the_budget_is_first_come_first_served() -> None:
-    budget = RequestBudget(100)
-    a, b, c, d = (stream(n) for n in range(4))
-    assert budget.ask(a, 60) == [a]
-    assert budget.ask(b, 60) == []
-    assert budget.ask(c, 10) == []  # behind b
-    assert budget.ask(d, 90) == []
-    assert budget.release(b) == [c]  # b has gone away
-    assert budget.release(a) == [d]
-    assert budget.release(a) == []
-
-
-def test_one_is_let_in_whatever_its_size() -> None:
-    budget = RequestBudget(100)
-    a, b = stream(1), stream(2)
-    assert budget.ask(a, 1000) == [a]
-    assert budget.ask(b, 1) == []
-    assert budget.release(a) == [b]
-
-
-def test_what_was_not_asked_for_is_charged_or_refused() -> None:
-    budget = RequestBudget(200_000)
-    a, b, c = (stream(n) for n in range(3))
-    assert budget.charge(a, 65_535)
-    assert a.reserved == 0
-    assert budget.charge(a, 1_000_000)  # one, whatever its size
-    assert not budget.charge(b, 100_000)
-    assert budget.ask(b, 10) == []
-    assert budget.release(a) == [b]
-    assert budget.charge(b, 100_000)
-    assert budget.charge(c, 99_990)
-    assert not budget.charge(c, 99_990)
-    assert (budget.release(b), budget.release(c)) == ([], [])
-    assert budget.ask(a, 200_000) == [a]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from .connection import GOODBYE_S, Connection, Gate, reset_stream
 from .console import serve_console_stream
 from .encryption import Encryption
 from .feed import Feed
+from .outage import Outage
 from .record import ConnectionRecord, Record, RequestRecord, Violation
 from .status import event_notice, quota_notice, rights_notice, used_notice
 from .world import World
@@ -51,9 +51,7 @@ class Simulator:
         self._rsa_key = rsa_key
         self._gate = Gate()
         self._connections: dict[int, Connection] = {}
-        self._accepting: set[trio.CancelScope] = set()
-        self._crashed = trio.Event()
-        self._down_until = -math.inf
+        self._outage = Outage()
         self._kicks = 0
         self._feed = Feed(self.world, self._gate, self.flush)
         self.operations: deque[str] = deque(maxlen=1000)
@@ -80,32 +78,7 @@ class Simulator:
         During a `crash` sockets are closed, so that nobody can connect, and opened again on the same address; other
         listeners go on accepting, and what they accept is reset.
         """
-
-        async def standing(stream: trio.abc.Stream) -> None:
-            if trio.current_time() < self._down_until:
-                await reset_stream(stream)
-            else:
-                await handler(stream)
-
-        while True:
-            sockets = [listener for listener in listeners if isinstance(listener, trio.SocketListener)]
-            addresses = [listener.socket.getsockname()[:2] for listener in sockets]
-            with trio.CancelScope() as accepting:
-                if len(sockets) == len(listeners):
-                    self._accepting.add(accepting)
-                try:
-                    await trio.serve_listeners(
-                        standing, list(listeners), handler_nursery=self._nursery, task_status=task_status
-                    )
-                finally:
-                    self._accepting.discard(accepting)
-            task_status = trio.TASK_STATUS_IGNORED
-            while trio.current_time() < self._down_until:
-                with trio.CancelScope(deadline=self._down_until):
-                    await self._crashed.wait()
-            listeners = [
-                listener for host, port in addresses for listener in await trio.open_tcp_listeners(port, host=host)
-            ]
+        await self._outage.serve(handler, listeners, self._nursery, task_status)
 
     async def connect(self) -> trio.SocketStream:
         """A new connection without a port: one end of a socket pair whose other end is served here."""
@@ -124,7 +97,7 @@ class Simulator:
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Be OpenD on one stream until it ends. Over the connection limit it is closed at once."""
         world = self.world
-        if trio.current_time() < self._down_until:
+        if self._outage.lasts:
             await reset_stream(stream)
             return
         session = world.open_session()
@@ -228,11 +201,7 @@ class Simulator:
         Trade is locked afterwards. The market and the orders live on: they are not OpenD's. Returns how many
         connections there were.
         """
-        self._down_until = trio.current_time() + seconds
-        self._crashed.set()
-        self._crashed = trio.Event()
-        for accepting in self._accepting:
-            accepting.cancel()
+        self._outage.begin(seconds)
         self.world.unlocked = False
         chosen = self._chosen(None)
         for connection in chosen:

@@ -5,14 +5,8 @@ be written. HTTP/2 itself (header compression, stream states, settings) is done 
 hostile frames are counted and long ones refused before anything is buffered for them. No caller sees h2: another
 engine can take its place here.
 
-In: a stream starts with a window of 64 KiB. When a message needs more, the window is opened for exactly that message
-once the connection's budget for large requests has room for it, so that one which was let in can always become whole.
-It keeps that room until it is answered; what a request unpacks to counts as well.
-The connection's own window is given back at once, because what the streams may send is bounded.
-
-Out: messages wait in a queue per stream. Frames are made of them only in `data_to_send`, round robin, and only as the
-windows allow; a queue that stands behind a window moves again on a WINDOW_UPDATE of the stream or of the connection
-and on new SETTINGS. Who produces more than a client reads asks `room` first, and is told by Writable when to go on.
+What calls may send is in `grpc_windows`, what goes out in `grpc_outflow`. Who produces more than a client reads asks
+`room` first, and is told by Writable when to go on.
 
 h2 refuses to go on after a GOAWAY in either direction, where the protocol lets running streams end. Therefore GOAWAY
 frames are read and written here and h2 never knows of them.
@@ -22,7 +16,6 @@ Not handled here: server push, priorities, trailers of the client (ignored), com
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Final
 
 import h2.events
@@ -33,26 +26,22 @@ from hyperframe.frame import DataFrame, GoAwayFrame, RstStreamFrame
 
 from opendmux.errors import RemoteProtocolError
 
-from .grpc_engine import CONNECTION_WINDOW, open_engine
+from .grpc_engine import open_engine
 from .grpc_events import Call, Cancelled, Event, GoAway, HalfClosed, Message, PingAnswered, Writable
 from .grpc_frames import FrameCutter, FrameError
 from .grpc_guard import GrpcLimits, Patience
 from .grpc_head import Head
 from .grpc_message import ENCODINGS, Assembler
+from .grpc_outflow import Outflow
 from .grpc_status import CallError, Code, Status, trailers
-from .grpc_stream import WINDOW, CallStream, RequestBudget
+from .grpc_stream import CallStream
+from .grpc_windows import RequestWindows
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["GrpcServer"]
 
-CHUNK: Final = 128 * 1024
-"""About so much is handed to the writer at a time."""
-QUANTUM: Final = 16_384
-"""One stream's turn."""
-CRUMB: Final = 1024
-"""A window that is smaller is no good reason to be opened again and again."""
 TABLE_MAX: Final = 4096
 """Our half of the header compression; a client could allow four gigabytes."""
 
@@ -73,23 +62,18 @@ class GrpcServer:
         self._limits = limits
         self._h2 = open_engine(limits)
         self._cutter = FrameCutter(limits)
-        self._out = bytearray()
+        self._out = Outflow(self._h2, self._cutter, self._end)
+        self._windows = RequestWindows(self._h2, limits.request_budget_bytes)
         self._events: list[Event] = []
         self._streams: dict[int, CallStream] = {}
-        self._turns: deque[CallStream] = deque()
-        self._wanting: set[int] = set()
-        self._budget = RequestBudget(limits.request_budget_bytes)
-        self._unacknowledged = 0
         self._resets = Patience(limits.reset_burst, limits.resets_per_s)
         self._draining = False
         self._last_stream_id: int | None = None
         self._peer_left = False
         self._failed = False
-        self.queued_bytes = 0
-        """Message bytes of all streams that have not been sent."""
         self.established = False
         """The client has shown that it speaks HTTP/2."""
-        self._collect()
+        self._out.collect()
 
     # What comes in.
 
@@ -104,7 +88,7 @@ class GrpcServer:
         except FrameError as error:
             raise self._fail(error.code, str(error)) from None
         finally:
-            self._collect()
+            self._out.collect()
         self._tell_writable()
 
     def events(self) -> list[Event]:
@@ -141,7 +125,7 @@ class GrpcServer:
                 self._on_end(stream_id)
             case h2.events.WindowUpdated(stream_id=stream_id):
                 if stream_id and (stream := self._streams.get(stream_id)):
-                    self._take_turn(stream)
+                    self._out.line_up(stream)
             case h2.events.StreamReset(stream_id=stream_id):
                 if not event.remote_reset and not self._resets.spend(now):
                     raise self._fail(ErrorCodes.ENHANCE_YOUR_CALM, "too many broken calls")
@@ -153,11 +137,11 @@ class GrpcServer:
                 if self._h2.encoder.header_table_size > TABLE_MAX:
                     self._h2.encoder.header_table_size = TABLE_MAX
                 for stream in self._streams.values():
-                    self._take_turn(stream)
+                    self._out.line_up(stream)
             case h2.events.PingAckReceived(ping_data=ping_data):
                 if ping_data == _DRAIN_PING and self._draining and self._last_stream_id is None:
                     self._last_stream_id = self._h2.highest_inbound_stream_id
-                    self._collect()
+                    self._out.collect()
                     self._say_goaway(self._last_stream_id, ErrorCodes.NO_ERROR)
                 elif ping_data == _KEEPALIVE_PING:
                     self._events.append(PingAnswered())
@@ -188,10 +172,7 @@ class GrpcServer:
         self._events.append(Call(stream_id, head.path, head.metadata, timeout_s))
 
     def _on_data_untrusted(self, event: h2.events.DataReceived) -> None:
-        self._unacknowledged += event.flow_controlled_length
-        if self._unacknowledged >= CONNECTION_WINDOW // 2:
-            self._h2.increment_flow_control_window(self._unacknowledged)
-            self._unacknowledged = 0
+        self._windows.took(event.flow_controlled_length)
         stream = self._streams.get(event.stream_id)
         if stream is None or stream.status is not None:
             return
@@ -203,13 +184,13 @@ class GrpcServer:
             self._break(stream, error.status)
             return
         for message in messages:
-            if stream.assembler.gzip and not self._budget.charge(stream, len(message)):
+            if stream.assembler.gzip and not self._windows.budget.charge(stream, len(message)):
                 text = "too many large requests at once on this connection"
                 self._break(stream, Status(Code.RESOURCE_EXHAUSTED, text))
                 return
             self._events.append(Message(stream.stream_id, message))
         if not stream.half_closed:
-            self._credit(stream)
+            self._windows.credit(stream)
 
     def _on_end(self, stream_id: int) -> None:
         stream = self._streams.get(stream_id)
@@ -227,26 +208,6 @@ class GrpcServer:
         self._events.append(Cancelled(stream.stream_id))
         self.finish(stream.stream_id, status, discard=True)
 
-    # Windows for requests.
-
-    def _credit(self, stream: CallStream) -> None:
-        missing = stream.assembler.missing
-        if missing > stream.credit:
-            if not stream.reserved:
-                self._grant(self._budget.ask(stream, missing))
-            elif not stream.waiting:
-                self._open_window(stream, missing - stream.credit)  # padding has used some up
-        elif not missing and stream.credit < WINDOW // 2:
-            self._open_window(stream, WINDOW - stream.credit)
-
-    def _grant(self, streams: list[CallStream]) -> None:
-        for stream in streams:
-            self._open_window(stream, max(stream.assembler.missing - stream.credit, 1))
-
-    def _open_window(self, stream: CallStream, size: int) -> None:
-        self._h2.increment_flow_control_window(size, stream.stream_id)
-        stream.credit += size
-
     def narrow(self, stream_id: int, request_bytes: int) -> None:
         """This call's messages may have so many bytes only. Nothing happens when the stream is gone."""
         stream = self._streams.get(stream_id)
@@ -261,7 +222,7 @@ class GrpcServer:
         if stream is not None and not stream.head_sent:
             stream.head_sent = True
             self._h2.send_headers(stream_id, _HEAD)
-            self._collect()
+            self._out.collect()
 
     def send_message(self, stream_id: int, message: bytes) -> None:
         """Queue a message. Nothing happens when the stream is gone."""
@@ -269,8 +230,8 @@ class GrpcServer:
         if stream is None or stream.status is not None:
             return
         self.accept(stream_id)
-        self.queued_bytes += stream.put(message)
-        self._take_turn(stream)
+        self._out.queued_bytes += stream.put(message)
+        self._out.line_up(stream)
 
     def finish(self, stream_id: int, status: Status, *, discard: bool = False) -> None:
         """End a call after what is queued, or instead of it. Nothing happens when the stream is gone."""
@@ -278,14 +239,14 @@ class GrpcServer:
         if stream is None or (stream.status is not None and not discard):
             return
         stream.status = status
-        self._grant(self._budget.release(stream))
+        self._windows.release(stream)
         if discard:
-            self.queued_bytes -= stream.discard()
+            self._out.discard(stream)
         if stream.queue:
-            self._take_turn(stream)
+            self._out.line_up(stream)
         else:
             self._end(stream)
-            self._collect()
+            self._out.collect()
 
     def reset(self, stream_id: int) -> None:
         """Drop a call, without a status."""
@@ -293,7 +254,7 @@ class GrpcServer:
         if stream is not None:
             self._forget(stream)
             self._h2.reset_stream(stream_id, ErrorCodes.CANCEL)
-            self._collect()
+            self._out.collect()
 
     def room(self, stream_id: int) -> int:
         """Bytes that this stream could send now; 0 while something of it is queued. After a 0 there will be Writable,
@@ -305,7 +266,7 @@ class GrpcServer:
             window = self._h2.local_flow_control_window(stream_id)
             if window > 0:
                 return window
-        self._wanting.add(stream_id)
+        self._out.wanting[stream_id] = stream
         return 0
 
     def queued(self, stream_id: int) -> int | None:
@@ -321,7 +282,7 @@ class GrpcServer:
         """Ask for a sign of life: PingAnswered."""
         if not self._failed:
             self._h2.ping(_KEEPALIVE_PING)
-            self._collect()
+            self._out.collect()
 
     def drain(self) -> None:
         """Tell the client to begin no more calls. Those on their way are taken until it has answered. Idempotent."""
@@ -329,7 +290,7 @@ class GrpcServer:
             self._draining = True
             self._say_goaway(_MAX_STREAM_ID, ErrorCodes.NO_ERROR)
             self._h2.ping(_DRAIN_PING)
-            self._collect()
+            self._out.collect()
 
     @property
     def finished(self) -> bool:
@@ -337,49 +298,26 @@ class GrpcServer:
         return self._failed or (not self._streams and (self._peer_left or self._last_stream_id is not None))
 
     @property
+    def queued_bytes(self) -> int:
+        """Message bytes of all streams that have not been sent."""
+        return self._out.queued_bytes
+
+    @property
     def control_bytes(self) -> int:
         """Bytes that wait for `data_to_send`, beside messages. Who sends without reading makes them grow."""
-        return len(self._out)
+        return len(self._out.ready)
 
     @property
     def pending(self) -> bool:
         """`data_to_send` may have something."""
-        return bool(self._out or self._turns)
+        return bool(self._out.ready or self._out.turns)
 
     def data_to_send(self) -> bytes:
         """What to write now; empty when there is nothing, or no window for it."""
-        if not self._failed:
-            self._fill()
-        data = bytes(self._out)
-        self._out.clear()
+        data = self._out.take()
         if data:
             self._tell_writable()
         return data
-
-    def _fill(self) -> None:
-        turns = self._turns
-        while turns and len(self._out) < CHUNK and self._h2.outbound_flow_control_window > 0:
-            stream = turns.popleft()
-            stream.in_turn = False
-            if self._streams.get(stream.stream_id) is not stream:
-                continue
-            window = self._h2.local_flow_control_window(stream.stream_id)
-            if window > 0:
-                data = stream.cut(min(window, self._h2.max_outbound_frame_size, QUANTUM))
-                self.queued_bytes -= len(data)
-                self._h2.send_data(stream.stream_id, data)
-                if not stream.queue or len(data) >= CRUMB:
-                    self._cutter.expect_updates()
-                if stream.queue:
-                    self._take_turn(stream)
-                elif stream.status is not None:
-                    self._end(stream)
-                self._collect()
-
-    def _take_turn(self, stream: CallStream) -> None:
-        if stream.queue and not stream.in_turn:
-            stream.in_turn = True
-            self._turns.append(stream)
 
     def _end(self, stream: CallStream) -> None:
         """Trailers; with the head in one frame when nothing has been sent (Trailers-Only)."""
@@ -393,37 +331,25 @@ class GrpcServer:
 
     def _forget(self, stream: CallStream) -> None:
         del self._streams[stream.stream_id]
-        self._wanting.discard(stream.stream_id)
-        self.queued_bytes -= stream.discard()
-        self._grant(self._budget.release(stream))
+        self._out.forget(stream)
+        self._windows.release(stream)
 
     def _tell_writable(self) -> None:
-        if self._failed or self._h2.outbound_flow_control_window <= 0:
-            return
-        for stream_id in sorted(self._wanting):
-            stream = self._streams[stream_id]
-            if not stream.queue and self._h2.local_flow_control_window(stream_id) > 0:
-                self._wanting.discard(stream_id)
-                if stream.status is None:
-                    self._events.append(Writable(stream_id))
-
-    def _collect(self) -> None:
-        self._out += self._h2.data_to_send()
+        if self._out.wanting:
+            self._events += map(Writable, self._out.writable())
 
     def _say_goaway(self, last_stream_id: int, code: ErrorCodes, text: str = "") -> None:
         frame = GoAwayFrame(0, last_stream_id=last_stream_id, error_code=code, additional_data=text.encode())
-        self._out += frame.serialize()
+        self._out.ready += frame.serialize()
 
     def _give_up(self) -> None:
         """From now on nothing is sent but the goodbye; answers that still come find no stream."""
         self._failed = True
         self._streams.clear()
-        self._turns.clear()
-        self._wanting.clear()
-        self.queued_bytes = 0
+        self._out.give_up()
 
     def _fail(self, code: ErrorCodes, text: str) -> RemoteProtocolError:
         self._give_up()
-        self._collect()
+        self._out.collect()
         self._say_goaway(self._h2.highest_inbound_stream_id, code, text)
         return RemoteProtocolError(f"HTTP/2: {text}")

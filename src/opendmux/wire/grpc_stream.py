@@ -1,4 +1,4 @@
-"""One call as the connection keeps it: its request's window, its queue of replies."""
+"""One call as the connection keeps it: what is left of its window, its queue of replies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from .grpc_message import PREFIX_LEN, Assembler, prefix
 from .grpc_status import Status
 
-__all__ = ["WINDOW", "CallStream", "RequestBudget"]
+__all__ = ["WINDOW", "CallStream"]
 
 WINDOW: Final = 65_535
 """A stream's window while it sends small messages: HTTP/2's default."""
@@ -74,58 +74,3 @@ class CallStream:
         self.queued = self.sent = 0
         self.queue.clear()
         return dropped
-
-
-class RequestBudget:
-    """Room for requests that are larger than a window: first come, first served, and one always."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._used = 0
-        self._waiters: deque[CallStream] = deque()
-
-    def ask(self, stream: CallStream, size: int) -> list[CallStream]:
-        """``stream`` needs so many bytes. Returns the streams that have got what they asked for."""
-        stream.reserved = size
-        stream.waiting = True
-        self._waiters.append(stream)
-        return self._grant()
-
-    def charge(self, stream: CallStream, size: int) -> bool:
-        """``stream`` has so many bytes, which were not asked for. False: there is no room for them. What fits into a
-        window counts for nothing, as always."""
-        if size <= WINDOW:
-            return True
-        if self._used > (0 if stream.waiting else stream.reserved) and self._used + size > self._size:
-            return False
-        self._used += size
-        if stream.waiting:
-            self._waiters.remove(stream)
-            stream.waiting = False
-            stream.reserved = 0
-        stream.reserved += size
-        return True
-
-    def release(self, stream: CallStream) -> list[CallStream]:
-        """It is answered or over. Returns the streams that have got theirs now."""
-        if not stream.reserved:
-            return []
-        if stream.waiting:
-            self._waiters.remove(stream)
-            stream.waiting = False
-        else:
-            self._used -= stream.reserved
-        stream.reserved = 0
-        return self._grant()
-
-    def _grant(self) -> list[CallStream]:
-        granted: list[CallStream] = []
-        while self._waiters:
-            stream = self._waiters[0]
-            if self._used and self._used + stream.reserved > self._size:
-                break
-            self._waiters.popleft()
-            stream.waiting = False
-            self._used += stream.reserved
-            granted.append(stream)
-        return granted

@@ -12,6 +12,8 @@ import trio
 from opendmux.runtime.backend import Caller, PushStream
 from opendmux.wire.grpc_status import Status
 
+from ._grpc_callers import Shown
+
 __all__ = ["KINDS", "REFLECTION", "GrpcTimes", "Kind", "OpenCall"]
 
 
@@ -57,7 +59,7 @@ class OpenCall:
     stream_id: int
     kind: Kind
     caller: Caller | None
-    shown: tuple[str | None, bool] = field(repr=False)
+    shown: Shown = field(repr=False)
     """The key by which the caller is known."""
     until: float | None
     due: float

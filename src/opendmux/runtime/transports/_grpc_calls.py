@@ -1,4 +1,4 @@
-"""The calls of one gRPC connection: which method, whose key, until when, and what is answered.
+"""The calls of one gRPC connection: which method, until when, and what is answered.
 
 Nothing here waits. Events of the connection come in by `GrpcCalls.on_event`, answers by callbacks, time by `expire`;
 what goes out is queued in the `GrpcServer`, and ``wake`` tells the writer. A `Request` costs no task; a `SubscribePush`
@@ -17,8 +17,7 @@ import trio
 from google.protobuf.message import DecodeError
 
 from opendmux.core.denial import Denial, DenialKind
-from opendmux.runtime.backend import Answer, Backend, Caller, PushStream
-from opendmux.runtime.ports import FORWARDED
+from opendmux.runtime.backend import Answer, Caller, PushStream
 from opendmux.wire.grpc import GrpcServer
 from opendmux.wire.grpc_events import Call, Cancelled, Event, HalfClosed, Message, Writable
 from opendmux.wire.grpc_guard import GrpcLimits
@@ -29,11 +28,11 @@ from opendmux.wire.pb import grpc_health as health
 from opendmux.wire.protocols import PUSH_IDS
 
 from ._grpc_call import KINDS, REFLECTION, GrpcTimes, Kind, OpenCall
+from ._grpc_callers import Callers, Shown
 from ._grpc_text import (
     GOING,
     LATE,
     SLOW_REQUEST,
-    bearer_untrusted,
     encode_push,
     invalid,
     status_of,
@@ -42,9 +41,6 @@ from ._grpc_text import (
 
 __all__ = ["GrpcCalls"]
 
-_FORWARDED: Final = frozenset(name.encode() for name in FORWARDED)
-CALLERS_MAX: Final = 16
-"""Keys on one connection. A program has one; a gateway of its own may have a few."""
 TAKE_BYTES: Final = 64 * 1024
 """Of pushes at a time, so that one fast stream does not fill the queue in front of the others."""
 REPLIES_WAITING_MAX: Final = 1024 * 1024
@@ -57,11 +53,8 @@ class GrpcCalls:
     def __init__(
         self,
         server: GrpcServer,
-        backend: Backend,
+        callers: Callers,
         *,
-        peer: str,
-        local: bool,
-        certified: str | None = None,
         serving: Callable[[], bool],
         limits: GrpcLimits,
         times: GrpcTimes,
@@ -70,10 +63,7 @@ class GrpcCalls:
         listen: Callable[..., None],
     ) -> None:
         self._server = server
-        self._backend = backend
-        self._peer = peer
-        self._local = local
-        self._certified = certified
+        self._callers = callers
         self._serving = serving
         self._limits = limits
         self._times = times
@@ -81,8 +71,6 @@ class GrpcCalls:
         self._recheck = recheck
         self._listen = listen
         self._calls: dict[int, OpenCall] = {}
-        self._callers: dict[tuple[str | None, bool], Caller] = {}
-        """By what was shown, and whether on this machine."""
         self._draining = False
         self._next_due = math.inf
 
@@ -118,16 +106,14 @@ class GrpcCalls:
         """The connection is gone."""
         for call in list(self._calls.values()):
             self._free(call)
-        for caller in self._callers.values():
-            caller.detach()
-        self._callers.clear()
+        self._callers.close()
 
     # Deadlines.
 
     @property
     def next_due(self) -> float:
-        """When `expire` has something to do, in Trio's time."""
-        self._next_due = min((call.due for call in self._calls.values()), default=math.inf)
+        """When `expire` is to be called, in Trio's time: then or later something is due. A call that came in one piece
+        does not need its deadline any more; the moment stays, so that the next call need not move it again."""
         return self._next_due
 
     def expire(self, now: float) -> None:
@@ -144,6 +130,7 @@ class GrpcCalls:
                 status = SLOW_REQUEST
             self._server.finish(call.stream_id, status, discard=True)
             self._free(call)
+        self._next_due = min((call.due for call in self._calls.values()), default=math.inf)
         self._wake()
 
     def _set_due(self, call: OpenCall, due: float) -> None:
@@ -161,18 +148,13 @@ class GrpcCalls:
             self._server.finish(event.stream_id, refusal)
             return
         caller: Caller | None = None
-        shown: tuple[str | None, bool] = None, self._local
+        shown: Shown = None, False
         if kind is Kind.REQUEST or kind is Kind.PUSH:
-            bearer = bearer_untrusted(event.metadata)
-            local = self._local and not any(name in _FORWARDED and value for name, value in event.metadata)
-            known = bearer if isinstance(bearer, Status) else self._admit(bearer, local=local)
-            if isinstance(bearer, Status) or isinstance(known, Status):
-                assert isinstance(known, Status)
-                if isinstance(bearer, Status):  # counted and put down like any other key that is none
-                    self._backend.admit("", iface="grpc", peer=self._peer, local=local)
-                self._server.finish(event.stream_id, known)
+            found = self._callers.find_untrusted(event.metadata)
+            if isinstance(found, Status):
+                self._server.finish(event.stream_id, found)
                 return
-            caller, shown = known, (bearer, local)
+            caller, shown = found
         if self._draining and kind is not Kind.REQUEST:
             self._server.finish(event.stream_id, GOING)
             return
@@ -183,18 +165,6 @@ class GrpcCalls:
         call = OpenCall(event.stream_id, kind, caller, shown, until, math.inf)
         self._calls[event.stream_id] = call
         self._set_due(call, due if until is None else min(until, due))
-
-    def _admit(self, bearer: str | None, *, local: bool) -> Caller | Status:
-        caller = self._callers.get((bearer, local))
-        if caller is not None:
-            return caller
-        if len(self._callers) >= CALLERS_MAX:
-            return Status(Code.RESOURCE_EXHAUSTED, f"more than {CALLERS_MAX} keys on one connection", "keys")
-        answer = self._backend.admit(bearer, iface="grpc", peer=self._peer, local=local, certified=self._certified)
-        if isinstance(answer, Denial):
-            return status_of(answer)
-        self._callers[bearer, local] = answer
-        return answer
 
     def _on_message(self, call: OpenCall, data: bytes) -> None:
         if call.kind in REFLECTION:
@@ -283,10 +253,8 @@ class GrpcCalls:
 
     def _reconsider(self, call: OpenCall, denial: Denial) -> None:
         """A key that is not good any more is looked up again at its next call."""
-        if denial.kind is DenialKind.UNAUTHENTICATED and self._callers.get(call.shown) is call.caller:
-            del self._callers[call.shown]
-            if call.caller is not None:
-                call.caller.detach()
+        if denial.kind is DenialKind.UNAUTHENTICATED and call.caller is not None:
+            self._callers.forget(call.shown, call.caller)
 
     # SubscribePush.
 

@@ -25,6 +25,7 @@ from opendmux.wire.grpc import GrpcServer
 from opendmux.wire.grpc_guard import GrpcLimits
 
 from ._grpc_call import GrpcTimes
+from ._grpc_callers import Callers
 from ._grpc_calls import GrpcCalls
 
 __all__ = ["GrpcLimits", "GrpcSession", "GrpcTimes", "serve_grpc"]
@@ -96,10 +97,7 @@ class GrpcSession:
         self._nursery: trio.Nursery | None = None
         self._calls = GrpcCalls(
             self._server,
-            backend,
-            peer=peer,
-            local=local,
-            certified=certified,
+            Callers(backend, peer=peer, local=local, certified=certified),
             serving=serving,
             limits=limits,
             times=times,
