@@ -21,7 +21,7 @@ BODIES_BYTES: Final = 64 * 1024 * 1024
 SMALL_BYTES: Final = 64 * 1024
 KEPT_BYTES: Final = 16 * 1024 * 1024
 PIECES_AT_ONCE: Final = 64
-"""Of what has been read. Chunks of a byte cost as much as large ones, and the rest of the proxy must not wait for them."""
+"""Of what has been read. Chunks of a byte cost as much as large ones, and nobody else is served meanwhile."""
 
 
 class BodyPool:
