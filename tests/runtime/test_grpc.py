@@ -168,6 +168,19 @@ async def test_an_earlier_deadline_is_seen_behind_a_later_one(autojump_clock: Mo
         assert (sooner.status, later.ended) == (Code.DEADLINE_EXCEEDED, False)
 
 
+async def test_a_deadline_is_kept_behind_those_of_calls_that_are_over(autojump_clock: MockClock) -> None:
+    async with world() as w:
+        for _ in range(3):
+            assert (await w.ask(headers=[("grpc-timeout", "5S")])).status == 0
+            await w.wait(3)
+        w.backend.answers = None
+        hangs = await w.ask(headers=[("grpc-timeout", "7S")])
+        await w.wait(6.5)
+        assert not hangs.ended
+        await w.wait(1)
+        assert hangs.status == Code.DEADLINE_EXCEEDED
+
+
 async def test_a_request_must_be_sent_in_time(autojump_clock: MockClock) -> None:
     async with world() as w:
         seen = w.client.streams[w.client.open()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 
 import pytest
+from hyperframe.frame import Frame
 
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.grpc import GrpcServer
@@ -43,6 +44,21 @@ def test_cuts_do_not_matter(size: int) -> None:
         server.receive_untrusted(data[at : at + size], 0)
     kinds = [type(event) for event in server.events()]
     assert kinds == [Call, Message, HalfClosed] * 2
+
+
+def test_no_text_is_made_of_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """h2 would do that for its debug log, which costs time and has keys in it."""
+
+    def told(_frame: Frame) -> str:
+        raise AssertionError("a frame is put into words")
+
+    client = Client()
+    client.call(b"ask")
+    data = client.h2.data_to_send()
+    server = GrpcServer(GrpcLimits())
+    monkeypatch.setattr(Frame, "__repr__", told)
+    server.receive_untrusted(data, 0)
+    assert [type(event) for event in server.events()] == [Call, Message, HalfClosed]
 
 
 def test_an_error_before_any_message_is_one_frame_of_headers() -> None:

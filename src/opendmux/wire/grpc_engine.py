@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Final
 
+import h2.connection
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.settings import SettingCodes, Settings
@@ -23,6 +24,10 @@ CONNECTION_WINDOW: Final = 4 * 1024 * 1024
 for _name in ("hpack.hpack", "hpack.table"):
     logging.getLogger(_name).addFilter(lambda _record: False)
     logging.getLogger(_name).setLevel(logging.INFO)
+
+
+# h2 makes a text of every frame, whether its log is read or not. Nobody reads it here, and header bytes are in it.
+vars(h2.connection)["repr"] = lambda _frame: ""
 
 
 class Engine(H2Connection):

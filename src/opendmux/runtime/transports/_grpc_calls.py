@@ -112,8 +112,8 @@ class GrpcCalls:
 
     @property
     def next_due(self) -> float:
-        """When `expire` has something to do, in Trio's time."""
-        self._next_due = min((call.due for call in self._calls.values()), default=math.inf)
+        """When `expire` is to be called, in Trio's time: then or later something is due. A call that came in one piece
+        does not need its deadline any more; the moment stays, so that the next call need not move it again."""
         return self._next_due
 
     def expire(self, now: float) -> None:
@@ -130,6 +130,7 @@ class GrpcCalls:
                 status = SLOW_REQUEST
             self._server.finish(call.stream_id, status, discard=True)
             self._free(call)
+        self._next_due = min((call.due for call in self._calls.values()), default=math.inf)
         self._wake()
 
     def _set_due(self, call: OpenCall, due: float) -> None:
