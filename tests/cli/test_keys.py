@@ -254,6 +254,16 @@ def test_rotation_can_give_a_new_end(keys: Shell) -> None:
     assert keys.ring.keys["bot"].expires_at == NOW + 2 * 86_400
 
 
+def test_rotation_of_a_key_that_has_expired_wants_a_new_end(keys: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys.add("bot", "--expires", "1d")
+    monkeypatch.setattr("time.time", lambda: NOW + 86_400.0)
+    before = keys.raw()
+    assert "has expired, 2027-01-16T08:00:00Z" in keys.refused("rotate", "bot")
+    assert keys.raw() == before
+    new = keys("rotate", "bot", "--expires", "30d").rstrip("\n")
+    assert keys.ring.find(new, NOW + 86_400) is not None
+
+
 def test_revoking(keys: Shell) -> None:
     keys.add("a")
     plaintext = keys.add("b")

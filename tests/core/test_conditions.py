@@ -82,7 +82,9 @@ def test_commands_say_which_of_several_opends_is_meant() -> None:
     assert "opendmux opend --opend b:1 input_phone_verify_code -code=123456" in several
     assert "opendmux opend --opend b:1 req_phone_verify_code" in several
     assert "opendmux opend input_phone_verify_code" in group, "a group has no name for commands"
-    assert "opendmux keys rotate bot" in key
+    assert "opendmux keys rotate bot --keys FILE --overlap 1h --expires 30d" in key, (
+        "without an end it keeps the old one"
+    )
     book.happened(Kind.PROGRAM, "b:1", 1.0, opend="b:1", cause="banned")
     assert book.recent(1.0)[0].one_of_several
 

@@ -15,7 +15,7 @@ from opendmux.core.watch import (
     USER_LEAST_S,
     WatchRules,
 )
-from opendmux.wire.messages import encode
+from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 from tests.core.playbook import ADDRESS
@@ -35,6 +35,24 @@ def test_what_is_asked_and_when() -> None:
         play.told(STATE, state())
     assert play.questions(30.0) == [STATE, USER, HISTORY, SUBS]
     assert play.router.subscriptions.quota == (1, 99)
+
+
+def test_how_it_is_is_awaited_until_the_first_question_has_come_to_its_end() -> None:
+    for body, failure in ((state(), None), (b"\xff", None), (ret_body(0, -1, "no"), None), (b"", Failure.TIMEOUT)):
+        play = Watched()
+        main = play.router.lanes.main
+        assert play.watch.awaited() == [main], "it is asked with the next tick"
+        play.looks()
+        assert play.watch.awaited() == [main]
+        play.told(STATE, body, failure)
+        assert play.watch.awaited() == []
+        play.lose()
+        play.now += 1
+        assert play.watch.awaited() == [], "that it is away is said"
+        play.connect()
+        play.ready()
+        assert play.watch.awaited() == [main], "another connection, perhaps to another OpenD"
+    assert Watched(WatchRules(ask_s=0)).watch.awaited() == []
 
 
 def test_a_notice_of_rights_asks_for_the_whole() -> None:

@@ -169,6 +169,10 @@ async def test_it_is_put_down_without_values(
             ("opend ping", "unknown", "boss"),
             ("opend exit", "reject", "boss"),
         ]
+        await operator.perform(PHONE, None, BOSS)
+        with pytest.raises(OperationError):
+            await operator.perform(PHONE, None, BOSS)
+        assert book.events[-1].reason.startswith("req_phone_verify_code was not sent"), "no OpenD was named"
         text = repr(book.events) + caplog.text
         assert not [secret for secret in ("5ebe2294", "424242") if secret in text]
 

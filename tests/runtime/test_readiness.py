@@ -13,7 +13,7 @@ from opendmux.wire.messages import encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
-from .world import World, world
+from .world import QUIET, World, world
 
 WALL = 1_700_000_000.0
 
@@ -75,7 +75,7 @@ async def dead() -> trio.abc.Stream:
 
 async def test_a_group_needs_quotes_and_trade(autojump_clock: MockClock) -> None:
     members = [("a:1", dead), ("SIMULATED", dead)]
-    station = Station(Config(), Reach("a:1 or SIMULATED", dead, trade_name="a:1", members=members))
+    station = Station(Config(watch=QUIET), Reach("a:1 or SIMULATED", dead, trade_name="a:1", members=members))
     lanes = station.hub.router.lanes
     assert lanes.trade is not lanes.main
     lanes.main.upstream.ready = True

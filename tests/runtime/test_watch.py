@@ -11,7 +11,7 @@ from opendmux.config import Config, WatchConfig
 from opendmux.core import conditions, snapshot
 from opendmux.core.conditions import Kind
 from opendmux.runtime.readiness import Readiness, readiness_of
-from opendmux.wire.messages import encode
+from opendmux.wire.messages import encode, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
@@ -61,6 +61,37 @@ async def test_nothing_is_unknown_for_long(autojump_clock: MockClock) -> None:
         await trio.sleep(600)
         asked = [len(w.opend.bodies(proto_id)) for proto_id in (STATE, USER, SUBS)]
         assert asked == [21, 3, 3]
+
+
+async def test_it_is_ready_when_opend_has_said_how_it_is(autojump_clock: MockClock) -> None:
+    async with world(up=False, asks=True) as w:
+        answers(w)
+        w.opend.up = True
+        await w.proxy.listening.wait()
+        assert (ready(w).ready, ready(w).opends[0].quote_login) == (True, True), "from the first client on"
+        del w.opend.answers[STATE]
+        await w.opend.drop()
+        main = w.proxy.hub.router.lanes.main.upstream
+        while not main.ready:
+            await trio.sleep(0.01)
+        assert ready(w).reasons == ["OpenD at opend.test:11111 has just been reached, and has not said yet how it is"]
+        await trio.sleep(30)
+        assert (ready(w).ready, ready(w).opends[0].quote_login) == (True, None), "it did not answer in time"
+
+
+async def test_an_opend_that_does_not_say_how_it_is_is_served_all_the_same(autojump_clock: MockClock) -> None:
+    async with world(up=False, asks=True) as w:
+        w.opend.up = True
+        while not w.opend.bodies(STATE):
+            await trio.sleep(0.01)
+        assert not w.proxy.listening.is_set()
+        await trio.sleep(1.5)
+        assert w.proxy.listening.is_set()
+        assert not ready(w).ready
+        w.opend.answers[STATE] = lambda _frame: ret_body(0, -1, "no")
+        await w.opend.drop()
+        await trio.sleep(10)
+        assert ready(w).ready, "it has refused to tell"
 
 
 async def test_clients_do_not_notice(autojump_clock: MockClock) -> None:

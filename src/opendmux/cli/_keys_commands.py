@@ -89,10 +89,10 @@ def add(args: argparse.Namespace) -> int:
 
 
 def rotate(args: argparse.Namespace) -> int:
-    """Give a key a new plaintext."""
+    """Give a key a new plaintext. Raises ConfigError for one that has expired and gets no new end."""
     import msgspec
 
-    from opendmux.core.keyvalues import utc_text
+    from opendmux.core.keyvalues import seconds_of, utc_text
     from opendmux.runtime.keystore import update
 
     now = time.time()
@@ -102,6 +102,11 @@ def rotate(args: argparse.Namespace) -> int:
 
     def change(records: tuple[Record, ...]) -> Sequence[Record]:
         old = _record(records, args.id, args.keys)
+        if expires is None and old.expires_at is not None and seconds_of(old.expires_at) <= now:
+            raise ConfigError(
+                f"key {args.id!r} has expired, {old.expires_at}, so a new plaintext would be refused too: give it a "
+                "new end by --expires, for example --expires 30d"
+            )
         new = msgspec.structs.replace(
             old,
             hash=_sha256(plaintext),

@@ -129,12 +129,13 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
     ),
     (Kind.KEY_EXPIRING, ""): Text(
         "The key {subject} expires soon; then its clients are refused.",
-        "Renew it in time, and give the new one to its program: opendmux keys rotate {subject} --overlap 1h",
+        "Renew it in time, and give the new one to its program: opendmux keys rotate {subject} --keys FILE --overlap "
+        "1h --expires 30d",
     ),
     (Kind.KEY_EXPIRING, "expired"): Text(
         "The key {subject} has expired; its clients are refused.",
-        "Renew it, and give the new one to its program: opendmux keys rotate {subject}. Or take it away: opendmux keys "
-        "revoke {subject}",
+        "Renew it, and give the new one to its program: opendmux keys rotate {subject} --keys FILE --expires 30d. Or "
+        "take it away: opendmux keys revoke {subject} --keys FILE",
     ),
     (Kind.PROGRAM, "agreement"): Text(
         "{opend} serves nothing until the questionnaire and the agreements of the API are done.",

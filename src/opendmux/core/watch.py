@@ -102,6 +102,8 @@ class Watch:
         """When the latest answer about the markets came."""
         self._asking: set[tuple[int, int]] = set()
         """(lane, proto_id) of questions on their way."""
+        self._answered: dict[int, float] = {}
+        """By lane: `ready_since` of the latest connection on which a question about the state has come to its end."""
         self._ask_at: dict[int, float] = {}
         self._state_changed = False
         """OpenD has told of another state of its program since it was asked."""
@@ -260,6 +262,14 @@ class Watch:
             commands += self._ask(lane, ProtoId.QOT_GET_SUB_INFO, SUB_INFO_REQUEST, self._told_subscriptions)
         return commands
 
+    def awaited(self) -> list[Lane]:
+        """Connections that are so new that OpenD has not said how it is. Not for long: a refusal, an answer that can't
+        be read and none in time count as well."""
+        if not self._rules().ask_s:
+            return []
+        new = [lane for lane in self._lanes if lane.upstream.ready and lane.upstream.logins is None]
+        return [lane for lane in new if self._answered.get(lane.index) != lane.upstream.ready_since]
+
     def _is_old(self, lane: Lane, now: float) -> bool:
         """What was answered last is of a state that is over; an answer that is on its way may be so too."""
         waits = (lane.index, ProtoId.GET_GLOBAL_STATE) in self._asking
@@ -273,6 +283,8 @@ class Watch:
 
         def then(outcome: Outcome, now: float) -> list[Command]:
             self._asking.discard(asking)
+            if proto_id == ProtoId.GET_GLOBAL_STATE and lane.upstream.ready:
+                self._answered[lane.index] = lane.upstream.ready_since
             if outcome.failure is None and lane.upstream.ready:
                 told(outcome, now)
             return []

@@ -241,7 +241,7 @@ class Operator:
         self.house.operated.add((where, order.operation.name, outcome))
         endpoint = f"opend {order.operation.name}"
         self._note(
-            AuditEvent(by.iface, by.peer, by.key_id, endpoint, outcome, f"{where}: {reason}" if reason else where)
+            AuditEvent(by.iface, by.peer, by.key_id, endpoint, outcome, ": ".join(filter(None, (where, reason))))
         )
 
     def _note(self, event: AuditEvent) -> None:

@@ -1,9 +1,10 @@
 """Can this proxy serve now, and if not, why: what `/readyz` says.
 
-Ready means that the connection to every OpenD has done InitConnect and restored what clients hold, and that no OpenD
-waits for a person: for a code, for an agreement, for somebody who logs it in again (`conditions.BLOCKING`). OpenD's own
-logins, quote rights and quotas are shown beside it, with what to do about them, and change nothing: OpenD answers for
-itself what it can't do, and the rest of it works.
+Ready means that the connection to every OpenD has done InitConnect and restored what clients hold, that OpenD has said
+how it is, or failed to when it was asked (`Watch.awaited`), and that no OpenD waits for a person: for a code, for an
+agreement, for somebody who logs it in again (`conditions.BLOCKING`). OpenD's own logins, quote rights and quotas are
+shown beside it, with what to do about them, and change nothing: OpenD answers for itself what it can't do, and the rest
+of it works.
 """
 
 from __future__ import annotations
@@ -92,6 +93,10 @@ def readiness_of(
         needed: list[Lane] = list(dict.fromkeys((lanes.main, lanes.trade)))
         down = [lane for lane in needed if not lane.upstream.ready]
         reasons += [lane.upstream.absence(now) for lane in down]
+        reasons += [
+            f"OpenD at {lane.upstream.address} has just been reached, and has not said yet how it is"
+            for lane in station.watch.awaited()
+        ]
         since = min(lane.upstream.down_since for lane in down) if down else max(x.upstream.ready_since for x in needed)
         quote, trade = lanes.main.upstream.logins, lanes.trade.upstream.logins
         states.append(

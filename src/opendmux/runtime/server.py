@@ -55,6 +55,8 @@ __all__ = ["Face", "Proxy", "open_proxy", "run_proxy"]
 
 log = logging.getLogger("opendmux.server")
 
+STATE_S: Final = 1.0
+"""An OpenD that was reached and does not say how it is holds up the start for so long."""
 LAST_WORDS_S: Final = 0.25
 """Of a drain, to tell callers that nobody knows how their requests ended."""
 
@@ -231,12 +233,15 @@ async def _last_words(callers: Sequence[Callers], drain_s: float) -> None:
 
 
 async def _accept_all(proxy: Proxy, faces: Sequence[Face], wings: Mapping[int, Wing], clients: Clients) -> None:
-    """Listen on every face as soon as its upstream has been reached."""
+    """Listen on every face as soon as its upstream has been reached and has said how it is."""
     async with trio.open_nursery() as nursery:
 
         async def one(face: Face, task_status: trio.TaskStatus[list[trio.abc.Listener[trio.abc.Stream]]]) -> None:
             wing = wings[id(face.reach)]
             await wing.station.link.first_ready.wait()
+            if wing.station.watch.awaited():  # so that who comes at once finds it ready
+                with trio.move_on_after(STATE_S):
+                    await wing.station.answered.wait()
             door = Door(face_rooms(face, wing, clients), face_rules(face, proxy.house), proxy.house.crowd)
             clients.doors.append(door)
             listeners = [*listen(face.bound), *face.listeners]

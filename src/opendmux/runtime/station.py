@@ -87,6 +87,8 @@ class Station:
     """Of a group: the address of the member that the MAIN lane was connected to last."""
     quote_right: QuoteRight = field(init=False)
     """What is done about its quote right; see `quote_rights`."""
+    answered: trio.Event = field(init=False, default_factory=trio.Event)
+    """OpenD has said how it is, or failed to, for the first time."""
     _kept: dict[int, _Kept] = field(init=False, default_factory=dict)
     """By lane: its newest link."""
     _send: trio.MemorySendChannel[Batch] = field(init=False)
@@ -97,7 +99,7 @@ class Station:
             self.config, self.reach.name, trade_name=self.reach.trade_name, rsa_key=self.rsa_key, house=self.house
         )
         self.watch = Watch(self.hub.router, self.house.conditions, self._rules, name=self.reach.name)
-        self.hub.on_tick.append(lambda now: self.hub.run(self.watch.due(now)))
+        self.hub.on_tick.append(self._look)
         self.quotes_from = self.reach.members_known[0].address
         self.house.conditions.members[self.reach.name] = lambda: (
             self.quotes_from,
@@ -106,6 +108,11 @@ class Station:
         self.quote_right = QuoteRight(self.reach.members_known[0].quote_right)
         self._send, self._receive = trio.open_memory_channel[Batch](BATCHES_WAITING)
         self.link = self._make(self.hub.router.lanes.main)
+
+    def _look(self, now: float) -> None:
+        self.hub.run(self.watch.due(now))
+        if self.link.first_ready.is_set() and not self.watch.awaited():
+            self.answered.set()
 
     def _rules(self) -> WatchRules:
         """As they are now: a reload may change them."""

@@ -103,7 +103,8 @@ def judge_keys(keyring: Keyring, section: Section, *, wall: float) -> None:
             KEYS_CHECK,
             "Some keys have expired or will soon: their programs are turned away then.",
             "; ".join(parts),
-            "`opendmux keys rotate` gives a key a new value and end, `opendmux keys revoke` removes it.",
+            "`opendmux keys rotate ID --expires 30d` gives a key a new value and a new end, `opendmux keys revoke ID` "
+            "removes it.",
         )
     else:
         section.say(State.OK, KEYS_CHECK, "No key has expired or will soon.", f"keys: {len(keyring.keys)}")
