@@ -166,6 +166,25 @@ def test_all_protocols_at_once_over_a_restart_until_it_is_lifted(tmp_path: Path,
         assert "frozen" in {e["reason"] for e in gate.audited() if e["outcome"] == "reject"}
 
 
+def test_a_frozen_key_that_gets_another_id_is_told_wherever_one_looks(tmp_path: Path) -> None:
+    sim = Sim()
+    (tmp_path / "opendmux.toml").write_text(f'state_dir = "{tmp_path / "state"}"\n')
+    with open_gate(tmp_path, sim.address) as gate, ExitStack() as stack:
+        stack.callback(sim.close)
+        gate.add("bot", "qot:read,acc:read,trade:simulate")
+        gate.start("--config", str(tmp_path / "opendmux.toml"))
+        here = ("--connect", f"127.0.0.1:{gate.port}")
+        assert "frozen (read-only) for the key bot" in run("freeze", "--key", "bot", *here).stdout
+        gate.edit("bot", id="bot2")
+        gate.reload("keys.json were read again")
+        gate.proxy.wait_for_error("frozen for the key bot, but no key is called so")
+        assert "NO KEY IS CALLED SO" in run("freeze", "--show", *here).stdout
+        assert "the freeze holds for nobody" in run("status", *here).stdout
+        report = json.loads(run("doctor", "--json", "--upstream", sim.address, *here).stdout)
+        (found,) = [one for one in report["findings"] if one["check"] == "condition frozen"]
+        assert (found["state"], "for the key bot, but no key is called so" in found["conclusion"]) == ("warning", True)
+
+
 @pytest.mark.parametrize("damage", ["", "{", '{"version":1,"freezes":[{"key":null,"mode":"off","since":0,"by":""}]}'])
 def test_a_damaged_file_is_no_open_door(tmp_path: Path, damage: str) -> None:
     state = tmp_path / "state"
