@@ -144,12 +144,13 @@ def test_a_broken_file_changes_nothing(gate: Gate, damage: str | None, connect: 
 
 def test_a_key_expires_while_it_is_used(sim: Sim, gate: Gate, user: UserMaker, connect: Connect) -> None:
     key = gate.add("short", "qot:read,acc:read,trade:simulate")
-    gate.edit("short", expires_at=time.time() + 3)
     gate.start()
     program = user()
     program.stream("s", key)
     client = connect(key, trades=True)
     assert placed(client.ask(2202, ORDER))
+    gate.edit("short", expires_at=time.time() + 2)
+    gate.reload("were read again")
     end = program.wait_end("s")
     assert (end["code"], "expired" in end["text"]) == ("UNAUTHENTICATED", True)
     wait_until(lambda: connect(key).hello.retType == -1, "it still works")
@@ -167,7 +168,7 @@ def test_a_rotation_with_an_overlap(gate: Gate, user: UserMaker) -> None:
     gate.start()
     program = user()
     program.ok(2202, ORDER, old)
-    new = gate.rotate("bot", "--overlap", "3s")
+    new = gate.rotate("bot", "--overlap", "8s")
     gate.reload("were read again")
     program.stream("old", old)
     program.stream("new", new)
