@@ -32,11 +32,13 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 from bench.report import version_of  # noqa: E402
-from bench.targets import BENCH, READY_SECONDS, Stub, UnavailableError, free_port, process, run_stub  # noqa: E402
+from bench.targets import BENCH, READY_SECONDS, Stub, UnavailableError, process, reserved_port, run_stub  # noqa: E402
 
 METHOD = "/futu.service.FutuOpenD/Request"
-SLACK_SECONDS = 30.0
-"""What h2load may take beyond its own plan."""
+SLACK_SECONDS = 120.0
+"""What h2load may take beyond its own plan, or for so many calls."""
+ATTEMPT_SECONDS = 10.0
+"""For one call to a server that is just starting."""
 CONFIG = "coalesce = false\n"
 """The load asks the same thing again and again: opendmux would ask upstream once for many."""
 
@@ -105,9 +107,9 @@ def request_message() -> bytes:
     return futu.FutuRequest(proto_id=BASIC_QUOTE, body=load_body(100)).SerializeToString()
 
 
-def check_answer(port: int, key: str) -> None:
-    """Make one call with the official client: it must be OK, with retType 0 and the body that was sent. Raises
-    `UnavailableError`."""
+def check_answer(port: int, key: str, seconds: float = READY_SECONDS) -> None:
+    """Make one call with the official client: within so many seconds it must be OK, with retType 0 and the body that
+    was sent. Raises `UnavailableError`."""
     import grpc
 
     from opendmux.wire.pb import futu
@@ -117,7 +119,7 @@ def check_answer(port: int, key: str) -> None:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         call = channel.unary_unary(METHOD)
         try:
-            said = call(request, metadata=metadata, timeout=READY_SECONDS, wait_for_ready=True)
+            said = call(request, metadata=metadata, timeout=seconds, wait_for_ready=True)
         except grpc.RpcError as error:
             raise UnavailableError(f"gRPC: no answer: {error}") from error
     answer = futu.FutuResponse.FromString(said)
@@ -131,7 +133,7 @@ def serve(name: str, command: list[str], port: int, stub: Stub, key: str) -> Ite
         deadline = time.monotonic() + READY_SECONDS
         while True:
             try:
-                check_answer(port, key)
+                check_answer(port, key, ATTEMPT_SECONDS)
                 break
             except UnavailableError as error:
                 # Until its upstream is there opendmux says that it is not.
@@ -146,8 +148,7 @@ def serve(name: str, command: list[str], port: int, stub: Stub, key: str) -> Ite
 
 @contextlib.contextmanager
 def run_opendmux(key: str) -> Iterator[Server]:
-    port = free_port()
-    with run_stub() as stub, tempfile.TemporaryDirectory() as scratch:
+    with reserved_port() as port, run_stub() as stub, tempfile.TemporaryDirectory() as scratch:
         keys, config = Path(scratch) / "keys.json", Path(scratch) / "opendmux.toml"
         entry = {"id": "bench", "hash": hashlib.sha256(key.encode()).hexdigest(), "scopes": ["qot:read"]}
         keys.write_text(json.dumps({"version": 1, "keys": [entry]}))
@@ -161,8 +162,7 @@ def run_opendmux(key: str) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def run_aio(key: str) -> Iterator[Server]:
-    port = free_port()
-    with run_stub() as stub:
+    with reserved_port() as port, run_stub() as stub:
         command = [sys.executable, str(BENCH / "grpc_relay.py"), str(port), str(stub.port), key]
         with serve("grpc.aio", command, port, stub, key) as server:
             yield server
@@ -171,13 +171,36 @@ def run_aio(key: str) -> Iterator[Server]:
 # ---- the load --------------------------------------------------------------------------------------------------------
 
 
+class Plan(NamedTuple):
+    """How much h2load does for one round of one load."""
+
+    seconds: float
+    warmup: float
+    calls: int | None = None
+    """So many calls, however long they take, in place of a time."""
+
+    def options(self) -> list[str]:
+        if self.calls is not None:
+            return ["-n", str(self.calls)]
+        return ["-D", f"{self.seconds * 1000:.0f}ms", f"--warm-up-time={self.warmup * 1000:.0f}ms"]
+
+    @property
+    def whole(self) -> float:
+        """Seconds that it takes at least."""
+        return 0.0 if self.calls is not None else self.seconds + self.warmup
+
+    @property
+    def measured(self) -> float:
+        """Which part of that is in the figures: the calls of the warm-up are in no log, and cost the same."""
+        return 1.0 if self.calls is not None else self.seconds / self.whole
+
+
 @dataclass
 class Driver:
     """h2load, with what it sends in files."""
 
     key: str
-    seconds: float
-    warmup: float
+    plan: Plan
     folder: Path
 
     def drive(self, server: Server, load: Load) -> Result:
@@ -187,22 +210,16 @@ class Driver:
         body.write_bytes(struct.pack(">BI", 0, len(message)) + message)
         log.unlink(missing_ok=True)
         command = ["h2load", "-c", str(load.connections), "-m", str(load.streams), "-t", "1", "-d", str(body)]
-        command += [
-            "-D",
-            f"{self.seconds * 1000:.0f}ms",
-            f"--warm-up-time={self.warmup * 1000:.0f}ms",
-            f"--log-file={log}",
-        ]
+        command += [*self.plan.options(), f"--log-file={log}"]
         command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
         command += ["-H", f"authorization: Bearer {self.key}", f"http://127.0.0.1:{server.port}{METHOD}"]
         before = server.cpu_seconds()
         with process(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
             try:
-                out, _ = child.communicate(timeout=self.seconds + self.warmup + SLACK_SECONDS)
+                out, _ = child.communicate(timeout=self.plan.whole + SLACK_SECONDS)
             except subprocess.TimeoutExpired:
                 raise UnavailableError("h2load hangs") from None
-        # The calls of the warm-up are in no log; they cost the same.
-        used = (server.cpu_seconds() - before) * self.seconds / (self.seconds + self.warmup)
+        used = (server.cpu_seconds() - before) * self.plan.measured
         return self.read(out, log.read_text() if log.exists() else "", used)
 
     def read(self, out: str, log: str, cpu_seconds: float) -> Result:
@@ -210,8 +227,10 @@ class Driver:
         counts = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", out)
         rate = re.search(r"finished in .*?, ([\d.]+) req/s", out)
         times = sorted(int(line.split("\t")[2]) for line in log.splitlines())
-        if not (counts and rate and times) or any(int(text) for text in counts.groups()[1:]):
+        if not (counts and rate) or any(int(text) for text in counts.groups()[1:]):
             raise UnavailableError(f"h2load: {counts[0] if counts else out.strip()}")
+        if not times:
+            raise UnavailableError("no call was answered within the time measured: give more --seconds")
         p50, p99 = times[len(times) // 2], times[len(times) * 99 // 100]
         return Result(len(times), float(rate[1]), p50, p99, cpu_seconds / len(times) * 1e6)
 
@@ -222,7 +241,7 @@ SERVERS: dict[str, Callable[[str], contextlib.AbstractContextManager[Server]]] =
 }
 
 
-def measure(rounds: int, seconds: float, warmup: float, note: Callable[[str], None]) -> dict[str, Any]:
+def measure(rounds: int, plan: Plan, note: Callable[[str], None]) -> dict[str, Any]:
     """Both servers at every load, round by round, so that what disturbs the machine disturbs both."""
     version = h2load_version()
     if version_of("grpcio") == "not installed":
@@ -231,7 +250,7 @@ def measure(rounds: int, seconds: float, warmup: float, note: Callable[[str], No
     results: Results = {(load, name): [] for load in LOADS for name in SERVERS}
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(run(key)) for run in SERVERS.values()]
-        driver = Driver(key, seconds, warmup, Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        driver = Driver(key, plan, Path(stack.enter_context(tempfile.TemporaryDirectory())))
         for number in range(rounds):
             note(f"gRPC, round {number + 1} of {rounds}")
             for load in LOADS:
@@ -310,12 +329,14 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--seconds", type=float, default=3.0, help="measured per load and round (default: %(default)s)")
     parser.add_argument("--warmup", type=float, default=0.5, help="before each (default: %(default)s)")
+    parser.add_argument(
+        "--calls", type=int, metavar="N", help="so many calls per load and round, however long they take, not a time"
+    )
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        measured = measure(
-            args.rounds, args.seconds, args.warmup, lambda text: print(text, file=sys.stderr, flush=True)
-        )
+        plan = Plan(args.seconds, args.warmup, args.calls)
+        measured = measure(args.rounds, plan, lambda text: print(text, file=sys.stderr, flush=True))
     except UnavailableError as reason:
         print(f"skipped: {reason}")
         return 1

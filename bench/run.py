@@ -130,7 +130,8 @@ def measure_memory() -> dict[str, Any]:
 
 def measure_grpc(args: argparse.Namespace, skipped: list[str]) -> dict[str, Any] | None:
     try:
-        measured = grpc_load.measure(GRPC_ROUNDS, args.seconds * GRPC_LONGER, args.warmup * GRPC_LONGER, note)
+        plan = grpc_load.Plan(args.seconds * GRPC_LONGER, args.warmup * GRPC_LONGER)
+        measured = grpc_load.measure(GRPC_ROUNDS, plan, note)
     except UnavailableError as reason:
         skipped.append(f"skipped: {reason}")
         print(skipped[-1])

@@ -27,8 +27,9 @@ SOURCE = BENCH.parent / "src"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))}
 BENCH_COMMAND = [sys.executable, "-m", "opendmux", "bench"]
 
-READY_SECONDS = 20.0
-"""How long a target may take until a client is through with InitConnect."""
+READY_SECONDS = 120.0
+"""How long a target may take until a client is through with InitConnect. On a machine that is busy with other things a
+start takes long; a target that has ended is not waited for."""
 
 END_SECONDS = 10.0
 """How long a process may take to end after SIGTERM; then it is killed."""
@@ -88,10 +89,20 @@ def process(command: list[str], **options: object) -> Iterator[subprocess.Popen[
             child.wait()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+@contextlib.contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port for a server that is given its number, until the block ends.
+
+    On Linux the port stays bound here: so nobody else is given it, and a server that sets SO_REUSEADDR, as all of them
+    do, can still listen on it. Elsewhere that does not go, and somebody may be quicker.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port: int = holder.getsockname()[1]
+        if sys.platform != "linux":
+            holder.close()
+        yield port
 
 
 @contextlib.contextmanager
@@ -150,8 +161,7 @@ def run_direct() -> Iterator[Target]:
 def run_haproxy() -> Iterator[Target]:
     if not shutil.which("haproxy"):
         raise UnavailableError("HAProxy is not on the PATH (Debian, Ubuntu: apt-get install haproxy)")
-    port = free_port()
-    with run_stub() as stub, tempfile.TemporaryDirectory() as scratch:
+    with reserved_port() as port, run_stub() as stub, tempfile.TemporaryDirectory() as scratch:
         config = Path(scratch) / "haproxy.cfg"
         config.write_text(HAPROXY_CONFIG.format(port=port, stub_port=stub.port))
         with between("haproxy", ["haproxy", "-db", "-f", str(config)], port, stub) as target:
@@ -160,8 +170,7 @@ def run_haproxy() -> Iterator[Target]:
 
 @contextlib.contextmanager
 def run_trio() -> Iterator[Target]:
-    port = free_port()
-    with run_stub() as stub:
+    with reserved_port() as port, run_stub() as stub:
         command = [sys.executable, str(BENCH / "trio_relay.py"), str(port), str(stub.port)]
         with between("trio", command, port, stub) as target:
             yield target
@@ -169,8 +178,7 @@ def run_trio() -> Iterator[Target]:
 
 @contextlib.contextmanager
 def run_opendmux() -> Iterator[Target]:
-    port = free_port()
-    with run_stub() as stub:
+    with reserved_port() as port, run_stub() as stub:
         command = [sys.executable, "-m", "opendmux", "--listen", f"127.0.0.1:{port}"]
         command += ["--upstream", f"127.0.0.1:{stub.port}"]
         with between("opendmux", command, port, stub) as target:
