@@ -225,7 +225,9 @@ def test_one_for_trial(tmp_path: Path) -> None:
         assert tested.returncode == 1
         assert "status 404" in tested.stdout
         assert "s3cret" not in tested.stdout
-        assert it.run("alerts", "test", "nobody").returncode == 1
+        nobody = it.run("alerts", "test", "nobody")
+        assert nobody.returncode == 1
+        assert "no alert is called 'nobody' (there are: chat, pager)" in nobody.stderr
 
 
 def test_a_certificate_that_is_not_good(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from trio.testing import MockClock
 
 from opendmux.config import AlertConfig, AlertKind
 from opendmux.core.conditions import Conditions, Kind
-from opendmux.runtime.alerts import BACK_OFF_S, Alerts
+from opendmux.runtime.alerts import BACK_OFF_S, Alerts, NoAlertError
 from opendmux.runtime.webhook import WebhookError
 
 
@@ -174,12 +174,23 @@ async def test_for_trial(autojump_clock: MockClock) -> None:
     desk = Desk(timeout_s=7)
     assert await desk.alerts.test() == [("alert 1", True, "")]
     assert desk.told == [("test", "test")]
-    assert await desk.alerts.test("other") == []
     desk.fake.failures = 1
     assert await desk.alerts.test("alert 1") == [("alert 1", False, "it is away")]
     desk.fake.hang = True
     (hangs,) = await desk.alerts.test()
     assert hangs.problem == "https://hooks.example:443/... does not answer within 7 s"
+
+
+async def test_who_names_no_entry_is_told_which_there_are() -> None:
+    alerts = Alerts([AlertConfig(command=("x",), name="chat"), AlertConfig(command=("x",))], Conditions())
+    with pytest.raises(NoAlertError) as refused:
+        await alerts.test("chatt")
+    assert str(refused.value) == "no alert is called 'chatt' (there are: chat, alert 2); did you mean 'chat'?"
+    with pytest.raises(NoAlertError, match=r"'pager' \(there are: chat, alert 2\)$"):
+        await alerts.test("pager")
+    for name in (None, "chat"):
+        with pytest.raises(NoAlertError, match=r"no alerts are configured: add an \[\[alerts\]\] entry"):
+            await Alerts([], Conditions()).test(name)
 
 
 def test_the_settings_know_every_kind() -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from .schema import LIVE
-from .secrets import without_secrets
+from .secrets import secret_changed, without_secrets
 from .structs import Config
 
 __all__ = ["Change", "changes", "with_live"]
@@ -26,7 +26,11 @@ class Change(NamedTuple):
         return self.key in LIVE
 
     def __str__(self) -> str:
-        return f"{self.key}: {_shown(self.old)} -> {_shown(self.new)}"
+        before, after = _shown(self.old), _shown(self.new)
+        if before == after:
+            return f"{self.key}: changed (secret)"
+        too = " (and a secret in it)" if secret_changed(self.old, self.new) else ""
+        return f"{self.key}: {before} -> {after}{too}"
 
 
 def _shown(value: object) -> str:

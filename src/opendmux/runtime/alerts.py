@@ -21,17 +21,23 @@ from opendmux.config import AlertConfig
 from opendmux.config.checking import alert_name
 from opendmux.core.alerting import Alarm, Alert, Rule, payload_of, trial
 from opendmux.core.conditions import Change, Condition, Conditions, Kind
+from opendmux.errors import OpendmuxError
+from opendmux.wording import nearest, shown_value
 
 from .hook import HookError, run_hook
 from .webhook import Webhook, WebhookError, open_webhook
 
-__all__ = ["BACK_OFF_S", "Alerts", "Channel", "Delivered", "channels_of"]
+__all__ = ["BACK_OFF_S", "Alerts", "Channel", "Delivered", "NoAlertError", "channels_of"]
 
 log = logging.getLogger("opendmux.alerts")
 
 BACK_OFF_S: Final = (2.0, 10.0, 30.0)
 """Before the second, third and fourth try of a webhook. Then the alert is given up: what lasts shows in the status, and
 comes again with ``repeat_s``. A command is run once: it may have done half of what it does."""
+
+
+class NoAlertError(OpendmuxError):
+    """There is no such entry, or none at all. The text is one sentence for the user."""
 
 
 class Delivered(NamedTuple):
@@ -139,8 +145,11 @@ class Alerts:
                 nursery.start_soon(channel.run, self._offset)
 
     async def test(self, name: str | None = None) -> list[Delivered]:
-        """Send one for trial by every entry, or by the one of that name; each is tried once, all at the same time."""
+        """Send one for trial by every entry, or by the one of that name; each is tried once, all at the same time.
+        Raises NoAlertError."""
         chosen = [channel for channel in self.channels if name in (None, channel.name)]
+        if not chosen:
+            raise NoAlertError(self._why_none(name))
         found: dict[str, str] = {}
 
         async def one(channel: Channel) -> None:
@@ -155,6 +164,15 @@ class Alerts:
             for channel in chosen:
                 nursery.start_soon(one, channel)
         return [Delivered(channel.name, not found[channel.name], found[channel.name]) for channel in chosen]
+
+    def _why_none(self, name: str | None) -> str:
+        names = [channel.name for channel in self.channels]
+        if name is None or not names:
+            return (
+                "no alerts are configured: add an [[alerts]] entry with a webhook or a command to the configuration "
+                "file, and start opendmux again"
+            )
+        return f"no alert is called {shown_value(name)} (there are: {', '.join(names)}){nearest(name, names)}"
 
     def counts(self) -> list[tuple[str, str, int]]:
         """For metrics: entry, outcome, how many."""

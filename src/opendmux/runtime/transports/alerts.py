@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from opendmux.runtime.alerts import Delivered
+from opendmux.runtime.alerts import Delivered, NoAlertError
 
 from .control import BODY_BYTES, json_body
 from .http import Exchange, Route
@@ -77,10 +77,10 @@ def alert_routes(face: AlertsFace) -> Mapping[str, Route]:
 
     async def test(exchange: Exchange) -> None:
         order = await json_body(exchange, _Order)
-        found = await face.test(order.alert)
-        if not found:
-            text = "no alerts are configured: see [[alerts]]" if order.alert is None else "there is no such alert"
-            await exchange.refuse(404, "alert", text)
+        try:
+            found = await face.test(order.alert)
+        except NoAlertError as error:
+            await exchange.refuse(404, "alert", str(error))
             return
         await exchange.respond_json(200, {"alerts": [one._asdict() for one in found]})
 
