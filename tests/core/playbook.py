@@ -147,6 +147,8 @@ class Play:
         self.access = Access(keyring, machine_id=MACHINE)
         self.router = Router(ADDRESS, policy, access=self.access, trade_address=trade_address)
         self.waiting: list[Sent] = []
+        self._asked_at: dict[int, float] = {}
+        """By the `id` of what waits."""
         """Sent upstream, not answered; oldest first."""
         self.commands: list[Command] = []
         """The latest, in full."""
@@ -239,7 +241,7 @@ class Play:
     def passes(self, session: Session, proto_id: int, *, proto_fmt: int = 0) -> Passed:
         """A frame of a client that the switch passes on by itself."""
         passed = Passed(Request(session, proto_id, proto_fmt, self._asks(session), b""), session.lane)
-        self.waiting.append(passed)
+        self._wait(passed)
         return passed
 
     def _asks(self, session: Session) -> int:
@@ -264,7 +266,7 @@ class Play:
         """Upstream answers, by default the oldest request and well."""
         sent = self.waiting[0] if sent is None else sent
         self.waiting.remove(sent)
-        outcome = Outcome(b"" if failure else body, proto_fmt, failure)
+        outcome = Outcome(b"" if failure else body, proto_fmt, failure, asked_at=self._asked_at.pop(id(sent)))
         if not isinstance(sent, Passed) and sent.then is not None:
             return self.do(sent.then(outcome, self.now))
         assert not isinstance(sent, Ask)
@@ -273,6 +275,10 @@ class Play:
             # Straight to the client.
             return self.do([Reply(request.session, request.proto_id, proto_fmt, request.serial_no, body)])
         return self.do(self.router.passed_reply(sent.lane, request, outcome, self.now))
+
+    def _wait(self, sent: Sent) -> None:
+        self.waiting.append(sent)
+        self._asked_at[id(sent)] = self.now
 
     def answer_all(self) -> list[Line]:
         """Well, until nothing waits."""
@@ -340,7 +346,7 @@ class Play:
                     assert self.answered[key] == 1, f"{key} was answered twice"
                 case Ask(lane=lane) | Forward(lane=lane):
                     assert lane in self.linked, f"{line(command)} can't be sent"
-                    self.waiting.append(command)
+                    self._wait(command)
                 case OpenLane(lane=lane):
                     assert lane not in self.opened, f"lane {lane} is open already"
                     self.opened.add(lane)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from opendmux.core.commands import Failure
 from opendmux.core.conditions import Kind
 from opendmux.core.feed import Stale
@@ -162,6 +164,60 @@ def test_an_answer_is_older_than_a_notice_that_came_behind_it() -> None:
     play.notified(type=2, programStatus={"programStatus": {"type": 4}})
     play.looks()
     assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")]
+
+
+@pytest.mark.parametrize(
+    ("notice", "began"),
+    [
+        ({"type": 1, "event": {"eventType": 7, "desc": ""}}, (Kind.KICKED, ADDRESS, "")),
+        ({"type": 1, "event": {"eventType": 11, "desc": ""}}, (Kind.CODE_NEEDED, ADDRESS, "phone")),
+        ({"type": 2, "programStatus": {"programStatus": {"type": 11}}}, (Kind.KICKED, ADDRESS, "")),
+        ({"type": 3, "connectStatus": {"qotLogined": False, "trdLogined": True}}, (Kind.LOGIN_LOST, "quote", "quote")),
+    ],
+)
+def test_an_answer_that_was_asked_for_before_a_notice_does_not_end_what_that_began(
+    notice: dict[str, object], began: tuple[Kind, str, str]
+) -> None:
+    play = Watched()
+    play.looks()
+    play.told(STATE, state())
+    assert play.questions(30.0) == [STATE]
+    play.now += 0.1
+    play.notified(**notice)
+    play.told(STATE, state())
+    assert play.wrong() == [began], "it is of before"
+    assert play.questions(STATE_LEAST_S) == [STATE], "so it is asked again, soon"
+    play.told(STATE, state())
+    assert play.wrong() == []
+
+
+def test_nor_does_the_answer_to_a_client() -> None:
+    play = Watched(WatchRules(ask_s=0))
+    client = play.client(1)
+    play.send(client, STATE)
+    play.now += 0.1
+    play.notified(type=1, event={"eventType": 7, "desc": ""})
+    play.answer(body=state())
+    play.looks(1.0)
+    assert play.wrong() == [(Kind.KICKED, ADDRESS, "")]
+    play.send(client, STATE)
+    play.answer(body=state())
+    play.looks(1.0)
+    assert play.wrong() == []
+
+
+def test_an_answer_about_rights_that_was_asked_for_before_a_notice_of_them_is_asked_for_again() -> None:
+    play = Watched()
+    play.looks()
+    play.notified(type=4, qotRight={"hkQotRight": 3})
+    play.now += 0.1
+    play.notified(type=4, qotRight={"hkQotRight": 1})
+    for proto_id, body in ((STATE, state()), (USER, user(hkQotRight=3)), (HISTORY, history(1, 9)), (SUBS, quota(1, 9))):
+        play.told(proto_id, body)
+    assert play.wrong() == [(Kind.RIGHT_LOST, "HK stocks", "")]
+    assert play.questions(USER_LEAST_S) == [USER, HISTORY, SUBS]
+    play.told(USER, user(hkQotRight=3))
+    assert play.wrong() == []
 
 
 def test_a_client_s_question_teaches_too() -> None:

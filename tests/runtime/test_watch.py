@@ -124,6 +124,27 @@ async def test_a_code_is_needed(autojump_clock: MockClock) -> None:
         assert look(status_page).conditions == [], "what is wrong is never an old text"
 
 
+async def test_an_answer_that_was_on_its_way_when_a_notice_came_does_not_end_what_that_began(
+    autojump_clock: MockClock,
+) -> None:
+    async with world(up=False, asks=True) as w:
+        answers(w)
+        w.opend.up = True
+        await w.proxy.listening.wait()
+        del w.opend.answers[STATE]
+        asked = len(w.opend.bodies(STATE))
+        while len(w.opend.bodies(STATE)) == asked:
+            await trio.sleep(0.1)
+        await notify(w, type=1, event=opend.NotifyGtwEvent(eventType=7, desc=""))
+        question = [frame for frame in w.opend.log if frame.proto_id == STATE][-1]
+        answers(w)
+        await w.opend.reply(question, state())
+        await trio.sleep(1)
+        assert [told.kind for told in ready(w).conditions] == ["kicked"]
+        await trio.sleep(2)
+        assert ready(w).conditions == [], "it was asked again soon"
+
+
 async def test_a_login_that_is_lost_is_told_and_leaves_it_ready(autojump_clock: MockClock) -> None:
     async with world() as w:
         w.opend.answers[ProtoId.QOT_SUB] = lambda _frame: OK

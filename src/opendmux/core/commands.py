@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
@@ -72,6 +73,8 @@ class Outcome:
     failure: Failure | None = None
     upstream_serial: int = 0
     """Of the request on its link; 0 where nothing was sent."""
+    asked_at: float = math.inf
+    """When it was sent; infinity where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)

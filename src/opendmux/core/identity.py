@@ -5,6 +5,7 @@ Everything that belongs to somebody hangs on the owner number, never on a socket
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from opendmux.wire.handshake import Identity, State
 from opendmux.wire.secure import ServerSide
 
 from .keys import Key
-from .notices import ConnStatus, Notice, ProgramStatus
+from .notices import ConnStatus, GtwEvent, Notice, ProgramStatus
 from .opendstate import GlobalState, read_state_untrusted
 from .pauses import Pause
 
@@ -127,21 +128,30 @@ class Upstream:
     pushed_at: float | None = None
     """When the latest push came, whatever its kind; None: none has come since the start."""
 
+    noticed_at: float = -math.inf
+    """When it told of its program or of its logins by itself, the last time."""
+
     pause: Pause | None = None
     """Set while nobody may connect."""
 
-    def told(self, body: bytes, proto_fmt: int) -> None:
-        """An answer to GetGlobalState came by this connection."""
+    def told(self, body: bytes, proto_fmt: int, asked_at: float) -> bool:
+        """An answer to GetGlobalState came by this connection. False: it was asked for before a notice came, and may be
+        of before that too, so nothing of it counts. ``asked_at``: see `Outcome`."""
+        if asked_at < self.noticed_at:
+            return False
         state = read_state_untrusted(body, proto_fmt)
         if state is None:
-            return
+            return True
         self.state = state
         self.logins = state.logins
         if state.program is not None:
             self.program = state.program.status
+        return True
 
-    def notified(self, notice: Notice | None) -> None:
+    def notified(self, notice: Notice | None, now: float) -> None:
         """A Notify came by it; None: one that could not be read."""
+        if isinstance(notice, ConnStatus | ProgramStatus | GtwEvent):
+            self.noticed_at = now
         if isinstance(notice, ConnStatus):
             self.logins = notice
         elif isinstance(notice, ProgramStatus):

@@ -98,8 +98,9 @@ class Outages:
             if state is None:
                 log.warning("how OpenD's own logins are can't be read in its answer to GetGlobalState")
                 return []
-            lane.upstream.told(outcome.body, outcome.proto_fmt)
-            return self._status(lane, qot_logined=state.logins.quote, trd_logined=state.logins.trade, now=later)
+            lane.upstream.told(outcome.body, outcome.proto_fmt, outcome.asked_at)
+            logins = lane.upstream.logins or state.logins  # a notice may have come since it was asked
+            return self._status(lane, qot_logined=logins.quote, trd_logined=logins.trade, now=later)
 
         return [Ask(lane.index, ProtoId.GET_GLOBAL_STATE, STATE_REQUEST, then)]
 

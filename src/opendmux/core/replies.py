@@ -76,7 +76,7 @@ def editor_of(lane: Lane, request: Request) -> Then | None:
         if outcome.failure is not None:
             return [failed(request, outcome.failure)]
         if request.proto_id == ProtoId.GET_GLOBAL_STATE:
-            lane.upstream.told(outcome.body, outcome.proto_fmt)
+            lane.upstream.told(outcome.body, outcome.proto_fmt, outcome.asked_at)
         try:
             body = editor(lane.pushes, request.session, outcome)
         except RemoteProtocolError:

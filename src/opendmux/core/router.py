@@ -316,7 +316,7 @@ class Router:
         return self.lanes[index].pushes.route_untrusted(push, now)
 
     def _notified(self, lane: Lane, notice: Notice | None, now: float) -> None:
-        lane.upstream.notified(notice)
+        lane.upstream.notified(notice, now)
         if notice is None:
             return
         of_trade = lane is self.lanes.trade and isinstance(notice, ConnStatus)

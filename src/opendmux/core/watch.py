@@ -9,6 +9,7 @@ at most one of each is on its way, no client waits for them, and there are none 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -111,6 +112,8 @@ class Watch:
         self._rounds = 0
         self._user_at: float | None = None
         self._user_asked = -USER_LEAST_S
+        self._rights_noticed = -math.inf
+        """When OpenD told of rights by itself, the last time."""
         self._use_asked = -USE_LEAST_S
         self._use_changed = False
         """Since it was asked for last our own subscriptions have."""
@@ -140,7 +143,7 @@ class Watch:
                 self._logins(now)
             case QotRight(rights):
                 self.rights.take(rights, now)
-                self._user_at = now
+                self._user_at = self._rights_noticed = now
             case ApiQuota():
                 self.quotas.allowed(notice)
             case UsedQuota():
@@ -248,7 +251,7 @@ class Watch:
                 if self._rounds % USER_EVERY == 0:
                     self._user_at = now
             commands += self._ask(
-                lane, ProtoId.GET_GLOBAL_STATE, STATE_REQUEST, lambda o, _at: lane.upstream.told(o.body, o.proto_fmt)
+                lane, ProtoId.GET_GLOBAL_STATE, STATE_REQUEST, lambda o, at: self._told_state(lane, o, at)
             )
         if main and self._user_at is not None and now >= max(self._user_at, self._user_asked + USER_LEAST_S):
             self._user_at, self._user_asked = None, now
@@ -291,10 +294,17 @@ class Watch:
 
         return [Ask(lane.index, proto_id, body, then)]
 
+    def _told_state(self, lane: Lane, outcome: Outcome, now: float) -> None:
+        if not lane.upstream.told(outcome.body, outcome.proto_fmt, outcome.asked_at):
+            self._ask_at[lane.index] = min(self._ask_at[lane.index], now + STATE_LEAST_S)
+
     def _told_user(self, outcome: Outcome, now: float) -> None:
         user = read_user_untrusted(outcome.body, outcome.proto_fmt)
         if user is not None:
-            self.rights.take(user.rights, now)
+            if outcome.asked_at < self._rights_noticed:  # what was noticed since may not be in it
+                self._user_at = now
+            else:
+                self.rights.take(user.rights, now)
             self.quotas.allowed(user.quota)
 
     def _told_subscriptions(self, outcome: Outcome, _now: float) -> None:

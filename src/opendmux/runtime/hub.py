@@ -272,7 +272,8 @@ class Hub(Carrier):
             self._overflow(entry.slot)
             return
         failure = Failure.CORRUPT if event.kind == REPLY_BAD_SHA1 else None
-        self._settle(entry, Outcome(event.body, event.proto_fmt, failure, entry.upstream_serial), now)
+        asked_at = entry.start_ns / 1e9
+        self._settle(entry, Outcome(event.body, event.proto_fmt, failure, entry.upstream_serial, asked_at), now)
 
     def _settle(self, entry: Entry, outcome: Outcome, now: float) -> None:
         """Act on how a request ended. A crash ends the client that asked; over a request of our own, the connection
