@@ -50,6 +50,7 @@ ELSEWHERE: dict[str, str] = {
     "runtime/outlet.py": "the writer of every session and link",
     "runtime/ports.py": "protocols without code",
     "runtime/pump.py": "real sockets only: tests/runtime/test_server.py and tests/e2e",
+    "runtime/pushrecorder.py": "read through streams that can be resumed: tests/runtime/test_pushstreams.py",
     "runtime/rooms.py": "what is spoken on a port: tests/runtime/test_door.py and tests/e2e/test_one_port.py",
     "runtime/silence.py": "tests/runtime/test_session.py",
     "runtime/station.py": "lanes that come and go: tests/runtime/test_lanes.py and test_lane_lives.py",

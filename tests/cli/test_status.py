@@ -416,8 +416,12 @@ def test_tls(proxy: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str
     other.cert_pem.write_to_path(bad)
     assert cli.main(["subs", "--connect", proxy.where, "--cacert", str(good)]) == 0
     capsys.readouterr()
-    assert "no TLS connection" in failed(["subs", "--connect", proxy.where, "--cacert", str(bad)], capsys)
-    assert "no TLS connection" in failed(["subs", "--connect", proxy.where, "--tls"], capsys)
+    untrusted = failed(["subs", "--connect", proxy.where, "--cacert", str(bad)], capsys)
+    assert "no TLS connection: its certificate is not trusted (" in untrusted
+    assert untrusted.endswith("by --cacert FILE\n")
+    assert "by --cacert FILE" in failed(["subs", "--connect", proxy.where, "--tls"], capsys)
+    elsewhere = proxy.where.replace("127.0.0.1", "localhost")
+    assert "that stands in the certificate" in failed(["subs", "--connect", elsewhere, "--cacert", str(good)], capsys)
     assert cli.main(["subs", "--connect", proxy.where, "--cacert", str(tmp_path / "none")]) == 2
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,7 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from opendmux.runtime.transports._http_body import BODIES_BYTES, BODY_S, KEPT_BYTES, SMALL_BYTES
+from opendmux.runtime.transports._http_body import BODIES_BYTES, BODY_S, KEPT_BYTES, PIECES_AT_ONCE, SMALL_BYTES
 from opendmux.runtime.transports.http import BodyPool, Exchange, Route
 
 from . import http_kit
@@ -64,6 +65,42 @@ async def test_growing_too_long(autojump_clock: MockClock) -> None:
         text = await s.browser.stream.receive_some()
         assert text.startswith(b"HTTP/1.1 413 ")
     assert pool.take(BODIES_BYTES - KEPT_BYTES), "all of it was given back"
+
+
+async def test_others_have_their_turn_while_it_comes_in_crumbs(autojump_clock: MockClock) -> None:
+    async with served() as s, trio.open_nursery() as nursery:
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await trio.lowlevel.checkpoint()
+
+        crumbs = b"2\r\nxx\r\n" * 2000  # within one read
+        await s.browser.stream.send_all(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        await wait_all_tasks_blocked()
+        nursery.start_soon(other)
+        await s.browser.stream.send_all(crumbs)
+        await s.browser.stream.send_all(b"0\r\n\r\n")
+        text = await s.browser.stream.receive_some()
+        assert text.endswith(b"4000\n")
+        assert turns > 2000 // PIECES_AT_ONCE
+        nursery.cancel_scope.cancel()
+
+
+async def test_crumbs_take_no_more_memory_than_is_counted(autojump_clock: MockClock) -> None:
+    async with served() as s:
+        await s.browser.stream.send_all(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        tracemalloc.start()
+        try:
+            for _ in range(3):
+                await s.browser.stream.send_all(b"2\r\nxx\r\n" * 2000)
+                await wait_all_tasks_blocked()
+            now, _peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert now < 128 * 1024, "12 kB came"
 
 
 async def test_no_memory_for_it(autojump_clock: MockClock) -> None:

@@ -248,6 +248,7 @@ async def test_without_keys_only_this_machine_may_look(autojump_clock: MockClock
         assert (await d.browser(local=False).get(path)).status == 403
         passed_on = await d.browser().get(path, headers={"x-forwarded-for": "192.0.2.9"})
         assert passed_on.status == 403
+        assert b"requests of this machine alone" in passed_on.body, "there is no key that could lack a scope"
         foreign = await d.browser().get(path, headers={"origin": "https://evil.example"})
         assert (foreign.status, foreign.reason) == (403, "origin")
         rebound = await d.browser().get(path, host="evil.example")

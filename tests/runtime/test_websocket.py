@@ -434,6 +434,30 @@ async def test_broken_frames_are_told_why(autojump_clock: MockClock, code: int, 
         assert not w.proxy.hub.clients
 
 
+async def test_others_have_their_turn_while_a_message_comes_in_crumbs(autojump_clock: MockClock) -> None:
+    crumbs = b"\x02\x80\0\0\0\0" + b"\x00\x80\0\0\0\0" * 3000 + b"\x80\x84\0\0\0\0oops"
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with world() as w, trio.open_nursery() as nursery:
+        stream, _ = await w.listener.connect()
+        head = "".join(f"{name}: {value}\r\n" for name, value in UPGRADE)
+        await stream.send_all(f"GET / HTTP/1.1\r\n{head}\r\n".encode())
+        await stream.receive_some()
+        await wait_all_tasks_blocked()
+        nursery.start_soon(other)
+        await stream.send_all(crumbs)
+        said = await stream.receive_some()
+        nursery.cancel_scope.cancel()
+    assert int.from_bytes(said[2:4]) == 1003, "it was read to its end"
+    assert turns > 25, "18 pieces, each with a turn or two behind it"
+
+
 async def test_what_comes_with_the_upgrade_is_not_lost(autojump_clock: MockClock) -> None:
     async with world() as w:
         said = await raw(w, MASKED + b"oops")

@@ -449,6 +449,7 @@ async def test_it_may_come_back_while_opend_is_away(autojump_clock: MockClock) -
             w.opend.up = True
             await trio.sleep(20)
             await w.opend.push(ProtoId.QOT_UPDATE_BASIC_QOT, quote_push(TENCENT))
+            assert (await words(again))["event_type"] == "gap", "nobody has what was pushed meanwhile"
             while (await pushed(again))[1] != quote_push(TENCENT):
                 pass
             assert len(w.opend.bodies(ProtoId.QOT_SUB)) > 1, "restored"

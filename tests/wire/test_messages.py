@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from opendmux.errors import RemoteProtocolError
 from opendmux.wire.frame import ProtoFmt, RetType
 from opendmux.wire.messages import (
+    REQUEST_BYTES,
     canonical_json,
     decode_answer_untrusted,
     decode_untrusted,
@@ -52,6 +53,30 @@ def test_what_is_not_described_survives_protobuf() -> None:
     """OpenD may be newer than our field tables."""
     body = field(1, scalar(1, 300) + scalar(77, 5) + field(78, b"new"))
     assert encode(decode_untrusted(opend.InitConnectRequest, body, PB)) == body
+
+
+@pytest.mark.parametrize("proto_fmt", [PB, JSON])
+def test_a_request_that_would_take_long_to_read_is_not_read(proto_fmt: ProtoFmt) -> None:
+    def body(request: type[Message], filler: int) -> bytes:
+        message = request()
+        message.c2s.remark = "x" * filler  # type: ignore[attr-defined]
+        return encode(message) if proto_fmt == PB else canonical_json(message)
+
+    room = REQUEST_BYTES - len(body(opend.PlaceOrderRequest, 100_000)) + 100_000
+    decode_untrusted(opend.PlaceOrderRequest, body(opend.PlaceOrderRequest, room), proto_fmt)
+    with pytest.raises(RemoteProtocolError, match="at most 262144 are read"):
+        decode_untrusted(opend.PlaceOrderRequest, body(opend.PlaceOrderRequest, room + 1), proto_fmt)
+
+
+def test_an_answer_may_be_long() -> None:
+    answer = opend.ResponseHead(retType=0, retMsg="x" * REQUEST_BYTES)
+    assert decode_untrusted(opend.ResponseHead, encode(answer), PB) == answer
+
+
+def test_every_request_is_called_one() -> None:
+    assert {cls.DESCRIPTOR.name for cls in CLASSES if cls.DESCRIPTOR.fields_by_name.get("c2s")} == {
+        cls.DESCRIPTOR.name for cls in CLASSES if cls.DESCRIPTOR.name.endswith("Request")
+    }
 
 
 def test_nothing_is_required() -> None:
@@ -166,7 +191,7 @@ def test_a_captured_shape() -> None:
         (b'{"c2s": {"clientID": "\xff"}}', "utf-8"),
         (b"\xff\xfe{\x00}\x00", "not an object"),
         (b"\xef\xbb\xbf{}", "not an object"),
-        (b'{"c2s": ' * 10**5, "recursion"),
+        (b'{"c2s": ' * 10**4, "recursion"),
         (b"[" * 10**5, "not an object"),
     ],
     ids=lambda value: repr(value[:30]) if isinstance(value, bytes) else None,

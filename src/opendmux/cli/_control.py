@@ -21,6 +21,7 @@ from ._admin import find_socket, local_connection
 if TYPE_CHECKING:
     import argparse
     import http.client
+    import ssl
 
     from opendmux.config import Address
 
@@ -134,7 +135,7 @@ def _exchanged(
     except TimeoutError:
         raise CommandError(f"{where} does not answer within {timeout_s:g} s") from None
     except ssl.SSLError as error:
-        raise CommandError(f"{where}: no TLS connection: {error.reason or error}") from None
+        raise CommandError(f"{where}: no TLS connection: {_why_no_tls(error)}") from None
     except (http.client.HTTPException, ConnectionResetError, BrokenPipeError):
         raise CommandError(f"{where} is not an opendmux, or it wants TLS: it does not speak HTTP") from None
     except OSError as error:
@@ -142,6 +143,18 @@ def _exchanged(
     finally:
         connection.close()
     return where, status, answer, "" if key is not None or place is not None else _rights(_is_here(address.host))
+
+
+def _why_no_tls(error: ssl.SSLError) -> str:
+    """What is wrong, and what to do."""
+    import ssl
+
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return f"{error.reason or error}; TLS may be off on that port"
+    said = error.verify_message.rstrip(".")
+    if "not valid for" in said:
+        return f"{said}: give a name or address that stands in the certificate by --connect"
+    return f"its certificate is not trusted ({said}): give that, or its authority's, by --cacert FILE"
 
 
 def _rights(here: bool) -> str:

@@ -2,9 +2,9 @@
 
 Theory of operation. A plain stream has a slot of its own in the switch: an outbox that conflates and is bounded, like
 that of any client. A stream that can be resumed has none. It reads the ring of its session (`core/pushring.py`) at its
-own pace, and a recorder fills that: one more slot, which is emptied as soon as something is in it. The recorder begins
-with the first stream that wants it and goes on for `KEEP_S` after the last of them has ended, so that a client whose
-connection broke finds what came in between. Its account pushes are kept up as long.
+own pace, and a recorder (`pushrecorder`) fills that. The recorder begins with the first stream that wants it and goes
+on for `KEEP_S` after the last of them has ended, so that a client whose connection broke finds what came in between.
+Its account pushes are kept up as long.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from typing import Final, TypeAlias
 
 import trio
 
-from opendmux.core.commands import Reply
 from opendmux.core.denial import Denial, DenialKind
-from opendmux.core.events import GAP, PushEvent, event_of
+from opendmux.core.events import PushEvent, event_of
 from opendmux.core.identity import Session
 from opendmux.core.keys import Scopes
-from opendmux.core.pushring import PushRing, first_number
 
 from .hub import Hub
+from .pushrecorder import Greeted, Recorder, SlotClient
 
 __all__ = ["KEEP_S", "STREAMS_MAX", "Streams"]
 
@@ -32,7 +31,6 @@ STREAMS_MAX: Final = 64
 """Push streams of one key. Each may hold an outbox full of pushes."""
 KEEP_S: Final = 60.0
 """How long pushes are recorded for a stream that may come back."""
-TAKE_BYTES: Final = 256 * 1024
 
 Refusal: TypeAlias = Callable[[], "Denial | None"]
 """Why a stream's connection may not have it any more."""
@@ -47,7 +45,7 @@ class Streams:
         self.detach = detach
         self._attach = attach
         self._open: dict[_Stream, None] = {}
-        self._recorder: _Recorder | None = None
+        self._recorder: Recorder | None = None
         session.missed = self._missed
 
     def __len__(self) -> int:
@@ -73,11 +71,11 @@ class Streams:
 
     def _open_resumable(self, refusal: Refusal, resume_from: int) -> _RingStream:
         if self._recorder is None:
-            self._recorder = _Recorder(self.hub, self.session)
+            self._recorder = Recorder(self.hub, self.session)
             self._list()
         recorder = self._recorder
         recorder.record()
-        greeted = _Greeted(self.hub, self.session)
+        greeted = Greeted(self.hub, self.session)
         stream = _RingStream(self, refusal, recorder, resume_from or recorder.ring.last)
         self._open[stream] = None
         recorder.readers.add(stream)
@@ -194,24 +192,7 @@ class _Stream(abc.ABC):
             self._wake.send_nowait(None)
 
 
-class _SlotClient:
-    """A slot that takes pushes, as a client of the hub."""
-
-    ordered = True
-    session: Session
-
-    def take_reply(self, _reply: Reply) -> bool:
-        """See `Client`. Replies go to the desk."""
-        return False
-
-    def pause(self) -> None:
-        """See `Client`. Nothing is read from it."""
-
-    def resume(self) -> None:
-        """See `Client`."""
-
-
-class _SlotStream(_Stream, _SlotClient):
+class _SlotStream(_Stream, SlotClient):
     """A plain stream: what waits is in its slot."""
 
     def __init__(self, streams: Streams, refusal: Refusal) -> None:
@@ -239,9 +220,9 @@ class _SlotStream(_Stream, _SlotClient):
 class _RingStream(_Stream):
     """A stream that can be resumed: the number of the last event that it has given."""
 
-    def __init__(self, streams: Streams, refusal: Refusal, recorder: _Recorder, after: int) -> None:
+    def __init__(self, streams: Streams, refusal: Refusal, recorder: Recorder, after: int) -> None:
         super().__init__(streams, refusal)
-        self._recorder: _Recorder | None = recorder
+        self._recorder: Recorder | None = recorder
         self._after = after
         self._first: list[PushEvent] = []
 
@@ -277,81 +258,7 @@ class _RingStream(_Stream):
         if self._recorder is not None:
             self._leave(self._recorder)
 
-    def _leave(self, recorder: _Recorder) -> None:
+    def _leave(self, recorder: Recorder) -> None:
         self._recorder = None
         recorder.readers.discard(self)
         recorder.unread_since = trio.current_time()
-
-
-class _Recorder(_SlotClient):
-    """Puts whatever the session is pushed into the ring."""
-
-    def __init__(self, hub: Hub, session: Session) -> None:
-        self.session = session
-        self.ring = PushRing(first_number(hub.wall()), hub.config.limits.push_ring_bytes)
-        self.readers: set[_RingStream] = set()
-        self.unread_since = trio.current_time()
-        self._switch = hub.switch
-        self._key = session.key
-        self.slot = hub.open_stream_slot(self)
-
-    def read(self, after: int, limit: int) -> tuple[list[PushEvent], int]:
-        """See `PushRing.read`."""
-        self._mind_the_key()
-        return self.ring.read(after, limit)
-
-    def _mind_the_key(self) -> None:
-        """A key that was changed may see other things now: what it saw before is not shown to it any more."""
-        key = self.session.key
-        if key is not self._key:
-            if key is None or self._key is None or key.sight != self._key.sight:
-                self.ring.clear()
-            self._key = key
-
-    def record(self) -> None:
-        """Take what waits in the slot."""
-        self._mind_the_key()
-        while frames := self._switch.take_frames(self.slot, TAKE_BYTES):
-            for frame in frames:
-                self.ring.append(event_of(frame))
-
-    def flush(self) -> None:
-        """See `Client`."""
-        self.record()
-        for reader in self.readers:
-            reader.flush()
-
-    def end(self, reason: str, *, flush_all: bool) -> None:  # noqa: ARG002
-        """See `Client`: a push did not fit, for the memory of all outboxes is used up."""
-        self.lose(counted=True)
-
-    def lose(self, *, counted: bool) -> None:
-        """See `PushRing.lose`."""
-        self.record()
-        self.ring.lose(counted=counted)
-        self.flush()
-
-
-class _Greeted(_SlotClient):
-    """Takes the greeting of a stream that has no slot."""
-
-    def __init__(self, hub: Hub, session: Session) -> None:
-        self.session = session
-        self._hub = hub
-        self._full = False
-        self.slot = hub.open_stream_slot(self)
-
-    def close(self) -> list[PushEvent]:
-        """What came."""
-        events: list[PushEvent] = []
-        while frames := self._hub.switch.take_frames(self.slot, TAKE_BYTES):
-            events += [event_of(frame) for frame in frames]
-        self._hub.close_stream_slot(self.slot)
-        return [*events, PushEvent(0, "", 0, b"", GAP, 0)] if self._full else events
-
-    def flush(self) -> None:
-        """See `Client`."""
-
-    def end(self, reason: str, *, flush_all: bool) -> None:  # noqa: ARG002
-        """See `Client`: more was to be told than an outbox holds."""
-        self._full = True

@@ -6,6 +6,8 @@ The path and the query of an address may be a secret, so texts name its host alo
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Final
@@ -119,7 +121,9 @@ def _why(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not good: {error.verify_message}"
     if isinstance(error, OSError) and error.strerror:
+        if error.errno and not isinstance(error, (ssl.SSLError, socket.gaierror)):
+            return os.strerror(error.errno)  # Trio puts the address into the text
         return error.strerror
-    if isinstance(error.__cause__, OSError):
+    if isinstance(error.__cause__, (OSError, BaseExceptionGroup)):  # Trio tries each address of a name
         return _why(error.__cause__)
     return type(error).__name__

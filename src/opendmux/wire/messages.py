@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from google.protobuf import json_format
@@ -22,6 +22,7 @@ from .frame import ProtoFmt, RetType
 from .pb import opend
 
 __all__ = [
+    "REQUEST_BYTES",
     "canonical_json",
     "decode_answer_untrusted",
     "decode_untrusted",
@@ -35,6 +36,10 @@ __all__ = [
 
 M = TypeVar("M", bound=Message)
 
+REQUEST_BYTES: Final = 256 * 1024
+"""Largest request that is looked into: twice the SDKs' largest, 2,000 options in JSON. Nobody else is served meanwhile,
+and a request of many megabytes would take seconds. What is passed on unread may be longer."""
+
 
 class _Head(msgspec.Struct, rename="camel"):
     """A response, as far as every response is alike."""
@@ -47,9 +52,12 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
     """Parse a body. Raises RemoteProtocolError when it is not a ``cls`` in that format.
 
     JSON is read strictly: an unknown field or a doubled key is refused, so that nobody can read another value than we
-    did.
+    did. A request may have `REQUEST_BYTES`.
     """
     message = cls()
+    if len(body) > REQUEST_BYTES and cls.DESCRIPTOR.name.endswith("Request"):
+        said = f"it has {len(body)} bytes, and at most {REQUEST_BYTES} are read"
+        raise RemoteProtocolError(f"the body is not a {cls.DESCRIPTOR.name}: {said}")
     if proto_fmt == ProtoFmt.PROTOBUF:
         try:
             message.ParseFromString(body)
@@ -75,6 +83,8 @@ def numbered_untrusted(body: bytes, place: Sequence[str], numbers: Mapping[str, 
 
     What can't be read is returned as it is: `decode_untrusted` says what is wrong with it.
     """
+    if len(body) > REQUEST_BYTES:
+        return body
     try:
         tree = json.loads(body, object_pairs_hook=_unique)
     except (ValueError, RecursionError):

@@ -58,6 +58,11 @@ class MessageGuard:
         self._control = False
         self._fin = True
 
+    @property
+    def skipping(self) -> int:
+        """Payload that is still to come of the present frame, in bytes."""
+        return self._skip
+
     def feed_untrusted(self, data: bytes | bytearray) -> None:
         """Look at a chunk. Raises RemoteProtocolError for a message over the limit; nothing may be fed after that."""
         at, end = 0, len(data)

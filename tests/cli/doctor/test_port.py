@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opendmux.cli.doctor._call import CallError, Trouble
 from opendmux.cli.doctor._finding import State
-from opendmux.cli.doctor._port import Port, judge, judge_connections
+from opendmux.cli.doctor._port import Port, judge, judge_connections, look
 from opendmux.cli.doctor._speech import Speech, overhear_untrusted
 from opendmux.config import Address
-from opendmux.runtime.holders import Program
+from opendmux.runtime.holders import Program, Sockets
 
 HERE = Address("127.0.0.1", 11111)
 THERE = Address("192.0.2.7", 11111)
+AFAR = Address("192.0.2.8", 11111)
 OPEND = Program(42, "FutuOpenD", ("/opt/FutuOpenD",))
 
 
@@ -47,7 +50,19 @@ CASES: list[tuple[Port, str, str, str]] = [
         port(Trouble.REFUSED, listeners=[(THERE, "FutuOpenD (pid 42)")]),
         "something listens on that port of another address",
         "192.0.2.7:11111, FutuOpenD (pid 42)",
-        "--upstream 192.0.2.7:11111",
+        "--upstream 192.0.2.7:11111, or set ip = 127.0.0.1 in OpenD.xml",
+    ),
+    (
+        port(Trouble.REFUSED, Address("::1", 11111), listeners=[(HERE, "FutuOpenD (pid 42)")]),
+        "something listens on that port of another address",
+        "127.0.0.1:11111, FutuOpenD (pid 42)",
+        "--upstream 127.0.0.1:11111.",
+    ),
+    (
+        port(Trouble.REFUSED, THERE, listeners=[(HERE, "FutuOpenD (pid 42)")]),
+        "something listens on that port of another address",
+        "127.0.0.1:11111, FutuOpenD (pid 42)",
+        "--upstream 127.0.0.1:11111, or set ip = 192.0.2.7 in OpenD.xml",
     ),
     (port(Trouble.REFUSED, THERE, here=False), "that machine's 127.0.0.1 alone", "", "ip = 0.0.0.0"),
     (port(Trouble.NO_NAME, Address("opend\x1b", 1)), "The name 'opend?' can't be resolved", "", "Compare the upstream"),
@@ -158,3 +173,17 @@ def test_connections() -> None:
 )
 def test_what_first_bytes_tell(first: bytes, speech: Speech) -> None:
     assert overhear_untrusted(first) is speech
+
+
+def test_an_own_address_of_this_machine_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever gives the machine's own address for an OpenD on 127.0.0.1 is not told of "that machine"."""
+
+    class Bound(socket.socket):
+        def bind(self, address: Any) -> None:
+            if address[0] != THERE.host:
+                raise OSError
+
+    sockets = Sockets(Path("/nowhere"))
+    monkeypatch.setattr("socket.socket", Bound)
+    found = [look(address, None, sockets, [], encrypted=False, in_container=False).here for address in (THERE, AFAR)]
+    assert found == [True, False]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from opendmux.config import Address
+from opendmux.config.reach import is_loopback
 from opendmux.runtime.holders import Program, Sockets, command_for
 from opendmux.wording import printable
 
@@ -123,7 +125,17 @@ def _is_here(host: str, sockets: Sockets) -> bool:
     except ValueError:
         return False
     own = {sock.local.host for sock in sockets.all}
-    return address.is_loopback or address.is_unspecified or host in own
+    return address.is_loopback or address.is_unspecified or host in own or _is_own(host)
+
+
+def _is_own(host: str) -> bool:
+    """One of this machine's own addresses: nobody else's can be bound."""
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind((host, 0))
+    except OSError:
+        return False
+    return True
 
 
 # -- the judgement
@@ -172,11 +184,13 @@ def _refused(port: Port) -> Finding:
         )
     if port.listeners:
         elsewhere = ", ".join(f"{where}, {who}" for where, who in port.listeners)
+        found = port.listeners[0][0]
+        wanted = LOOPBACK if is_loopback(port.address.host) or port.address.host == "localhost" else port.address.host
+        other = "" if found.host == wanted else f", or set ip = {wanted} in OpenD.xml and start OpenD again"
         return _problem(
             f"Nothing listens on {port.address}, but something listens on that port of another address.",
             elsewhere,
-            f"Give that address as the upstream, such as --upstream {port.listeners[0][0]}, or set ip = "
-            f"{LOOPBACK} in OpenD.xml and start OpenD again.",
+            f"Give that address as the upstream, such as --upstream {found}{other}.",
         )
     container = (
         " In a container 127.0.0.1 is the container itself: give the address of the machine or of OpenD's container."
@@ -287,8 +301,9 @@ def _unkeyed(port: Port, error: CallError, held: str) -> Finding:
         f"{port.address} takes connections and answers nothing: OpenD hangs, wants encryption, or it is another "
         "program.",
         figures,
-        "If OpenD.xml has rsa_private_key, give that file as upstream_rsa_private_key. Otherwise look at OpenD's "
-        "window or log, and start it again.",
+        "If OpenD.xml has rsa_private_key, give that file as upstream_rsa_private_key. Otherwise compare the port with "
+        "api_port there, for OpenD's Telnet console answers nothing either; then look at OpenD's window or log, and "
+        "start it again.",
     )
 
 

@@ -115,6 +115,11 @@ def _scoped(key: Key | Denial, route: Route, *, keyed: bool) -> Key | Denial:
         return key
     if route.control:
         text = f"orders to the proxy come by its admin socket, or with a key that has the scope {route.needed}"
-    else:
+    elif keyed:
         text = f"the key lacks the scope {route.needed}"
+    else:
+        text = (
+            "without a keys file this is for requests of this machine alone, and this one came from elsewhere or "
+            f"through another proxy; with one, for keys with the scope {route.needed}"
+        )
     return Denial(DenialKind.PERMISSION, "scope", text, route.needed)

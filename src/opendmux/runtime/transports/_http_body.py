@@ -11,7 +11,7 @@ from opendmux.wire.http import Body, Broken, EndOfRequest, HttpServer
 from ._http_peer import receive, send
 from ._http_refusal import RefusedError
 
-__all__ = ["BODY_S", "KEPT_BYTES", "SMALL_BYTES", "BodyPool", "BodyReader"]
+__all__ = ["BODY_S", "KEPT_BYTES", "PIECES_AT_ONCE", "SMALL_BYTES", "BodyPool", "BodyReader"]
 
 BODY_S: Final = 60.0
 """For the whole body of a request."""
@@ -20,6 +20,8 @@ BODIES_BYTES: Final = 64 * 1024 * 1024
 
 SMALL_BYTES: Final = 64 * 1024
 KEPT_BYTES: Final = 16 * 1024 * 1024
+PIECES_AT_ONCE: Final = 64
+"""Of what has been read. Chunks of a byte cost as much as large ones, and nobody else is served meanwhile."""
 
 
 class BodyPool:
@@ -57,7 +59,8 @@ class BodyReader:
     async def read(self, limit: int) -> bytes:
         """The whole body of the present request. Raises RefusedError when it is too long, too slow or broken, or there
         is no memory for it, and GoneError. Cancellation: the connection can't go on."""
-        parts: list[bytes] = []
+        body = bytearray()  # not a list of pieces: those of a byte would take many times the memory that is counted
+        pieces = 0
         with trio.move_on_after(BODY_S):
             await send(self._stream, self._wire.go_on())
             while True:
@@ -68,11 +71,14 @@ class BodyReader:
                     if not self._pool.take(len(event.data), self._held):
                         raise RefusedError(503, "memory", "the memory for requests is used up")
                     self._held += len(event.data)
-                    parts.append(event.data)
+                    body += event.data
                     if self._held > limit:
                         raise RefusedError(413, "body", f"the body is longer than {limit} bytes")
+                    pieces += 1
+                    if pieces % PIECES_AT_ONCE == 0:
+                        await trio.lowlevel.checkpoint()
                 elif isinstance(event, EndOfRequest):
-                    return b"".join(parts)
+                    return bytes(body)
                 else:
                     assert isinstance(event, Broken), "a body ends or breaks"
                     raise RefusedError(event.status, "malformed", event.text)

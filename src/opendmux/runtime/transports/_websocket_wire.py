@@ -23,6 +23,9 @@ PIECE_BYTES: Final = 64 * 1024
 QUEUED_BYTES: Final = 16 * 1024
 """Messages beyond this wait in the outbox, where they can be conflated."""
 OWN_BYTES: Final = 4 * 1024
+AT_ONCE_BYTES: Final = 1024
+"""Of what has been read; more only inside of a frame. The library works off all that it is given before others have
+their turn, and a frame may have six bytes."""
 CLOSE: Final = 0x88
 CONTROL: Final = (CLOSE, 0x89, 0x8A)
 
@@ -66,15 +69,12 @@ class Wire(trio.abc.Stream):
         await self.opened.wait()
         if self.refusal is not None:
             return b""
-        data, self._rest = self._rest, b""
-        try:
-            data = data or bytes(await self._stream.receive_some(max_bytes))
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            self.gone = "connection reset"
-            raise
-        self.received_at = trio.current_time()
-        if not data:
-            self.gone = "client closed"
+        if self._rest:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._read(max_bytes)
+        size = max(AT_ONCE_BYTES, self._guard.skipping)
+        data, self._rest = self._rest[:size], self._rest[size:]
         try:
             self._guard.feed_untrusted(data)
         except RemoteProtocolError as error:
@@ -82,6 +82,16 @@ class Wire(trio.abc.Stream):
             return b""
         self._count()
         return data
+
+    async def _read(self, max_bytes: int | None) -> None:
+        try:
+            self._rest = bytes(await self._stream.receive_some(max_bytes))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.gone = "connection reset"
+            raise
+        self.received_at = trio.current_time()
+        if not self._rest:
+            self.gone = "client closed"
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """See `trio.abc.SendStream`. Queued for `pump`. The library holds a lock meanwhile, so nothing waits here but
