@@ -497,6 +497,30 @@ async def test_who_sends_without_reading_is_not_read_any_more(autojump_clock: Mo
         assert w.over.is_set()
 
 
+async def test_others_have_their_turn_while_a_message_comes_in_crumbs(autojump_clock: MockClock) -> None:
+    turns = 0
+    worked_off = trio.Event()
+
+    async def other() -> None:
+        nonlocal turns
+        while not worked_off.is_set():
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async def reads_again() -> None:
+        worked_off.set()
+
+    async with world() as w, trio.open_nursery() as nursery:
+        w.client.open()
+        await w.settle()
+        w.server_stream.receive_stream.receive_some_hook = reads_again
+        nursery.start_soon(other)
+        crumbs = b"".join(b"\0\0\1\0\0\0\0\0\1%c" % byte for byte in framed(bytes(8000))[:6000])
+        await w.stream.send_all(crumbs)
+        await worked_off.wait()
+        assert turns > 10, "60 kB are fifteen pieces"
+
+
 async def test_a_crash_is_contained(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
     def crash(asked: object) -> None:
         raise RuntimeError("a bug")

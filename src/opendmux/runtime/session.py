@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+from functools import partial
 
 import trio
 
@@ -69,8 +70,8 @@ class TcpSession:
         self._outlet = Outlet(
             raw,
             stream if raw is None else None,
-            peek=lambda: switch.out(slot),
-            sent=lambda count: switch.sent(slot, count),
+            peek=partial(switch.out, slot),
+            sent=partial(switch.sent, slot),
             take=self._take,
         )
         self._resumed: trio.Event | None = None

@@ -15,6 +15,7 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import trio
 
@@ -184,8 +185,8 @@ class UpstreamLink:
         outlet = Outlet(
             sock,
             stream if sock is None else None,
-            peek=lambda: hub.switch.link_out(self.number),
-            sent=lambda count: hub.switch.link_sent(self.number, count),
+            peek=partial(hub.switch.link_out, self.number),
+            sent=partial(hub.switch.link_sent, self.number),
             take=self._take,
         )
         self._last_rx = trio.current_time()

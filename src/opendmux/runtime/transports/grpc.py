@@ -33,6 +33,8 @@ __all__ = ["GrpcLimits", "GrpcSession", "GrpcTimes", "serve_grpc"]
 log = logging.getLogger("opendmux.grpc")
 
 READ_BYTES: Final = 64 * 1024
+AT_ONCE_BYTES: Final = 4 * 1024
+"""Of what has been read, before others have their turn: there may be hundreds of frames in it."""
 UNREAD_MAX: Final = 256 * 1024
 """Bytes of headers, acknowledgements and errors that may wait for the client before nothing more of it is read."""
 
@@ -145,7 +147,7 @@ class GrpcSession:
         handshake_until = trio.current_time() + self._times.handshake_s
         pinged = False
         while True:
-            if data and not self._take_untrusted(data):
+            if not await self._work_off_untrusted(data):
                 break
             while self._server.control_bytes > UNREAD_MAX:
                 await self._written.wait()  # the writer has a deadline
@@ -165,6 +167,15 @@ class GrpcSession:
                 pinged = False
         self._ended = True
         _poke(self._wake)
+
+    async def _work_off_untrusted(self, data: bytes | bytearray) -> bool:
+        """False: the connection is over."""
+        for start in range(0, len(data), AT_ONCE_BYTES):
+            if start:
+                await trio.lowlevel.checkpoint()
+            if not self._take_untrusted(data[start : start + AT_ONCE_BYTES]):
+                return False
+        return True
 
     def _take_untrusted(self, data: bytes | bytearray) -> bool:
         """False: the connection is over."""
