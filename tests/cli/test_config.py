@@ -104,6 +104,15 @@ def test_a_long_value_does_not_push_the_other_sources_away(capsys: pytest.Captur
     assert [line for line in out.splitlines() if len(line) > 120 and "http_origins" not in line] == []
 
 
+def test_check_warns_of_two_upstreams_that_are_one(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = "".join(f'[[upstreams]]\nname = "{name}"\naddress = ":11111"\n' for name in ("hk", "us"))
+    Path("a.toml").write_text(entries)
+    code, out, err = run(capsys, "check", "a.toml")
+    assert (code, out) == (0, "a.toml: in order\n")
+    assert err.startswith("opendmux: a.toml: upstreams: 'hk' and 'us' are the same OpenD at :11111: ")
+    assert err.count("\n") == 1
+
+
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.toml").write_text('[[upstreams]]\nname = "a"\naddress = "sim"')
     _code, out, _err = run(capsys, "show", "a.toml", "--json")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from opendmux.runtime import state
-from opendmux.runtime.state import StateDir, StateError, state_dir
+from opendmux.runtime.state import OthersStateError, StateDir, StateError, state_dir
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="folders have no locks there")
 
@@ -36,7 +36,7 @@ def test_a_second_process_may_read_and_is_refused_when_it_writes(tmp_path: Path)
     assert second.read("x.json") == b"1"
     with pytest.raises(StateError, match="another opendmux keeps its state"):
         second.write("x.json", b"2")
-    with pytest.raises(StateError, match="another opendmux"):
+    with pytest.raises(OthersStateError, match="another opendmux"):
         second.hold()
     assert first.read("x.json") == b"1"
     first.close()

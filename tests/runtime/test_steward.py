@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -319,6 +320,39 @@ async def test_no_state_to_keep_is_said_once(autojump_clock: MockClock, caplog: 
             await program(at, BOT, 3)
             await trio.sleep(30)
         assert caplog.text.count("would be forgotten in a restart") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no lock on a folder")
+@pytest.mark.parametrize(
+    ("kept", "keys", "level"),
+    [
+        (False, (), None),
+        (False, (BOT,), None),
+        (True, (), logging.INFO),
+        (True, (BOT,), logging.ERROR),
+    ],
+)
+async def test_the_state_of_another_is_an_error_only_where_something_has_to_be_kept(
+    autojump_clock: MockClock,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+    kept: bool,
+    keys: tuple[Key, ...],
+    level: int | None,
+) -> None:
+    orders = [Placed("bot", Account(1, ACC, 1), 1, "X1", 0.0)] if kept else []
+    other, mine = StateDir(tmp_path), StateDir(tmp_path)
+    other.write(ORDERS, dump({"opend.test:11111": orders}))
+    try:
+        with caplog.at_level(logging.INFO, "opendmux"):
+            async with market(*keys, house=House(state=mine)) as at:
+                await trio.sleep(2)
+                assert (at.cancels, left(at)) == ([], {}), "they are the other's"
+    finally:
+        other.close()
+        mine.close()
+    said = [record.levelno for record in caplog.records if "another opendmux keeps its state" in record.getMessage()]
+    assert said == ([] if level is None else [level])
 
 
 async def test_who_could_not_come_back_during_an_outage_has_its_time_afterwards(autojump_clock: MockClock) -> None:

@@ -4,13 +4,15 @@ the keys. Then nobody but this machine may reach it."""
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
+from itertools import combinations
 
 from opendmux.errors import ConfigError
 
 from .address import parse_address
-from .structs import Address, Config, Listener, UpstreamConfig
+from .structs import SIM, Address, Config, Listener, UpstreamConfig
 
-__all__ = ["check_configured", "check_reachable", "is_loopback", "listeners_of", "upstreams_of"]
+__all__ = ["check_configured", "check_reachable", "is_loopback", "listeners_of", "same_opends", "upstreams_of"]
 
 
 def is_loopback(host: str) -> bool:
@@ -29,6 +31,13 @@ def upstreams_of(config: Config) -> tuple[UpstreamConfig, ...]:
     return config.upstreams or (
         UpstreamConfig("opend", config.upstream, config.upstream_rsa_private_key, config.telnet, config.quote_right),
     )
+
+
+def same_opends(upstreams: Iterable[UpstreamConfig]) -> list[tuple[UpstreamConfig, UpstreamConfig]]:
+    """Pairs of entries with one address. Each makes its own connection to that OpenD, so it works, but one of them is
+    meant for another OpenD as a rule. Every simulator is one of its own. Raises ConfigError for what is no address."""
+    placed = [(one, parse_address(one.address, what="upstream")) for one in upstreams if one.address != SIM]
+    return [(one, other) for (one, here), (other, there) in combinations(placed, 2) if here == there]
 
 
 def check_configured(config: Config) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -20,6 +20,7 @@ from opendmux.errors import ConfigError
 from opendmux.wording import nearest, shown_value
 
 from .checking import check
+from .reach import same_opends
 from .reading import converted, read
 from .schema import Entry, entries, expected, is_list
 from .structs import Config
@@ -115,7 +116,7 @@ def settings_of(path: Path | None, environ: Mapping[str, str], flags: Iterable[G
     config = _at_home(config)
     settings = Settings(config, path, sources, (*notes, *_unused(config, sources)))
     check(config, settings.named)
-    return settings
+    return replace(settings, notes=(*settings.notes, *_doubled(settings)))
 
 
 def variable_of(entry: Entry) -> str:
@@ -165,6 +166,14 @@ def _unused(config: Config, sources: Mapping[str, Source]) -> list[str]:
             raise ConfigError(f"{source.name} can't be combined with [[{table}]] of the configuration file")
         notes.append(f"{source.name}: {key} is not used, for there is [[{table}]]")
     return notes
+
+
+def _doubled(settings: Settings) -> list[str]:
+    return [
+        f"{settings.named('upstreams')}: {one.name!r} and {other.name!r} are the same OpenD at {one.address}: give the "
+        "second one the api_port of the second OpenD, such as 11112, or take it out"
+        for one, other in same_opends(settings.config.upstreams)
+    ]
 
 
 def _at_home(config: Config) -> Config:

@@ -22,7 +22,7 @@ from opendmux.errors import OpendmuxError
 
 from .wholefile import write_whole
 
-__all__ = ["MAX_STATE_BYTES", "StateDir", "StateError", "state_dir"]
+__all__ = ["MAX_STATE_BYTES", "OthersStateError", "StateDir", "StateError", "state_dir"]
 
 MAX_STATE_BYTES: Final = 16 * 1024 * 1024
 """Of one file; it protects from a path that leads to something else."""
@@ -32,6 +32,10 @@ FOLDER: Final = "opendmux"
 
 class StateError(OpendmuxError):
     """What has to be kept can't be read or written. The text is one sentence for the user."""
+
+
+class OthersStateError(StateError):
+    """Another opendmux has the folder."""
 
 
 class StateDir:
@@ -107,7 +111,7 @@ class StateDir:
                 os.close(descriptor)
             if isinstance(error, BlockingIOError):
                 text = f"another opendmux keeps its state in {path}; give each a state_dir of its own"
-                raise StateError(text) from None
+                raise OthersStateError(text) from None
             raise StateError(f"can't write in {path}: {error.strerror or error}") from error
         self._held = descriptor
 

@@ -34,7 +34,7 @@ from opendmux.wire.protocols import ProtoId
 from .freezer import Freezer
 from .house import House
 from .own import PROXY, Seat
-from .state import StateError
+from .state import OthersStateError, StateError
 from .station import Station
 
 __all__ = ["LOOK_S", "ORDERS", "Steward"]
@@ -299,8 +299,14 @@ class Steward:
             if data is None:
                 return
             kept = parse(data)
+            if not any(kept.values()):
+                return
             state.hold()
         except (StateError, ValueError) as error:
+            self._learn_guards()
+            if isinstance(error, OthersStateError) and not self._guards:
+                log.info("no key is watched here, so the orders that are kept for some are another's: %s", error)
+                return
             log.error("which orders are open for keys that are watched can't be told after this restart: %s", error)
             return
         for station in self.stations():

@@ -121,7 +121,7 @@ def test_two_that_are_apart() -> None:
 
 
 def test_two_upstreams_that_are_one() -> None:
-    found = only(judged([UpstreamConfig("a", "x:1"), UpstreamConfig("b", "x:1")]), "several OpenDs")
+    found = only(judged([UpstreamConfig("a", "127.0.0.1:1"), UpstreamConfig("b", ":1")]), "several OpenDs")
     assert found.conclusion == "Two upstreams of the settings, 'a' and 'b', are the same OpenD."
     assert found.state is State.PROBLEM
 

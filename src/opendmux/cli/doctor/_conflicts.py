@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from opendmux.config import SIM, UpstreamConfig
+from opendmux.config import UpstreamConfig
+from opendmux.config.reach import same_opends
 
 from ._finding import Section, State
 from ._programs import Opend
@@ -28,15 +29,14 @@ def judge(cases: Sequence[UpstreamConfig], opends: Sequence[Opend], xmls: Sequen
 
 
 def _same_address(cases: Sequence[UpstreamConfig], section: Section) -> None:
-    for one, other in combinations(cases, 2):
-        if one.address == other.address != SIM:
-            section.say(
-                State.PROBLEM,
-                CHECK,
-                f"Two upstreams of the settings, {one.name!r} and {other.name!r}, are the same OpenD.",
-                one.address,
-                "Give the second one the api_port of the second OpenD, such as 11112.",
-            )
+    for one, other in same_opends(cases):
+        section.say(
+            State.PROBLEM,
+            CHECK,
+            f"Two upstreams of the settings, {one.name!r} and {other.name!r}, are the same OpenD.",
+            one.address,
+            "Give the second one the api_port of the second OpenD, such as 11112.",
+        )
 
 
 def _same_folder(opends: Sequence[Opend], section: Section) -> None:
