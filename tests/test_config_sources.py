@@ -136,9 +136,10 @@ def test_what_the_file_itself_makes_useless_is_said(tmp_path: Path) -> None:
 def test_two_upstreams_that_are_one_opend_are_told_of(tmp_path: Path) -> None:
     entries = '[[upstreams]]\nname = "{}"\naddress = "{}"\n'
     twice = written(tmp_path, entries.format("hk", "127.0.0.1:11111") + entries.format("us", ":11111"))
-    assert settings_of(twice, {}).notes == (
+    (note,) = settings_of(twice, {}).notes
+    assert note == (
         f"{twice}: upstreams: 'hk' and 'us' are the same OpenD at 127.0.0.1:11111: give the second one the api_port of "
-        "the second OpenD, such as 11112, or take it out",
+        "the second OpenD, such as 11112, or take it out"
     )
     for first, second in ((":11111", ":11112"), ("sim", "sim"), ("sim", ":11111")):
         apart = written(tmp_path, entries.format("hk", first) + entries.format("us", second))
