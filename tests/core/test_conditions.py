@@ -123,7 +123,8 @@ def test_what_is_found() -> None:
     assert book.find(Kind.AUDIT, "/a") is not None
     assert book.find(Kind.AUDIT, "/b") is None
     book.begin(Kind.KICKED, NAME, 1.0, opend=NAME)
-    assert [one.blocks for one in book.active()] == [False, True, True]
+    book.begin(Kind.MUTE, "HK", 1.0, opend=NAME)
+    assert [one.blocks for one in book.active()] == [True, True, True, False]
 
 
 @pytest.mark.parametrize(("kind", "cause"), sorted(TEXTS))

@@ -114,11 +114,16 @@ def test_logins_one_by_one() -> None:
     book = Conditions()
     watch = ProgramWatch(book, NAME)
     watch.logins(ConnStatus(False, True), ConnStatus(True, False), 1.0)
-    assert [(one.subject, one.cause) for one in book.active()] == [("quote", "quote"), ("trade", "trade")]
+    assert [(one.subject, one.cause, one.blocks) for one in book.active()] == [
+        ("quote", "quote", True),
+        ("trade", "no_trade", False),
+    ]
     watch.logins(ConnStatus(True, False), None, 2.0)
     assert [one.subject for one in book.active()] == ["trade"]
     watch.logins(None, ConnStatus(False, True), 3.0)
     assert book.active() == []
+    watch.logins(None, ConnStatus(True, False), 4.0)
+    assert [(one.subject, one.cause, one.blocks) for one in book.active()] == [("trade", "trade", True)]
 
 
 def test_opends_words_are_tamed() -> None:

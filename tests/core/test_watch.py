@@ -96,7 +96,7 @@ def test_the_program_and_the_logins() -> None:
     assert play.wrong() == [], "the logins of the former state are no news"
     assert play.questions(STATE_LEAST_S) == [STATE]
     play.told(STATE, state(quote=False, trade=False))
-    assert play.wrong() == [(Kind.LOGIN_LOST, "quote", "quote"), (Kind.LOGIN_LOST, "trade", "trade")]
+    assert play.wrong() == [(Kind.LOGIN_LOST, "quote", "quote"), (Kind.LOGIN_LOST, "trade", "no_trade")]
     play.notified(type=1, event=opend.NotifyGtwEvent(eventType=11, desc=""))
     assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone")]
     play.notified(type=3, connectStatus=opend.NotifyConnectStatus(qotLogined=True, trdLogined=True))
@@ -143,7 +143,7 @@ def test_the_login_for_trading_of_a_group_is_another_opends() -> None:
     play.looks()
     for proto_id in (STATE, STATE):
         play.told(proto_id, state(quote=False, trade=False, program=4))
-    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone"), (Kind.LOGIN_LOST, "trade", "trade")]
+    assert play.wrong() == [(Kind.CODE_NEEDED, ADDRESS, "phone"), (Kind.LOGIN_LOST, "trade", "no_trade")]
 
 
 def test_what_was_answered_before_a_notice_does_not_count_after_it() -> None:
@@ -226,7 +226,7 @@ def test_a_client_s_question_teaches_too() -> None:
     play.send(client, STATE)
     play.answer(body=state(trade=False))
     play.looks()
-    assert play.wrong() == [(Kind.LOGIN_LOST, "trade", "trade")]
+    assert play.wrong() == [(Kind.LOGIN_LOST, "trade", "no_trade")]
 
 
 def test_the_link() -> None:
@@ -315,7 +315,7 @@ def test_a_group_has_two_links() -> None:
     assert [(line[1], *line[3:]) for line in lines] == [(STATE, 2)]
     play.answer(play.waiting[-1], state(quote=False, trade=False, program=4))
     play.looks()
-    assert play.wrong() == [(Kind.LOGIN_LOST, "trade", "trade")], "of its quotes nothing is wanted"
+    assert play.wrong() == [(Kind.LOGIN_LOST, "trade", "no_trade")], "of its quotes nothing is wanted"
 
 
 def test_the_use_of_the_quota_is_asked_for_when_subscriptions_have_changed() -> None:

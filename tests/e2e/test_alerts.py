@@ -104,13 +104,13 @@ def test_every_trouble_is_told_and_over_while_a_program_goes_on(tmp_path: Path) 
         assert tell("over", "code_needed")["lasted_s"] > 0
         it.until("ready again", lambda: it.get("/readyz")[0] == 200)
 
-        # Its logins (Q12), which leave the proxy ready.
+        # Its logins (Q12).
         ask("notify", qot_logined=False, trd_logined=False)
         lost = {tell("begin", "login_lost")["subject"] for _ in range(2)}
         assert lost == {"quote", "trade"}
         ready, said = it.get("/readyz")
-        assert ready == 200, said
-        assert [one["blocks"] for one in said["conditions"]] == [False, False]
+        assert ready == 503, said
+        assert [one["blocks"] for one in said["conditions"]] == [True, True]
         assert "token has expired" in said["conditions"][0]["next_step"]
         it.until("stale", lambda: "stale: OpenD has lost its login for quotes" in it.run("subs").stdout)
         ask("notify")

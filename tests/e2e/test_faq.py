@@ -78,7 +78,7 @@ ANSWERS: Mapping[int, Shown] = {
         "runtime/test_quote_rights.py::test_never_only_says_so": "and it is said",
     },
     12: {
-        "runtime/test_watch.py::test_a_login_that_is_lost_is_told_and_leaves_it_ready": "a lost login is a condition",
+        "runtime/test_watch.py::test_a_login_that_is_lost_is_a_reason": "a lost login is a condition",
         "e2e/test_alerts.py::test_a_feed_that_falls_silent": "an alert says so",
         "core/test_mute.py::test_a_busy_feed_is_mute_after_the_time_that_is_set": "so is a feed that says nothing",
         "e2e/test_opend.py::test_a_password_goes_in_by_stdin_and_comes_out_nowhere": "relogin, on request",

@@ -93,20 +93,20 @@ def test_opend_is_killed_and_restarted_under_two_subscribed_programs(tmp_path: P
 def test_a_program_that_reconnects_during_the_outage_restores_itself(tmp_path: Path) -> None:
     """The SDK restores its subscriptions once; they wait here for OpenD to come back."""
     port = free_port()
-    with simulator(port):
-        proxy = Opendmux("--listen", "127.0.0.1:0", "--upstream", f"127.0.0.1:{port}")
+    with (
+        simulator(port) as control,
+        Opendmux("--listen", "127.0.0.1:0", "--upstream", f"127.0.0.1:{port}") as proxy,
+    ):
         proxy.wait_ready()
-    try:
+        control.ask("crash", seconds=600)
         proxy.wait_for_error("link lost")
         with SdkProgram("quote", proxy.port, tmp_path / "a") as program:
             program.wait_ready()
             program.send_line('{"call": "subscribe", "args": [["HK.00700"], ["TICKER"]]}')
-            with simulator(port):
-                assert program.answer("subscribe")[0] == 0
-                program.wait_push("ticker")
-                program.finish()
-    finally:
-        proxy.__exit__(None, None, None)
+            control.ask("crash", seconds=0.1)
+            assert program.answer("subscribe")[0] == 0
+            program.wait_push("ticker")
+            program.finish()
 
 
 def test_a_trader_keeps_its_account_pushes_over_an_outage(tmp_path: Path) -> None:

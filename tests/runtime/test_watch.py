@@ -145,7 +145,7 @@ async def test_an_answer_that_was_on_its_way_when_a_notice_came_does_not_end_wha
         assert ready(w).conditions == [], "it was asked again soon"
 
 
-async def test_a_login_that_is_lost_is_told_and_leaves_it_ready(autojump_clock: MockClock) -> None:
+async def test_a_login_that_is_lost_is_a_reason(autojump_clock: MockClock) -> None:
     async with world() as w:
         w.opend.answers[ProtoId.QOT_SUB] = lambda _frame: OK
         client = await w.client()
@@ -153,8 +153,9 @@ async def test_a_login_that_is_lost_is_told_and_leaves_it_ready(autojump_clock: 
         connect = opend.NotifyConnectStatus(qotLogined=False, trdLogined=True)
         await notify(w, type=3, connectStatus=connect)
         found = ready(w)
-        assert found.ready
-        assert [(told.kind, told.subject, told.blocks) for told in found.conditions] == [("login_lost", "quote", False)]
+        assert not found.ready
+        assert found.reasons == ["OpenD at opend.test:11111 has lost its login for quotes: prices do not move."]
+        assert [(told.kind, told.subject, told.blocks) for told in found.conditions] == [("login_lost", "quote", True)]
         whole = look(status_of(w))
         assert [one.stale_reason for one in whole.subscriptions] == ["OpenD has lost its login for quotes"]
         assert (whole.subscriptions[0].stale, whole.opends[0].stale) == (True, 1)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-__all__ = ["TEXTS", "Kind", "Text"]
+__all__ = ["NO_TRADE", "TEXTS", "Kind", "Text"]
 
 
 class Kind(StrEnum):
@@ -44,6 +44,9 @@ class Text(NamedTuple):
     next_step: str
 
 
+NO_TRADE: Final = "no_trade"
+"""A cause: there was no login for trading since the start, so it may be that there is none to be had."""
+
 CODE_LIMIT: Final = "OpenD takes at most 10 tries in 60 s; opendmux sends none that you have not typed."
 
 _LOGIN_NEXT: Final = (
@@ -71,6 +74,11 @@ TEXTS: Final[Mapping[tuple[Kind, str], Text]] = {
     (Kind.LOGIN_LOST, "quote"): Text("{opend} has lost its login for quotes: prices do not move.", _LOGIN_NEXT),
     (Kind.LOGIN_LOST, "trade"): Text(
         "{opend} has lost its login for trading: orders are refused, and order pushes may be missing.", _LOGIN_NEXT
+    ),
+    (Kind.LOGIN_LOST, NO_TRADE): Text(
+        "{opend} has no login for trading: orders are refused.",
+        "If its account does not trade, nothing needs to be done. If it does: opendmux opend relogin (at most 10 times "
+        "an hour), and look at OpenD's window or console.",
     ),
     (Kind.RIGHT_LOST, ""): Text(
         "{opend} has lost its quote right for {subject}: another terminal of the account has taken it, or it has run "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
-from .condition_texts import TEXTS, Kind, Text
+from .condition_texts import NO_TRADE, TEXTS, Kind, Text
 
 __all__ = ["BLOCKING", "SUBJECTS_SHOWN", "Change", "Condition", "Conditions", "Kind", "Listener", "joined", "together"]
 
@@ -32,7 +32,9 @@ SUBJECTS_SHOWN: Final = 10
 COMMAND: Final = "opendmux opend "
 """How an operation command begins in the texts."""
 
-BLOCKING: Final = frozenset({Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM, Kind.UPSTREAM_DOWN, Kind.PAUSED, Kind.AUDIT})
+BLOCKING: Final = frozenset(
+    {Kind.CODE_NEEDED, Kind.KICKED, Kind.PROGRAM, Kind.LOGIN_LOST, Kind.UPSTREAM_DOWN, Kind.PAUSED, Kind.AUDIT}
+)
 """While one of these lasts, the proxy can't do what it is there for: `/readyz` says 503."""
 
 OPENDS_OWN: Final = frozenset(
@@ -105,7 +107,7 @@ class Condition:
     @property
     def blocks(self) -> bool:
         """The proxy can't do what it is there for while it lasts."""
-        return not self.single and self.kind in BLOCKING
+        return not self.single and self.kind in BLOCKING and self.cause != NO_TRADE
 
     @property
     def news(self) -> tuple[Kind, str, str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from .condition_texts import NO_TRADE
 from .conditions import Conditions, Kind
 from .notices import ConnStatus, Event, GtwEvent, Program, ProgramStatus, program_name
 
@@ -72,6 +73,8 @@ class ProgramWatch:
         self._implied = ("quote", "trade") if trades else ("quote",)
         self._status: int | None = None
         self._starting_since: float | None = None
+        self._has_traded = False
+        """It had its login for trading since the start; an account that does not trade never has."""
 
     def event(self, event: GtwEvent, now: float) -> None:
         """Something happened to it. A number that is new says nothing."""
@@ -102,10 +105,12 @@ class ProgramWatch:
 
     def login(self, which: str, logged_in: bool, now: float) -> None:
         """``which``: ``quote`` or ``trade``."""
+        self._has_traded |= logged_in and which == "trade"
         if logged_in or (which in self._implied and self._conditions.of(self._name, *_KINDS)):
             self._conditions.over(Kind.LOGIN_LOST, which, now, opend=self._name)
         elif which not in self._implied or self._starting_since is None:
-            self._conditions.begin(Kind.LOGIN_LOST, which, now, opend=self._name, cause=which)
+            cause = NO_TRADE if which == "trade" and not self._has_traded else which
+            self._conditions.begin(Kind.LOGIN_LOST, which, now, opend=self._name, cause=cause)
 
     def logins(self, main: ConnStatus | None, trade: ConnStatus | None, now: float) -> None:
         """Quotes are the main connection's, trading is the trade connection's. None: not known."""

@@ -1,10 +1,10 @@
 """Can this proxy serve now, and if not, why: what `/readyz` says.
 
 Ready means that the connection to every OpenD has done InitConnect and restored what clients hold, that OpenD has said
-how it is, or failed to when it was asked (`Watch.awaited`), and that no OpenD waits for a person: for a code, for an
-agreement, for somebody who logs it in again (`conditions.BLOCKING`). OpenD's own logins, quote rights and quotas are
-shown beside it, with what to do about them, and change nothing: OpenD answers for itself what it can't do, and the rest
-of it works.
+how it is, or failed to when it was asked (`Watch.awaited`), that it has its logins for quotes and for trading, and that
+it waits for no person: for a code, for an agreement (`conditions.BLOCKING`). Quote rights and quotas are shown beside
+it, with what to do about them, and change nothing: OpenD answers for itself what it can't do, and the rest of it works.
+So does a login for trading that was never there, for an account may have none.
 """
 
 from __future__ import annotations
