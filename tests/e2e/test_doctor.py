@@ -456,6 +456,25 @@ def test_the_running_opendmux_is_asked(patient: Patient) -> None:
     assert down.of("running opendmux")["conclusion"] == "opendmux runs and is not ready."
 
 
+def test_what_the_running_opendmux_tells_too_is_said_once(patient: Patient) -> None:
+    with (
+        simulator() as (upstream, control),
+        Opendmux("--config", str(patient.config), "--upstream", upstream) as proxy,
+    ):
+        proxy.wait_ready()
+        control.ask("lost_rights", markets=[1])
+        control.ask("notify", qot_logined=False, trd_logined=False)
+        report = until(
+            lambda: patient.report("--upstream", upstream),
+            lambda one: "LV2 before" in one.of("quote rights")["figures"],
+        )
+    rights = report.of("quote rights")
+    assert (rights["state"], "has lost its quote right for HK stocks" in rights["conclusion"]) == (PROBLEM, True)
+    assert rights["figures"].startswith("HK stocks BMP, ")
+    assert {"quote login", "trade login"} <= set(report.problems())
+    assert [check for check in report.problems() if check.startswith("condition")] == []
+
+
 def test_one_that_runs_on_another_port_than_the_settings_say(patient: Patient) -> None:
     """What `--connect` names is our port, so the program there, its log and its limits are looked at."""
     with (

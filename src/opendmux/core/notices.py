@@ -16,6 +16,7 @@ from opendmux.wire.messages import decode_answer_untrusted
 from opendmux.wire.pb import opend
 
 __all__ = [
+    "NO_RIGHT",
     "ApiQuota",
     "ConnStatus",
     "Event",

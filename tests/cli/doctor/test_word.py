@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from opendmux.cli.doctor._finding import Section, State
+from opendmux.cli.doctor._told import Told
 from opendmux.cli.doctor._word import Word, judge, version_text
 from opendmux.core.condition_texts import TEXTS, Kind
 from opendmux.core.notices import Program
@@ -130,6 +131,28 @@ def test_a_right_that_is_asked_back_already_needs_no_setting() -> None:
     said = TEXTS[Kind.RIGHT_LOST, "asked_back"].next_step
     said = said.replace("opendmux opend", f"opendmux opend --opend {lost.name}")
     assert found.next_step.endswith(said), "in the words of the running proxy"
+
+
+@pytest.mark.parametrize(
+    ("right", "words"), [(1, "It was lost."), (5, "It was lost."), (2, "OpenD has quote rights.")], ids=str
+)
+def test_a_right_that_the_running_proxy_tells_of_is_told_in_its_words(right: int, words: str) -> None:
+    told = (Told("right_lost", "US stocks, HK stocks", "It was lost.", "LV2 before.", "Take it back."),)
+    found = only(judged(word(user={"hkQotRight": right}, told=told)), "quote rights")
+    assert found.conclusion == words
+    if right != 2:
+        assert (found.state, found.next_step) == (State.PROBLEM, "Take it back.")
+        assert found.figures.startswith("HK stocks ")
+        assert found.figures.endswith(". LV2 before.")
+    elsewhere = (told[0]._replace(subject="SG stocks"),)
+    assert only(judged(word(user={"hkQotRight": 1}, told=elsewhere)), "quote rights").state is State.WARNING
+
+
+def test_so_is_a_login() -> None:
+    told = (Told("login_lost", "trade", "It has no login.", "", "Nothing, or relogin."),)
+    section = judged(word(state={"qotLogined": False, "trdLogined": False}, told=told))
+    assert only(section, "trade login").conclusion == "It has no login."
+    assert "has lost its login for quotes" in only(section, "quote login").conclusion
 
 
 def test_quota() -> None:

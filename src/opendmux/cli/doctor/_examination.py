@@ -26,6 +26,7 @@ from . import _conflicts, _files, _folders, _listen, _machine, _port, _running, 
 from ._call import Call, CallError
 from ._finding import Section, State, all_of
 from ._programs import Opend, find_opends, homes_of, xml_files
+from ._told import told_of
 
 if TYPE_CHECKING:
     import argparse
@@ -191,7 +192,8 @@ def _opend(
         section.findings.append(_port.judge(port))
     else:
         several = len(found.settings.config.upstreams) > 1
-        word = replace(word, several=several, asks_back=case.quote_right != "never")
+        told = told_of(found.snapshot, word.name)
+        word = replace(word, several=several, asks_back=case.quote_right != "never", told=told)
         version = _word.version_text(word.server_ver)
         found.versions[case.address] = version
         section.findings.extend((_port.judge(port, version=version), _port.judge_connections(port)))

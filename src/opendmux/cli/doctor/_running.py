@@ -16,6 +16,7 @@ from opendmux.errors import ConfigError
 from opendmux.runtime.holders import PROC, Program
 
 from ._finding import Section, State
+from ._told import figures_of
 
 __all__ = ["addresses_of", "console_of", "judge", "judge_absent", "judge_or_say_why", "judge_process", "log_file_of"]
 
@@ -125,16 +126,11 @@ def _conditions(snapshot: Mapping[str, Any], section: Section, said: Collection[
             State.PROBLEM if bad else State.WARNING,
             f"condition {kind}",
             clean(str(condition.get("conclusion", ""))),
-            _figures(condition),
+            figures_of(condition),
             clean(str(condition.get("next_step", ""))),
         )
     if not conditions:
         section.say(State.OK, "conditions", "opendmux sees nothing wrong.")
-
-
-def _figures(condition: Mapping[str, Any]) -> str:
-    since = f"Since {clean(str(condition['since']))[:19]}Z." if condition.get("since") else ""
-    return f"{clean(str(condition.get('figures') or ''))} {since}".strip()
 
 
 def _clients(snapshot: Mapping[str, Any], section: Section) -> None:

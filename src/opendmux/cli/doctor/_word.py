@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 
 from opendmux.core.conditions import Condition, Kind
-from opendmux.core.notices import Program, market_name, program_name, right_name, right_rank, rights_in
+from opendmux.core.notices import NO_RIGHT, Program, market_name, program_name, right_name, right_rank, rights_in
 from opendmux.core.opendstate import STATE_REQUEST, USER_REQUEST
 from opendmux.core.program import STARTING, STATES
 from opendmux.core.rights import cause_of
@@ -28,6 +28,7 @@ from opendmux.wording import printable
 from ._call import Call, CallError
 from ._finding import Section, State
 from ._machine import said_sdks
+from ._told import Told, find
 
 __all__ = ["KNOWN_VERSION", "Word", "ask", "judge", "version_text"]
 
@@ -62,6 +63,8 @@ class Word:
     """There are several OpenDs, so commands must say which one is meant."""
     asks_back: bool = False
     """The settings let opendmux ask a lost quote right back by itself."""
+    told: Sequence[Told] = ()
+    """What a running opendmux tells of this OpenD."""
 
 
 def ask(call: Call, name: str, clock: Callable[[], float] = time.time) -> Word:
@@ -189,6 +192,8 @@ def _logins(word: Word, state: opend.GetGlobalStateS2C, section: Section) -> Non
             section.say(
                 State.SKIPPED, check, f"OpenD is not logged in for {what}: that follows from the state of its program."
             )
+        elif (told := find(word.told, Kind.LOGIN_LOST, (cause,))) is not None:
+            section.say(State.PROBLEM, check, told.conclusion, told.figures, told.next_step)
         else:
             _condition(section, check, word, Kind.LOGIN_LOST, cause, "")
 
@@ -258,8 +263,11 @@ def _rights(word: Word, user: opend.GetUserInfoS2C, section: Section) -> None:
     figures = ", ".join(f"{market_name(field)} {right_name(right)}" for field, right in rights.items())
     known = [right for right in rights.values() if (right_rank(right) or 0) > 0]
     lowest = [market_name(field) for field, right in rights.items() if right == BMP]
+    unusable = [*lowest, *(market_name(field) for field, right in rights.items() if right == NO_RIGHT)]
     if not rights:
         section.say(State.UNKNOWN, "quote rights", "OpenD names no quote rights.")
+    elif (told := find(word.told, Kind.RIGHT_LOST, unusable)) is not None:
+        section.say(State.PROBLEM, "quote rights", told.conclusion, f"{figures}. {told.figures}", told.next_step)
     elif not lowest:
         section.say(State.OK, "quote rights", "OpenD has quote rights.", figures)
     else:
