@@ -76,6 +76,16 @@ def test_who_is_silent_is_said_once_connected_or_not() -> None:
         assert len(at.look(DEAD, present, OPEN, 241.0)) == 1, "it can happen again"
 
 
+def test_who_is_gone_can_be_silent_too() -> None:
+    both = {"a": Guard(5.0, 10.0)}
+    at = fresh()
+    at.heard("a", READ, 200.0)
+    at.look(both, (), OPEN, 200.0)
+    assert at.look(both, (), OPEN, 205.0) == [Missing("a", "gone", 5.0)]
+    assert at.look(both, (), OPEN, 210.0) == [Missing("a", "silent", 10.0), Missing("a", "gone", 10.0)]
+    assert at.look(both, (), OPEN, 211.0) == [Missing("a", "gone", 11.0)]
+
+
 def test_what_sdks_send_by_themselves_is_no_life() -> None:
     at = fresh()
     at.heard("a", ORDER, 200.0)

@@ -493,13 +493,14 @@ async def test_one_key_at_two_opends(autojump_clock: MockClock) -> None:
         nursery.cancel_scope.cancel(reason="test is over")
 
 
-@pytest.mark.parametrize("ends", ["comes back", "stays away", "is revoked"])
+@pytest.mark.parametrize("ends", ["comes back", "stays away", "is revoked", "is dead"])
 async def test_an_outage_elsewhere_that_has_ended_its_connections_is_no_leaving(
     autojump_clock: MockClock, ends: str
 ) -> None:
     async with trio.open_nursery() as nursery:
         opends, listeners, house = [OpenD(nursery), OpenD(nursery)], [MemoryListener(), MemoryListener()], House()
-        house.access.keyring = ring(BOT)
+        silent_s = 350.0 if ends == "is dead" else None
+        house.access.keyring = ring(key(*ALL_SCOPES, key_id="bot", cancel_on_disconnect=5.0, dead_man_s=silent_s))
         faces = [
             Face(Reach(name, opend.dial), Config(watch=QUIET), on_outage="close", listeners=[listener])
             for name, opend, listener in zip("ab", opends, listeners, strict=True)
@@ -519,6 +520,10 @@ async def test_an_outage_elsewhere_that_has_ended_its_connections_is_no_leaving(
             house.access.keyring = ring()
             await trio.sleep(12)
             assert there.cancels == [1], "it can't come back"
+        elif ends == "is dead":
+            await trio.sleep(60)
+            assert there.cancels == [1], "its dead-man timer goes on"
+            assert conditions(there) == ["upstream_down a", "frozen the key bot"]
         opends[0].up = True
         while not proxy.stations[0].hub.router.lanes.main.upstream.ready:
             await trio.sleep(0.1)

@@ -80,23 +80,22 @@ class LifeSigns:
     def look(
         self, guards: Mapping[str, Guard], present: Collection[str], open_orders: Mapping[str, int], now: float
     ) -> list[Missing]:
-        """Who is missing at this moment; one that is gone is said every time, one that is silent once."""
+        """Who is missing at this moment; one that is gone is said every time, one that is silent once. Who is both is
+        said as silent first: that needs no outage to be over."""
         found = []
         for key_id, guard in guards.items():
             gone_s = self._gone_s(key_id, now, is_there=key_id in present)
             if not open_orders.get(key_id):
                 self._told.discard(key_id)
-            elif (
-                guard.grace_s is not None
-                and gone_s is not None
-                and gone_s >= _patience(guard.grace_s, key_id in self._seen)
-            ):
-                found.append(Missing(key_id, "gone", gone_s))
-            elif guard.dead_man_s is not None and key_id not in self._told:
+                continue
+            if guard.dead_man_s is not None and key_id not in self._told:
                 silent_s = now - self._spoke.get(key_id, self.begun)
                 if silent_s >= _patience(guard.dead_man_s, key_id in self._spoke):
                     self._told.add(key_id)
                     found.append(Missing(key_id, "silent", silent_s))
+            if guard.grace_s is not None and gone_s is not None:
+                if gone_s >= _patience(guard.grace_s, key_id in self._seen):
+                    found.append(Missing(key_id, "gone", gone_s))
         return found
 
     def time_s(self, missing: Missing, guard: Guard) -> float:

@@ -240,13 +240,14 @@ class Steward:
         """Until when nothing is cancelled: while OpenD was away a key could perhaps not come back or speak, for nobody
         is let in before its first connection, nor during an outage with ``on_outage = "close"``. Counts from its
         return; while it is away, asking it says so. The same goes for an outage of another OpenD that has ended the
-        key's last connections: the key has not left."""
+        key's last connections: the key has not left, unless its dead-man timer says that it is dead."""
         router, now = station.hub.router, trio.current_time()
         if not router.lanes.trade.upstream.ready:
             return -math.inf
         since = [router.outages.back_since]
         gone = self.signs.gone_since(missing.key_id)
-        if missing.why == "gone" and gone is not None and self.house.access.knows(missing.key_id, self.wall()):
+        lives = self.house.access.knows(missing.key_id, self.wall()) and not self._is_dead(missing.key_id)
+        if missing.why == "gone" and gone is not None and lives:
             others = [other.hub.router.outages for other in self.stations() if other is not station]
             since += [outages.kept_out_until(missing.key_id, gone, now) for outages in others]
         return max(since) + self.signs.time_s(missing, self._guards.get(missing.key_id, Guard(None, None)))
@@ -279,9 +280,13 @@ class Steward:
         else:
             self.house.conditions.over(Kind.ORDERS_LEFT, sweep.key_id, now, opend=name)
 
+    def _is_dead(self, key_id: str) -> bool:
+        """By its dead-man timer, and has not spoken since."""
+        return self.house.access.freezes.silent(key_id) is not None
+
     def _is_back(self, missing: Missing) -> bool:
         if missing.why == "silent":
-            return self.house.access.freezes.silent(missing.key_id) is None
+            return not self._is_dead(missing.key_id)
         guard = self._guards.get(missing.key_id, Guard(None, None))
         return self.signs.back(missing.key_id, guard, trio.current_time())
 
