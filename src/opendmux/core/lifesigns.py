@@ -10,6 +10,7 @@ until a read of it comes: an order would not do, for it may have been thought ou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
@@ -93,9 +94,9 @@ class LifeSigns:
                 if silent_s >= _patience(guard.dead_man_s, key_id in self._spoke):
                     self._told.add(key_id)
                     found.append(Missing(key_id, "silent", silent_s))
-            if guard.grace_s is not None and gone_s is not None:
-                if gone_s >= _patience(guard.grace_s, key_id in self._seen):
-                    found.append(Missing(key_id, "gone", gone_s))
+            patience = math.inf if guard.grace_s is None else _patience(guard.grace_s, key_id in self._seen)
+            if gone_s is not None and gone_s >= patience:
+                found.append(Missing(key_id, "gone", gone_s))
         return found
 
     def time_s(self, missing: Missing, guard: Guard) -> float:
