@@ -14,7 +14,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 NODE := tests/e2e/node
 PYTEST ?= -n auto --maxprocesses 4 --dist loadfile
-SOURCES := pyproject.toml setup.py $(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h)
+MADE := $(patsubst %.pyx,%.c,$(wildcard _native/*.pyx))
+SOURCES := pyproject.toml setup.py $(filter-out $(MADE),$(wildcard _native/*.pyx _native/*.pxd _native/*.c _native/*.h))
 
 .PHONY: run ready test test-ready test-languages test-soak test-start bench binary package docs lint generated clean
 
@@ -116,4 +117,4 @@ clean:
 	find . \( -name __pycache__ -o -name node_modules -o -name '*.egg-info' \) -prune -exec rm -rf {} +
 	rm -rf $(VENV) $(VENV)-* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .schemathesis .coverage*
 	rm -f src/opendmux/native/*.so src/opendmux/native/*.pyd _native/*.html
-	rm -f _native/_framing.c _native/_scan.c _native/_switch.c _native/_load.c
+	rm -f $(MADE)
