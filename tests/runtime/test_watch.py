@@ -48,6 +48,25 @@ def ready(w: World) -> Readiness:
     return readiness_of(w.proxy.stations, now=trio.current_time(), wall=0.0, conditions=active)
 
 
+async def test_while_it_logs_in_it_is_not_ready(autojump_clock: MockClock) -> None:
+    async with world(up=False, asks=True) as w:
+        answers(w)
+        w.opend.up = True
+        await w.proxy.listening.wait()
+        assert ready(w).ready
+        w.opend.answers[STATE] = lambda _frame: state(quote=False, program=2)
+        await notify(w, type=2, programStatus={"programStatus": {"type": 2}})
+        await trio.sleep(5)
+        assert ready(w).conditions == [], "it passes by itself"
+        assert ready(w).reasons == ["OpenD at opend.test:11111 is starting, and is not logged in yet"]
+        await trio.sleep(60)
+        assert len(ready(w).reasons) == 1, "it takes long: that is said once"
+        w.opend.answers[STATE] = lambda _frame: state()
+        await notify(w, type=2, programStatus={"programStatus": {"type": 10}})
+        await trio.sleep(5)
+        assert ready(w).ready
+
+
 async def test_nothing_is_unknown_for_long(autojump_clock: MockClock) -> None:
     async with world(up=False, asks=True) as w:
         answers(w)

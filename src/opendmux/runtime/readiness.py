@@ -1,8 +1,9 @@
 """Can this proxy serve now, and if not, why: what `/readyz` says.
 
 Ready means that the connection to every OpenD has done InitConnect and restored what clients hold, that OpenD has said
-how it is, or failed to when it was asked (`Watch.awaited`), that it has its logins for quotes and for trading, and that
-it waits for no person: for a code, for an agreement (`conditions.BLOCKING`). Quote rights and quotas are shown beside
+how it is, or failed to when it was asked (`Watch.awaited`), that it has its logins for quotes and for trading, also
+while it starts, when that is no condition yet, and that it waits for no person: for a code, for an agreement
+(`conditions.BLOCKING`). Quote rights and quotas are shown beside
 it, with what to do about them, and change nothing: OpenD answers for itself what it can't do, and the rest of it works.
 So does a login for trading that was never there, for an account may have none.
 """
@@ -18,6 +19,7 @@ from opendmux.core.audit import timestamp_of
 from opendmux.core.conditions import Condition, Kind, together
 from opendmux.core.lanes import Lane, Lanes
 from opendmux.core.notices import program_name
+from opendmux.core.program import STARTING
 
 from .station import Station
 
@@ -97,6 +99,8 @@ def readiness_of(
             f"OpenD at {lane.upstream.address} has just been reached, and has not said yet how it is"
             for lane in station.watch.awaited()
         ]
+        if _starts(lanes) and not any(one.blocks and one.opend == station.reach.name for one in wrong):
+            reasons.append(f"OpenD at {lanes.main.upstream.address} is starting, and is not logged in yet")
         since = min(lane.upstream.down_since for lane in down) if down else max(x.upstream.ready_since for x in needed)
         quote, trade = lanes.main.upstream.logins, lanes.trade.upstream.logins
         states.append(
@@ -113,6 +117,14 @@ def readiness_of(
         )
     told = [shown(one, wall - now) for one in together(wrong)]
     return Readiness(not reasons, reasons, any(state.simulated for state in states), states, told)
+
+
+def _starts(lanes: Lanes) -> bool:
+    """Its program is on its way in and has not all of its logins; of a group, trading may be another OpenD's."""
+    main = lanes.main.upstream
+    if main.program not in STARTING or main.logins is None:
+        return False
+    return not (main.logins.quote and (main.logins.trade or lanes.trade is not lanes.main))
 
 
 def _age(lanes: Lanes, now: float) -> float | None:
