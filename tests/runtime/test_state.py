@@ -3,9 +3,12 @@ other's way."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,25 @@ def test_a_second_process_may_read_and_is_refused_when_it_writes(tmp_path: Path)
     first.close()
     second.write("x.json", b"2")
     second.close()
+
+
+@posix
+def test_two_threads_that_write_first_do_not_keep_each_other_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, together, opened = StateDir(tmp_path), threading.Barrier(2), os.open
+
+    def open_together(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path == tmp_path:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                together.wait(0.2)  # where only one of them comes so far
+        return opened(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", open_together)
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(kept.write, ("a.json", "b.json"), (b"1", b"2")))
+    assert (kept.read("a.json"), kept.read("b.json")) == (b"1", b"2")
+    kept.close()
 
 
 def test_what_is_no_file_of_ours_is_an_error_and_not_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

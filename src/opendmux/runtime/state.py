@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -46,6 +47,8 @@ class StateDir:
         self.path = path
         self._held: int | None = None
         """The descriptor whose lock makes the folder ours."""
+        self._holding = threading.Lock()
+        """Each file is written by a thread of its own; two of them that come first would keep each other out."""
 
     def read(self, name: str) -> bytes | None:
         """The file's content; None when there is none. Raises StateError."""
@@ -95,8 +98,9 @@ class StateDir:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(f"can't make the folder {self.path}: {error.strerror or error}") from error
-        if sys.platform != "win32" and self._held is None:
-            self._lock(self.path)
+        with self._holding:
+            if sys.platform != "win32" and self._held is None:
+                self._lock(self.path)
         return self.path
 
     def _lock(self, path: Path) -> None:
