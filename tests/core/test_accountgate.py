@@ -11,7 +11,7 @@ import pytest
 from opendmux.core.commands import Ask, Failure, Forward
 from opendmux.core.denial import DenialKind
 from opendmux.core.keys import ALL_SCOPES, Key
-from opendmux.wire.messages import ret_body
+from opendmux.wire.messages import REQUEST_BYTES, ret_body
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PROTOCOLS, ProtoId
 from tests.core.key_kit import key, plaintext, ring
@@ -52,6 +52,16 @@ def check_refused(play: Play, reason: str = "account", kind: DenialKind = Denial
     assert not sent(play)
     denial = play.denial()
     assert (denial.kind, denial.reason) == (kind, reason)
+
+
+def test_a_json_read_that_would_take_long_to_read_is_not_read() -> None:
+    play, client = world()
+    room = REQUEST_BYTES - len(json_of(MINE, filler=""))
+    (said,) = play.send(client, 2201, json_of(MINE, filler="x" * (room + 1)), proto_fmt=1)
+    assert "at most 262144 are read" in str(said)
+    assert not sent(play)
+    play.send(client, 2201, json_of(MINE, filler="x" * room), proto_fmt=1)
+    assert len(sent(play)) == 1
 
 
 @pytest.mark.parametrize("form", FORMS)

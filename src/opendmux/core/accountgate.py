@@ -15,7 +15,7 @@ import msgspec
 from opendmux.errors import RemoteProtocolError
 from opendmux.native import read_varint_untrusted
 from opendmux.wire.frame import ProtoFmt
-from opendmux.wire.messages import decode_untrusted, encode
+from opendmux.wire.messages import REQUEST_BYTES, decode_untrusted, encode, too_long
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import PROTOCOLS, ProtoId
 
@@ -150,6 +150,8 @@ def _strict_json_untrusted(text: bytes) -> dict[str, object]:
             raise RemoteProtocolError("a key occurs twice in the JSON body")
         return found
 
+    if len(text) > REQUEST_BYTES:
+        raise RemoteProtocolError(f"the JSON body can't be read: {too_long(text)}")
     try:
         body = json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:

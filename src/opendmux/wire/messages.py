@@ -32,6 +32,7 @@ __all__ = [
     "plain",
     "ret_body",
     "to_client",
+    "too_long",
 ]
 
 M = TypeVar("M", bound=Message)
@@ -48,6 +49,11 @@ class _Head(msgspec.Struct, rename="camel"):
     ret_msg: str = ""
 
 
+def too_long(body: bytes) -> str:
+    """Why a request is not looked into that is longer than `REQUEST_BYTES`."""
+    return f"it has {len(body)} bytes, and at most {REQUEST_BYTES} are read"
+
+
 def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
     """Parse a body. Raises RemoteProtocolError when it is not a ``cls`` in that format.
 
@@ -56,8 +62,7 @@ def decode_untrusted(cls: type[M], body: bytes, proto_fmt: int) -> M:
     """
     message = cls()
     if len(body) > REQUEST_BYTES and cls.DESCRIPTOR.name.endswith("Request"):
-        said = f"it has {len(body)} bytes, and at most {REQUEST_BYTES} are read"
-        raise RemoteProtocolError(f"the body is not a {cls.DESCRIPTOR.name}: {said}")
+        raise RemoteProtocolError(f"the body is not a {cls.DESCRIPTOR.name}: {too_long(body)}")
     if proto_fmt == ProtoFmt.PROTOBUF:
         try:
             message.ParseFromString(body)
