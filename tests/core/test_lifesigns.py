@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +61,17 @@ def test_a_request_is_a_presence_of_its_own() -> None:
     at.heard("a", LIST, 309.0)
     assert at.look(GONE, (), OPEN, 318.0) == []
     assert at.look(GONE, (), OPEN, 319.0) == [Missing("a", "gone", 10.0)]
+
+
+def test_when_somebody_was_there_last() -> None:
+    at = fresh()
+    at.look(GONE, (), OPEN, 200.0)
+    assert at.last_there("a") == -math.inf
+    at.look(GONE, {"a"}, OPEN, 201.0)
+    at.look(GONE, (), OPEN, 203.0)
+    assert at.last_there("a") == 201.0
+    at.heard("a", KEEP_ALIVE, 204.0)
+    assert at.last_there("a") == 204.0
 
 
 def test_who_is_silent_is_said_once_connected_or_not() -> None:

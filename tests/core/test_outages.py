@@ -67,13 +67,13 @@ def test_who_was_kept_out_by_an_outage_and_until_when() -> None:
     assert outages.kept_out_until("bot", play.now, play.now) == -math.inf
     play.lose()
     ended = play.now
-    assert outages.kept_out_until("bot", ended + 0.2, ended + 50) > ended + 50, "as long as it lasts"
-    assert outages.kept_out_until("calm", ended + 0.2, ended + 50) == -math.inf, "it was not closed"
-    assert outages.kept_out_until("bot", ended + 2, ended + 50) == -math.inf, "it has been somewhere else since"
+    assert outages.kept_out_until("bot", ended - 0.2, ended + 50) > ended + 50, "as long as it lasts"
+    assert outages.kept_out_until("calm", ended - 0.2, ended + 50) == -math.inf, "it was not closed"
+    assert outages.kept_out_until("bot", ended + 0.2, ended + 50) == -math.inf, "it has been somewhere else since"
     play.now += 60
     play.connect()
     play.ready()
-    assert outages.kept_out_until("bot", ended + 0.2, play.now + 5) == play.now == outages.back_since
+    assert outages.kept_out_until("bot", ended - 0.2, play.now + 5) == play.now == outages.back_since
 
 
 def test_nobody_to_tell_nothing_to_ask() -> None:

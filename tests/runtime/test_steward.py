@@ -493,10 +493,14 @@ async def test_one_key_at_two_opends(autojump_clock: MockClock) -> None:
         nursery.cancel_scope.cancel(reason="test is over")
 
 
-@pytest.mark.parametrize("ends", ["comes back", "stays away", "is revoked", "is dead"])
+@pytest.mark.parametrize(
+    ("ends", "look_s"),
+    [("comes back", 0.25), ("stays away", 0.25), ("stays away", 3.0), ("is revoked", 0.25), ("is dead", 0.25)],
+)
 async def test_an_outage_elsewhere_that_has_ended_its_connections_is_no_leaving(
-    autojump_clock: MockClock, ends: str
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, ends: str, look_s: float
 ) -> None:
+    monkeypatch.setattr("opendmux.runtime.steward.LOOK_S", look_s)  # much may be to do in an outage
     async with trio.open_nursery() as nursery:
         opends, listeners, house = [OpenD(nursery), OpenD(nursery)], [MemoryListener(), MemoryListener()], House()
         silent_s = 350.0 if ends == "is dead" else None

@@ -61,6 +61,8 @@ class LifeSigns:
     """Keys that have been there since the start."""
     _gone: dict[str, float] = field(default_factory=dict)
     """By key: since when nobody is there."""
+    _there: dict[str, float] = field(default_factory=dict)
+    """By key: when somebody was there last."""
     _spoke: dict[str, float] = field(default_factory=dict)
     """By key: when it showed life last."""
     _told: set[str] = field(default_factory=set)
@@ -69,6 +71,7 @@ class LifeSigns:
     def heard(self, key_id: str, proto_id: int, now: float) -> bool:
         """A request of this key. True: it ends what a dead-man timer had put the key under."""
         self._seen.add(key_id)
+        self._there[key_id] = now
         if key_id in self._gone:
             self._gone[key_id] = now
         freeze = self.freezes.silent(key_id)
@@ -105,9 +108,9 @@ class LifeSigns:
             return _patience(guard.grace_s or 0.0, missing.key_id in self._seen)
         return _patience(guard.dead_man_s or 0.0, missing.key_id in self._spoke)
 
-    def gone_since(self, key_id: str) -> float | None:
-        """Since when nobody is there; None: somebody is, or it was never looked for."""
-        return self._gone.get(key_id)
+    def last_there(self, key_id: str) -> float:
+        """When somebody was seen there last; minus infinity for never."""
+        return self._there.get(key_id, -math.inf)
 
     def back(self, key_id: str, guard: Guard, now: float) -> bool:
         """A key that was gone has been there since; should it be gone again, its grace has begun anew."""
@@ -118,6 +121,7 @@ class LifeSigns:
         """For how long nobody has been there; None: somebody is."""
         if is_there:
             self._seen.add(key_id)
+            self._there[key_id] = now
             self._gone.pop(key_id, None)
             return None
         return now - self._gone.setdefault(key_id, now if key_id in self._seen else self.begun)

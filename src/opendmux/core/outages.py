@@ -31,8 +31,6 @@ __all__ = ["Outages"]
 log = logging.getLogger("opendmux.outages")
 
 
-ENDED_S: Final = 1.0
-"""A key that is missing from so soon after its connections were ended for an outage on is missing because of that."""
 AGAIN_S: Final = 0.25
 """After which it is looked again whether OpenD is back."""
 
@@ -51,11 +49,12 @@ class Outages:
         """Since when both of its connections are there, as far as they are."""
         return max(lane.upstream.ready_since for lane in (self._lanes.main, self._lanes.trade))
 
-    def kept_out_until(self, key_id: str, gone: float, now: float) -> float:
-        """When OpenD came back from the outage that a key, gone since ``gone``, is gone for; ahead of ``now`` while it
-        is away, and minus infinity where the key left by itself."""
+    def kept_out_until(self, key_id: str, there: float, now: float) -> float:
+        """When OpenD came back from the outage that a key is gone for, which was seen ``there`` last; ahead of ``now``
+        while it is away, and minus infinity where the key left by itself: it was there after its connections here had
+        been ended."""
         ended = self.ended.get(key_id)
-        if ended is None or abs(gone - ended) > ENDED_S:
+        if ended is None or there > ended:
             return -math.inf
         away = not (self._lanes.main.upstream.ready and self._lanes.trade.upstream.ready)
         return now + AGAIN_S if away else self.back_since

@@ -245,11 +245,11 @@ class Steward:
         if not router.lanes.trade.upstream.ready:
             return -math.inf
         since = [router.outages.back_since]
-        gone = self.signs.gone_since(missing.key_id)
         lives = self.house.access.knows(missing.key_id, self.wall()) and not self._is_dead(missing.key_id)
-        if missing.why == "gone" and gone is not None and lives:
+        if missing.why == "gone" and lives:
+            there = self.signs.last_there(missing.key_id)
             others = [other.hub.router.outages for other in self.stations() if other is not station]
-            since += [outages.kept_out_until(missing.key_id, gone, now) for outages in others]
+            since += [outages.kept_out_until(missing.key_id, there, now) for outages in others]
         return max(since) + self.signs.time_s(missing, self._guards.get(missing.key_id, Guard(None, None)))
 
     def _looked(self, sweep: Sweep, step: Look, station: Station, answer: Outcome, denial: Denial | None) -> None:
