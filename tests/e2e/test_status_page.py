@@ -180,9 +180,9 @@ def test_what_is_wrong_stands_on_top(browser: Browser, artefacts: Path) -> None:
             assert browser.run(first) == "conditions"
             browser.screenshot(artefacts / "status-code-needed.png")
             control.ask("program_status", type=10)
-            control.ask("notify", qot_logined=False, trd_logined=True)
-            browser.until("a login", lambda: browser.text("#state") == "ready, 1 to look at")
-            control.ask("notify")
+            control.ask("lost_rights", markets=[1])
+            browser.until("a right", lambda: browser.text("#state") == "ready, 1 to look at")
+            control.ask("lost_rights", markets=[])
             browser.until("all is well", lambda: is_live(browser))
         control.close()
 
