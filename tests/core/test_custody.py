@@ -131,6 +131,14 @@ def test_a_list_tells_what_is_open() -> None:
         looked(custody, b"\xff")
 
 
+def test_a_blind_cancel_is_sent_once_under_whatever_name() -> None:
+    nameless = one(0, "X10", WALL - 1)
+    custody, empty = holding(nameless), order_list()
+    assert looked(custody, empty).still == [nameless]
+    assert looked(custody, order_list(order(10, "X10"))).still == [one(10, "X10", WALL - 1)]
+    assert looked(custody, empty).still == []
+
+
 def test_what_is_not_in_the_list_is_let_go_when_two_looks_agree() -> None:
     old = one(9, "X9", WALL - YOUNG_S)
     custody, waits, gone = holding(old), Listed([], 1, []), Listed([], 0, [old])

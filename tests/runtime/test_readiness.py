@@ -36,7 +36,6 @@ async def test_ready_once_the_link_is(autojump_clock: MockClock) -> None:
         (state,) = asked(w).opends
         assert (state.quote_login, state.trade_login) == (True, False)
         assert (state.program_status, state.last_push_age_s) == (None, None)
-        assert asked(w).ready, "OpenD answers for itself what it can't do"
 
 
 async def test_the_state_of_the_program_and_the_age_of_the_latest_push(autojump_clock: MockClock) -> None:

@@ -256,6 +256,10 @@ class Custody:
         if named != placed:
             orders = self._orders[placed.key_id]
             orders[orders.index(placed)] = named
+            self._missed.pop(placed, None)
+            if placed in self._unlisted:
+                self._unlisted.discard(placed)
+                self._unlisted.add(named)  # it has had the one that is sent blindly, by whatever name
         return named
 
     def let_go(self, placed: Placed) -> None:
