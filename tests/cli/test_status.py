@@ -87,6 +87,7 @@ SUBSCRIPTION = {
 }
 SNAPSHOT: dict[str, Any] = {
     "opendmux": "1.2.3",
+    "pid": 4711,
     "time": "2026-11-21T10:00:00.000000Z",
     "up_s": 3700.0,
     "ready": True,
@@ -171,7 +172,7 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["status", "--connect", proxy.where]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"opendmux 1.2.3 on {proxy.where}: ready, up 1 h 1 min\n")
+    assert out.startswith(f"opendmux 1.2.3 on {proxy.where}: ready, up 1 h 1 min, pid 4711\n")
     for text in (
         "127.0.0.1:11111: ready for 1 h 0 min, version 1011, quote login yes, trade login not known, reconnected 2",
         "subscriptions  5 (OpenD's quota, as it said last: 5 used, 95 left)",
@@ -302,7 +303,7 @@ def test_kill(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
 def test_kill_of_nobody(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     proxy.refuse(404, "there is no such client")
     assert cli.main(["clients", "kill", "7", "--connect", proxy.where]) == 1
-    assert capsys.readouterr().err == f"opendmux: {proxy.where} refuses: there is no such client\n"
+    assert capsys.readouterr().err == f"opendmux: the proxy on {proxy.where} says: there is no such client\n"
     assert cli.main(["clients", "kill", "7", "8", "--json", "--connect", proxy.where]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out)["closed"] == []
@@ -344,7 +345,7 @@ def test_a_wrong_key(proxy: Answering, capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setenv("OPENDMUX_KEY", "fc_wrong")
     proxy.refuse(403, "the key lacks the scope admin")
     assert cli.main(["status", "--connect", proxy.where]) == 1
-    assert capsys.readouterr().err == f"opendmux: {proxy.where} refuses: the key lacks the scope admin\n"
+    assert capsys.readouterr().err == f"opendmux: the proxy on {proxy.where} refuses: the key lacks the scope admin\n"
 
 
 # -- nobody, or somebody else

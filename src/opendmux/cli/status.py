@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(where: str, found: dict[str, Any]) -> None:
     word = "ready" if found["ready"] else "NOT READY"
-    print(f"opendmux {clean(found['opendmux'])} on {where}: {word}, up {age(found['up_s'])}")
+    pid = f", pid {found['pid']}" if "pid" in found else ""  # an older proxy does not tell
+    print(f"opendmux {clean(found['opendmux'])} on {where}: {word}, up {age(found['up_s'])}{pid}")
     if found["simulated"]:
         print("SIMULATED: the built-in simulator answers; no real market, no real money")
     for reason in found["reasons"]:

@@ -259,6 +259,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     opendmux: str
     """Its version."""
+    pid: int
+    """Of its process: where SIGHUP goes."""
     time: str
     up_s: float
     ready: bool

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from .denial import Denial, DenialKind
+from .denial import WITHOUT_KEYS, Denial, DenialKind
 from .keys import Key, KeyLimits, Scopes
+from .keyvalues import ANONYMOUS
 from .orders import OrderFacts, Terms
 
-__all__ = ["about_orders", "about_values", "allowed", "paced", "permitted", "scoped"]
+__all__ = ["about_orders", "about_values", "allowed", "lacking", "paced", "permitted", "scoped"]
 
 SHOWN: Final = 5
 """Of an allowed list, in a text."""
@@ -38,14 +39,20 @@ def scoped(key: Key, real: bool) -> Denial | None:
     scope = Scopes.TRADE_REAL if real else Scopes.TRADE_SIMULATE
     if scope in key.scopes:
         return None
-    return Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope)
+    return lacking(key, scope)
+
+
+def lacking(key: Key, scope: str) -> Denial:
+    """The key has not got this scope."""
+    text = f"it needs {scope}{WITHOUT_KEYS}" if key.id == ANONYMOUS else f"this key lacks {scope}"
+    return Denial(DenialKind.PERMISSION, "scope", text, scope=scope)
 
 
 def permitted(key: Key, real: bool, facts: OrderFacts | None, accounts: frozenset[int] | None) -> Denial | None:
     """The scope that trdEnv asks for, and the account. ``accounts``: those that the key may use; None: all."""
-    lacking = scoped(key, real)
-    if lacking is not None:
-        return lacking
+    denial = scoped(key, real)
+    if denial is not None:
+        return denial
     if accounts is None or (facts is not None and facts.acc_id in accounts):
         return None
     # Whether the account exists is not said.
