@@ -180,8 +180,8 @@ def _doubled(settings: Settings) -> list[str]:
 def _not_runnable(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """Commands of alerts that this user finds nowhere; they may be there when the alert comes."""
     return [
-        f"{settings.named('alerts')}: {alert_name(alert, number)}: {alert.command[0]} can't be run from here: it is not "
-        "there, or may not be executed; the alert would tell nobody"
+        f"{settings.named('alerts')}: {alert_name(alert, number)}: {alert.command[0]} can't be run from here: it is "
+        "not there, or may not be executed; the alert would tell nobody"
         for number, alert in enumerate(settings.config.alerts, 1)
         if alert.command and shutil.which(alert.command[0], path=environ.get("PATH")) is None
     ]

@@ -15,7 +15,7 @@ __all__ = ["WITHOUT_KEYS", "Denial", "DenialKind"]
 WITHOUT_KEYS: Final = (
     ", and this proxy has no keys file: make one with `opendmux keys add`, or start it with --insecure-allow-trading"
 )
-"""Ends the sentence about a scope for callers that no key could be given to: they would look for a better key in vain."""
+"""Ends the sentence about a scope for callers where no key is good: they would look for a better one in vain."""
 
 
 class DenialKind(enum.Enum):
