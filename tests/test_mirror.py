@@ -38,7 +38,6 @@ ELSEWHERE: dict[str, str] = {
     "core/pushbody.py": "read through every push: tests/core/test_pushes.py and test_pushes_delivery.py",
     "core/pushplaces.py": "data; tests/core/test_pushes.py and test_pushes_delivery.py read every push by it",
     "core/snapshot.py": "data, read back in tests/runtime/test_status.py",
-    "core/whitelists.py": "what a key's lists say: tests/core/test_tradegate.py",
     "core/writes.py": "tests/core/test_trading_writes.py, tests/core/test_custody.py and tests/core/test_freezes.py",
     "runtime/backend.py": "protocols and data",
     "runtime/binding.py": "ports and dials: tests/cli/test_upstreams.py, tests/runtime/test_server.py, test_groups.py",

@@ -10,7 +10,7 @@ import pytest
 from opendmux.core.commands import Ask, Push
 from opendmux.core.keys import ALL_SCOPES, Key, KeyLimits, Scopes
 from opendmux.core.markets import covered_markets
-from opendmux.core.visibility import in_whitelists
+from opendmux.core.whitelists import in_whitelists
 from opendmux.wire.protocols import PROTOCOLS, PUSH_IDS, ProtoId
 from tests.core.key_kit import key, plaintext, ring
 from tests.core.playbook import OK, Play

@@ -33,6 +33,7 @@ KEYS = {
     "strict": ("acc:read,trade:real", "--strict-unlock"),
     "small": ("acc:read,trade:simulate,trade:real", "--allowed-acc-ids", str(PAPER["acc_id"])),
     "limited": ("qot:read,acc:read,trade:simulate", "--max-order-value", "40000", "--allowed-trd-sides", "BUY"),
+    "listed": ("qot:read", "--allowed-symbols", "HK.00700"),
     "frozen": ("qot:read", "--allowed-machines", ""),
 }
 
@@ -185,6 +186,23 @@ def test_limits_name_themselves_and_what_is_left(scene: Scene) -> None:
         assert scene.sim.writes() == before + 1
         sdk.ok("modify_order", "CANCEL", order_id, 0, 0, trd_env="SIMULATE")
         sdk.finish()
+
+
+def test_pushes_that_would_never_come_are_refused(scene: Scene) -> None:
+    with scene.sdk("quote", "listed") as sdk:
+        sdk.wait_ready()
+        before = scene.sim.counts().get(3001, 0)
+        ret, text = sdk.call("subscribe", ["HK.00700", "US.AAPL"], ["QUOTE"])
+        assert ret == -1
+        assert "allowed_symbols is HK.00700; this key may get no pushes of US.AAPL" in text
+        assert scene.sim.counts().get(3001, 0) == before, "nothing of it was sent"
+        assert "HK.00700" not in str(sdk.ok("query_subscription"))
+        sdk.ok("subscribe", ["US.AAPL"], ["QUOTE"], subscribe_push=False)
+        assert sdk.ok("get_stock_quote", ["US.AAPL"])[0]["last_price"] > 0
+        sdk.ok("subscribe", ["HK.00700"], ["QUOTE"])
+        assert sdk.wait_push("quote")[0]["code"] == "HK.00700"
+        sdk.finish()
+    assert scene.gate.outcomes("proto_id=3001", "listed") == ["reject"]
 
 
 def test_a_port_bound_to_a_key(house: Scene, tmp_path: Path) -> None:

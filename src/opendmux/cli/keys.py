@@ -71,8 +71,14 @@ def _add(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     limits = parser.add_argument_group(
         "limits", "Without the option: no limit. With an empty list (''): nothing is allowed."
     )
-    limits.add_argument("--allowed-markets", metavar="HK,US", help="markets of orders and quotes")
-    limits.add_argument("--allowed-symbols", metavar="HK.00700,US.AAPL", help="symbols of orders and quotes")
+    limits.add_argument(
+        "--allowed-markets", metavar="HK,US", help="markets of orders and of pushes of quotes; others are refused"
+    )
+    limits.add_argument(
+        "--allowed-symbols",
+        metavar="HK.00700,US.AAPL",
+        help="symbols of orders and of pushes of quotes; others are refused",
+    )
     limits.add_argument("--allowed-trd-sides", metavar="BUY,SELL", help="of BUY, SELL, SELL_SHORT, BUY_BACK")
     limits.add_argument("--max-order-value", type=float, metavar="N", help="of one order, in its currency")
     limits.add_argument("--max-daily-value", type=float, metavar="N", help="of all orders of a UTC day, in currency")

@@ -18,6 +18,7 @@ from .streams import Options, Security, Space
 
 __all__ = [
     "STREAMS_MAX",
+    "brings_pushes",
     "read_event_contract_untrusted",
     "read_registration_untrusted",
     "read_subscription_untrusted",
@@ -92,6 +93,13 @@ def too_large_or_unsound(wanted: SubRequest | RegRequest) -> str | None:
     if named > STREAMS_MAX and not (isinstance(wanted, SubRequest) and wanted.unsub_all):
         return f"securityList and subTypeList name {named} streams, which is over {STREAMS_MAX}"
     return refusal_of(wanted)
+
+
+def brings_pushes(wanted: SubRequest | RegRequest) -> bool:
+    """It asks for pushes to come. A subscription alone brings none: who only polls does not register."""
+    if isinstance(wanted, RegRequest):
+        return wanted.register
+    return wanted.subscribe and not wanted.unsub_all and wanted.register is True
 
 
 def _check_required_untrusted(c2s: opend.SubC2S | opend.SubEventContractC2S) -> None:

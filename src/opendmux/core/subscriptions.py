@@ -20,8 +20,8 @@ from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
 from ._ledger_products import products
-from .answers import failed, refused, reply, verdict
-from .commands import Ask, Command, Failure, Outcome, Request, UseRow, in_time
+from .answers import denied, failed, refused, reply, verdict
+from .commands import Ask, Command, Failure, Outcome, Reply, Request, UseRow, in_time
 from .datacalls import DATA_CALLS
 from .gate import inspecting
 from .identity import Session
@@ -31,11 +31,13 @@ from .lanes import Lane, LaneKind, Lanes, Waiting
 from .ledger_values import RegRequest, SubRequest
 from .streams import REHAB_FORWARD, Options, Security, Space, StreamKey, is_kline, normalise
 from .subrequests import (
+    brings_pushes,
     read_event_contract_untrusted,
     read_registration_untrusted,
     read_subscription_untrusted,
     too_large_or_unsound,
 )
+from .whitelists import unseen
 
 __all__ = ["Subscriptions"]
 
@@ -69,9 +71,9 @@ class Subscriptions:
     def register(self, request: Request, now: float) -> list[Command]:
         """Qot_RegQotPush: which of its subscriptions are pushed to this client."""
         wanted = read_registration_untrusted(request.body, request.proto_fmt)
-        refusal = too_large_or_unsound(wanted)
+        refusal = _refusal(request, wanted)
         if refusal is not None:
-            return [refused(request, refusal)]
+            return [refusal]
         owner = request.session.owner
         keys = [StreamKey(Space.QOT, *security, sub) for security in wanted.securities for sub in wanted.sub_types]
         home = self._lanes[request.session.lane]
@@ -178,9 +180,9 @@ class Subscriptions:
     # -- subscribing
 
     def _subscribe(self, request: Request, wanted: SubRequest, now: float) -> list[Command]:
-        refusal = too_large_or_unsound(wanted)
+        refusal = _refusal(request, wanted)
         if refusal is not None:
-            return [refused(request, refusal)]
+            return [refusal]
         owner, home = request.session.owner, self._lanes[request.session.lane]
         if wanted.unsub_all or not wanted.subscribe:
             return self._unsubscribe(request, wanted, now)
@@ -283,6 +285,18 @@ class Subscriptions:
             )
         )
         return []
+
+
+def _refusal(request: Request, wanted: SubRequest | RegRequest) -> Reply | None:
+    """Why it goes no further. What would bring pushes that the filter keeps from this key is refused as a whole, as
+    OpenD refuses all of a request for one bad code; what ends any is never refused for that."""
+    flaw = too_large_or_unsound(wanted)
+    if flaw is not None:
+        return refused(request, flaw)
+    if not brings_pushes(wanted):
+        return None
+    denial = unseen(request.session.key, request.proto_id, wanted.securities)
+    return None if denial is None else denied(request, denial)
 
 
 def _grouped(pairs: Iterable[tuple[Lane, StreamKey]]) -> dict[Lane, list[StreamKey]]:

@@ -9,9 +9,9 @@ from opendmux.wire.protocols import PROTOCOLS, ProtoId
 
 from .identity import Session
 from .keys import Key, Scopes
-from .markets import QOT_MARKETS
+from .whitelists import about_securities, in_whitelists, lists
 
-__all__ = ["Filtered", "Trade", "Visibility", "in_whitelists"]
+__all__ = ["Filtered", "Trade", "Visibility"]
 
 Filtered = Callable[[str, str, int], None]
 """Called with the scope that would have been needed, the key id and the number of streams that did not get a push."""
@@ -26,22 +26,6 @@ class Trade:
     proto_id: int
     acc_id: int
     traded: Callable[[], Traded]
-
-
-def in_whitelists(key: Key, security: tuple[int, str]) -> bool:
-    """The security is in the key's markets and symbols. ``security``: (Qot_Common.QotMarket, code)."""
-    return not _has_whitelists(key) or _allows(key, QOT_MARKETS.get(security[0], ""), security[1])
-
-
-def _has_whitelists(key: Key) -> bool:
-    return key.limits.allowed_markets is not None or key.limits.allowed_symbols is not None
-
-
-def _allows(key: Key, market: str, code: str) -> bool:
-    limits = key.limits
-    if limits.allowed_markets is not None and market not in limits.allowed_markets:
-        return False
-    return limits.allowed_symbols is None or f"{market}.{code}" in limits.allowed_symbols
 
 
 class Visibility:
@@ -97,10 +81,10 @@ class Visibility:
             return False
         if key.names_accounts and trade.acc_id not in (self._allowed(key) or frozenset()):
             return False
-        if not _has_whitelists(key):
+        if not about_securities(key.limits):
             return True
         traded = trade.traded()
-        return bool(traded) and all(_allows(key, market, code) for market, code in traded)
+        return bool(traded) and all(lists(key.limits, market, code) for market, code in traded)
 
     def _count(self, session: Session, scope: str) -> None:
         assert session.key is not None, "only those with a key miss anything"

@@ -1,18 +1,38 @@
-"""What a key's lists say to an order: scope, account, market, symbol, side. Nothing here counts anything."""
+"""What a key's lists say to an order (scope, account, market, symbol, side) and to pushes of quotes (market, symbol).
+Nothing here counts anything."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+from opendmux.wording import printable
+
+from .answers import name_of
 from .denial import WITHOUT_KEYS, Denial, DenialKind
 from .keys import Key, KeyLimits, Scopes
 from .keyvalues import ANONYMOUS
+from .markets import QOT_MARKETS
 from .orders import OrderFacts, Terms
 
-__all__ = ["about_orders", "about_values", "allowed", "lacking", "paced", "permitted", "scoped"]
+__all__ = [
+    "about_orders",
+    "about_securities",
+    "about_values",
+    "allowed",
+    "in_whitelists",
+    "lacking",
+    "lists",
+    "paced",
+    "permitted",
+    "scoped",
+    "unseen",
+]
 
 SHOWN: Final = 5
 """Of an allowed list, in a text."""
+CODE_SHOWN: Final = 40
+"""Characters of a code that a client has chosen, in a text."""
 
 
 def paced(limits: KeyLimits) -> bool:
@@ -22,12 +42,12 @@ def paced(limits: KeyLimits) -> bool:
 
 def about_orders(limits: KeyLimits) -> bool:
     """What an order is decides whether it may pass."""
-    return (
-        about_values(limits)
-        or limits.allowed_markets is not None
-        or limits.allowed_symbols is not None
-        or limits.allowed_trd_sides is not None
-    )
+    return about_values(limits) or about_securities(limits) or limits.allowed_trd_sides is not None
+
+
+def about_securities(limits: KeyLimits) -> bool:
+    """Which security it is about decides whether an order, or a push of quotes, may pass."""
+    return limits.allowed_markets is not None or limits.allowed_symbols is not None
 
 
 def about_values(limits: KeyLimits) -> bool:
@@ -76,6 +96,49 @@ def allowed(limits: KeyLimits, terms: Terms) -> Denial | None:
 
 
 def _not_in(reason: str, name: str, allowed: frozenset[str], asked: str) -> Denial:
+    return Denial(DenialKind.PERMISSION, reason, f"{_setting(name, allowed)}; this order is for {asked}")
+
+
+def _setting(name: str, allowed: frozenset[str]) -> str:
     shown = sorted(allowed)[:SHOWN]
     listed = ", ".join(shown) + (f" and {len(allowed) - SHOWN} more" if len(allowed) > SHOWN else "")
-    return Denial(DenialKind.PERMISSION, reason, f"{name} is {listed or 'empty'}; this order is for {asked}")
+    return f"{name} is {listed or 'empty'}"
+
+
+# -- pushes of quotes
+
+
+def lists(limits: KeyLimits, market: str, code: str) -> bool:
+    """The security is in the markets and the symbols. ``market``: its name, empty when it is not known."""
+    if limits.allowed_markets is not None and market not in limits.allowed_markets:
+        return False
+    return limits.allowed_symbols is None or f"{market}.{code}" in limits.allowed_symbols
+
+
+def in_whitelists(key: Key, security: tuple[int, str]) -> bool:
+    """The security is in the key's markets and symbols. ``security``: (Qot_Common.QotMarket, code)."""
+    return not about_securities(key.limits) or lists(key.limits, QOT_MARKETS.get(security[0], ""), security[1])
+
+
+def unseen(key: Key | None, proto_id: int, securities: Iterable[tuple[int, str]]) -> Denial | None:
+    """Why a request for pushes of these securities is refused as a whole: the first of which the key may see none, for
+    it would wait for them in vain. ``securities``: (Qot_Common.QotMarket, code) each."""
+    if key is None or not about_securities(key.limits):
+        return None
+    for number, code in securities:
+        market = QOT_MARKETS.get(number, "")
+        if not lists(key.limits, market, code):
+            shown = printable(code[:CODE_SHOWN])
+            which = f"{market}.{shown}" if market else f"{shown} of an unknown market"
+            reason, setting = _barring(key.limits, market)
+            text = f"{name_of(proto_id)} was not sent: {setting}; this key may get no pushes of {which}"
+            return Denial(DenialKind.PERMISSION, reason, text)
+    return None
+
+
+def _barring(limits: KeyLimits, market: str) -> tuple[str, str]:
+    """Which of the two lists leaves the security out: the reason's short name, and what the setting says."""
+    if limits.allowed_markets is not None and market not in limits.allowed_markets:
+        return "market", _setting("allowed_markets", limits.allowed_markets)
+    assert limits.allowed_symbols is not None, "one of the two leaves it out"
+    return "symbol", _setting("allowed_symbols", limits.allowed_symbols)
