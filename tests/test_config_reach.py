@@ -46,6 +46,20 @@ def test_a_check_judges_addresses_before_they_are_bound(config: Config, words: s
 
 
 @pytest.mark.parametrize(
+    ("config", "tls_too"),
+    [
+        (Config(listen=("0.0.0.0:1",)), True),
+        (Config(listen=("0.0.0.0:1",), tls=TLS), False),
+        (Config(listen=("0.0.0.0:1",), insecure_plain=True), False),
+    ],
+)
+def test_who_has_no_keys_is_told_of_tls_too(config: Config, tls_too: bool) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check(config)
+    assert ("`opendmux keys add`" in str(caught.value), "--tls-cert" in str(caught.value)) == (True, tls_too)
+
+
+@pytest.mark.parametrize(
     "config",
     [
         Config(listen=("127.0.0.1:1", ":1", "[::1]:1", "[0:0:0:0:0:0:0:1]:1")),

@@ -113,6 +113,14 @@ def test_check_warns_of_two_upstreams_that_are_one(capsys: pytest.CaptureFixture
     assert err.count("\n") == 1
 
 
+def test_check_warns_of_an_alert_that_could_tell_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.toml").write_text('[[alerts]]\ncommand = ["./nowhere"]')
+    code, out, err = run(capsys, "check", "a.toml")
+    assert (code, out) == (0, "a.toml: in order\n")
+    assert err.startswith("opendmux: a.toml: alerts: alert 1: ./nowhere can't be run from here: ")
+    assert err.count("\n") == 1
+
+
 def test_show_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     Path("a.toml").write_text('[[upstreams]]\nname = "a"\naddress = "sim"')
     _code, out, _err = run(capsys, "show", "a.toml", "--json")

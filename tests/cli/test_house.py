@@ -58,7 +58,14 @@ def test_a_later_reading_sees_new_keys(tmp_path: Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (Config(keys="FILE", listeners=(Listener(("127.0.0.1:0",), ("opend",), key="zz"),)), "no key with the id 'zz'"),
+        (
+            Config(keys="FILE", listeners=(Listener(("127.0.0.1:0",), ("opend",), key="zz"),)),
+            "has no key with the id 'zz'",
+        ),
+        (
+            Config(keys="FILE", listeners=(Listener(("[::1]:0", "a:1"), ("o",), key="z"),)),
+            "^the listener on .::1.:0 and a:1: ",
+        ),
         (Config(keys="MISSING"), "MISSING"),
         (Config(keys="FILE", usage_db="FOLDER/none/x.db"), "x.db"),
         (Config(audit_log="FOLDER/none/none/audit.jsonl"), "audit.jsonl"),

@@ -70,8 +70,8 @@ def test_who_can_have_no_key_is_not_sent_for_a_better_one(proto_id: int, scope: 
     denial = play.denial()
     assert (denial.kind, denial.reason) == (DenialKind.PERMISSION, "scope")
     assert denial.text.endswith(
-        f" was not sent: it needs {scope}, and this proxy has no keys file: make one with `opendmux keys add`, or "
-        "start it with --insecure-allow-trading"
+        f" was not sent: it needs {scope}, and this proxy has no keys file: make a key with `opendmux keys add` and "
+        "give its file by --keys, or start it with --insecure-allow-trading"
     )
 
 

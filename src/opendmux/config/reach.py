@@ -56,15 +56,17 @@ def check_reachable(config: Config, listener: Listener, address: Address) -> Non
     """Raise ConfigError where this address of the listener would be open to more than it should."""
     if is_loopback(address.host):
         return
-    if not config.keys:
-        raise ConfigError(
-            f"listening on {address} without keys would let other machines trade: make a key with "
-            "`opendmux keys add` and give its file by --keys (and a certificate, `opendmux tls self-signed`, by "
-            "--tls-cert and --tls-key), or listen on 127.0.0.1"
-        )
     protocols = config.protocols if listener.protocols is None else listener.protocols
     plain_allowed = listener.insecure_plain and not config.tls.require
-    if not plain_allowed and (not config.tls.cert or "tls" not in protocols):
+    readable = not plain_allowed and (not config.tls.cert or "tls" not in protocols)
+    if not config.keys:
+        # What would be wanted next is said at once.
+        also = " (and TLS: a certificate of `opendmux tls self-signed` by --tls-cert and --tls-key)" if readable else ""
+        raise ConfigError(
+            f"listening on {address} without keys would let other machines trade: make a key with "
+            f"`opendmux keys add` and give its file by --keys{also}, or listen on 127.0.0.1"
+        )
+    if readable:
         raise ConfigError(
             f"listening on {address} without TLS would send keys and orders readable over the network: make a "
             "certificate with `opendmux tls self-signed` and give it by --tls-cert and --tls-key (and keep tls "

@@ -13,7 +13,8 @@ from typing import Final
 __all__ = ["WITHOUT_KEYS", "Denial", "DenialKind"]
 
 WITHOUT_KEYS: Final = (
-    ", and this proxy has no keys file: make one with `opendmux keys add`, or start it with --insecure-allow-trading"
+    ", and this proxy has no keys file: make a key with `opendmux keys add` and give its file by --keys, or start it "
+    "with --insecure-allow-trading"
 )
 """Ends the sentence about a scope for callers where no key is good: they would look for a better one in vain."""
 
