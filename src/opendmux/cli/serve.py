@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .settings import add_options, settings_from
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 log = logging.getLogger("opendmux.serve")
+
+WAITED_S: Final = 2.0
+"""OpenD has not been reached for so long after the start: whoever looks at the terminal is told what is waited for."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -102,8 +105,12 @@ async def _serve(config: Config, reloader: Reloader, manager: Manager, as_json: 
             proxy = await nursery.start(serve)
             nursery.start_soon(until_signal, proxy)
             nursery.start_soon(partial(report, manager, proxy, drain_s=config.timeouts.drain_s))
-            await proxy.listening.wait()
+            with trio.move_on_after(WAITED_S):
+                await proxy.listening.wait()
             with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
+                if not as_json:  # a program reads one object, the last word
+                    _print_waiting(proxy, faces)
+                await proxy.listening.wait()
                 if as_json:
                     _print_ready(faces)
                 else:
@@ -142,6 +149,30 @@ async def _signals(proxy: Proxy, reloader: Reloader, manager: Manager) -> int:
                 stopping = True
                 proxy.stop()
     raise AssertionError("signals end only with the process")
+
+
+def _print_waiting(proxy: Proxy, faces: Sequence[Face]) -> None:
+    """What is waited for, once; nothing when every OpenD has been reached."""
+    from opendmux._version import __version__
+    from opendmux.runtime.binding import address_of
+
+    away = {id(s.reach): s.hub.router.lanes.main.upstream for s in proxy.stations if not s.link.first_ready.is_set()}
+    if not away:
+        return
+    lines = [f"opendmux {__version__} waits for OpenD"]
+    for face in faces:
+        upstream = away.get(id(face.reach))
+        if upstream is not None:
+            where = " and ".join(str(address_of(sock)) for sock in face.bound)
+            lines += [
+                f"  clients    are refused so far; they can come to {where} when OpenD has been reached",
+                f"  upstream   OpenD at {face.reach.name}: {upstream.reason or 'no answer yet'}",
+            ]
+    lines += [
+        f"  process    pid {os.getpid()}; Ctrl-C ends it",
+        "  next       `opendmux doctor` says what is wrong with OpenD, `opendmux status` how it stands here",
+    ]
+    print("\n".join(lines), flush=True)
 
 
 def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
