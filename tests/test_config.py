@@ -221,7 +221,7 @@ def test_a_log_level_is_one_of_four(level: str) -> None:
         (Config(protocols=()), "protocols = []: nothing would be served"),
         (Config(protocols=("tls",)), "nothing would be served; there are opend, grpc, http, websocket, tls"),
         (Config(protocols=("opend",), tls=TlsConfig("c", "k", require=True)), "without tls nobody could connect"),
-        (Config(listeners=(Listener((":1",), ("a",), protocols=()),)), "listener (':1',): protocols = []"),
+        (Config(listeners=(Listener((":1",), ("a",), protocols=()),)), "the listener on :1: protocols = []"),
         (Config(listeners=(Listener((":1",), ("a",)),), insecure_plain=True), "insecure_plain stands beside"),
     ],
 )
@@ -237,7 +237,7 @@ def test_tls_and_protocols_fit_together(config: Config, words: str) -> None:
         (Config(keys="k", insecure_allow_trading=True), "insecure_allow_trading is for a proxy without keys"),
         (Config(listeners=(Listener((":1",), ("opend",), key="a"),)), "bound to the key 'a', but `keys` is not set"),
         (Config(listeners=(Listener((":1",), ("opned",)),)), "(there are: opend); did you mean 'opend'?"),
-        (Config(listeners=(Listener(("1",), ("opend",)),)), "listener ('1',): listen '1' is not HOST:PORT"),
+        (Config(listeners=(Listener(("1",), ("opend",)),)), "the listener on 1: listen '1' is not HOST:PORT"),
         (Config(upstreams=(UpstreamConfig("a", "1"),)), "upstreams: a: address '1' is not HOST:PORT"),
         (Config(upstream="1"), "upstream '1' is not HOST:PORT"),
         (Config(listen=("1",)), "listen '1' is not HOST:PORT"),

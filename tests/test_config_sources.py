@@ -146,6 +146,25 @@ def test_two_upstreams_that_are_one_opend_are_told_of(tmp_path: Path) -> None:
         assert settings_of(apart, {}).notes == ()
 
 
+def test_a_command_that_cannot_be_run_is_told_of(tmp_path: Path) -> None:
+    program = tmp_path / "tell"
+    entry = '[[alerts]]\nname = "pager"\ncommand = ["{}", "x"]\n'
+    by_path = written(tmp_path, entry.format(program))
+    for mode in (None, 0o644):
+        if mode is not None:
+            program.write_text("#!/bin/sh\n")
+            program.chmod(mode)
+        (note,) = settings_of(by_path, {}).notes
+        assert note == (
+            f"{by_path}: alerts: pager: {program} can't be run from here: it is not there, or may not be executed; the "
+            "alert would tell nobody"
+        )
+    program.chmod(0o755)
+    assert settings_of(by_path, {}).notes == ()
+    by_name = written(tmp_path, entry.format("tell"))
+    assert settings_of(by_name, {"PATH": str(tmp_path)}).notes == ()
+
+
 def test_listen_leads_to_the_first_of_the_files_upstreams(tmp_path: Path) -> None:
     path = written(tmp_path, '[[upstreams]]\nname = "a"\naddress = "sim"')
     assert of(path, LISTEN=":2").config.listen == (":2",)

@@ -68,3 +68,28 @@ def test_the_page_of_metrics_is_up_to_date() -> None:
     words = [sys.executable, "docs/gen_metrics.py", "--check"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_reads_well_as_a_plain_file(page: str) -> None:
+    """Directives are Sphinx's own: they are in comments, with links beside them to the files that they show."""
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    plain = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
+    assert "```{" not in plain
+    links = set(re.findall(r"\]\(([^)#:]+)", plain))
+    assert not [link for link in links if not (DOCS / link).exists()]
+    assert set(re.findall(r"^```\{literalinclude\} (\S+)$", text, re.MULTILINE)) <= links
+
+
+def test_the_first_page_links_every_other_and_in_the_order_of_the_site() -> None:
+    text = (DOCS / "index.md").read_text(encoding="utf-8")
+    lists = re.findall(r"^```\{toctree\}\n(?::.*\n)*\n((?:.+\n)+)```", text, re.MULTILINE)
+    listed = "".join(lists).split()
+    assert sorted([*listed, "index"]) == PAGES
+    assert re.findall(r"^- \[[^\]]*\]\((\w[\w-]*)\.md\)$", text, re.MULTILINE) == listed
+
+
+def test_the_site_shows_the_programs(site: Path) -> None:
+    text = (site / "languages.html").read_text(encoding="utf-8")
+    words = ("OpenQuoteContext", "FTAPI_Conn_Qot", "FtWebsocket", "ImplicitUsings")
+    assert not [word for word in words if word not in text]

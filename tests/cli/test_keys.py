@@ -223,7 +223,7 @@ def test_rotation_ends_the_old_plaintext_at_once(keys: Shell) -> None:
     before = keys.ring.keys["bot"]
     new = keys("rotate", "bot").rstrip("\n")
     assert PLAINTEXT.fullmatch(new)
-    assert keys.err.endswith("the pid of its banner):\n")
+    assert keys.err.endswith("the pid that `opendmux status` shows):\n")
     assert "the old one does not work any more" in keys.err
     assert keys.ring.find(old, NOW) is None
     assert keys.ring.find(new, NOW) == before, "limits, expiry and note stay"

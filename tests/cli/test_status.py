@@ -32,6 +32,7 @@ OPEND: dict[str, Any] = {
     "trade_login": None,
     "reconnects": 2,
     "quota_used": 5,
+    "quota_at": "2026-11-21T09:59:48.000000Z",
     "quota_left": 95,
     "subscriptions": 5,
     "clients": 1,
@@ -87,6 +88,7 @@ SUBSCRIPTION = {
 }
 SNAPSHOT: dict[str, Any] = {
     "opendmux": "1.2.3",
+    "pid": 4711,
     "time": "2026-11-21T10:00:00.000000Z",
     "up_s": 3700.0,
     "ready": True,
@@ -109,6 +111,8 @@ SNAPSHOT: dict[str, Any] = {
             "key_id": "bot",
             "client_id": EVIL,
             "peer": "p",
+            "proto_id": 3014,
+            "name": "Qot_GetBroker",
             "text": "too many",
         }
     ],
@@ -171,15 +175,16 @@ def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["status", "--connect", proxy.where]) == 0
     out = capsys.readouterr().out
-    assert out.startswith(f"opendmux 1.2.3 on {proxy.where}: ready, up 1 h 1 min\n")
+    assert out.startswith(f"opendmux 1.2.3 on {proxy.where}: ready, up 1 h 1 min, pid 4711\n")
     for text in (
         "127.0.0.1:11111: ready for 1 h 0 min, version 10.11, quote login yes, trade login not known, reconnected 2",
-        "subscriptions  5 (OpenD's quota, as it said last: 5 used, 95 left)",
+        "subscriptions  5 (OpenD's quota, as it said 12 s ago: 5 used, 95 left)",
         "1.5/s, 3 wait for OpenD",
         "20/s in, 40/s out",
         "lanes          main, json (down)",
         "3014 Qot_GetBroker",
         "bot  rate      4",
+        " p: 3014 Qot_GetBroker: too many",
         "10 s ago, 3 x, bot",
     ):
         assert text in out
@@ -235,6 +240,18 @@ def test_a_pause_is_not_called_an_outage(proxy: Answering, capsys: pytest.Captur
     assert "127.0.0.1:11111: paused for 30 s, " in capsys.readouterr().out
 
 
+def test_what_clients_hold_grows_old_in_an_outage(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
+    away = {**OPEND, "state": "down", "subscriptions": 0, "stale": 1, "quota_at": None}
+    named = {**SNAPSHOT["rejects"][0], "text": "3014 Qot_GetBroker was not sent"}
+    nobody = {**named, "proto_id": 0, "name": "", "text": "a key is needed"}
+    proxy.body = json.dumps({**SNAPSHOT, "opends": [away], "rejects": [named, nobody]}).encode()
+    assert cli.main(["status", "--connect", proxy.where]) == 0
+    out = capsys.readouterr().out
+    assert "  subscriptions  0; of clients, 1 stale (OpenD's quota, as it said last: 5 used" in out
+    assert " p: 3014 Qot_GetBroker was not sent\n" in out, "named once"
+    assert " p: a key is needed\n" in out
+
+
 def test_status_of_one_that_is_not_ready(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     down = {**OPEND, "state": "down", "version": None, "quota_used": None, "protocols": []}
     changed = {"ready": False, "reasons": ["OpenD is away"], "simulated": True, "opends": [down]}
@@ -278,7 +295,7 @@ def test_subs(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     ]
     assert lines[2].endswith("leaves in 12 s")
     assert lines[3].endswith("refused: no right")
-    assert lines[4:] == ["and 4 more", "quota of 127.0.0.1:11111: 5 used, 95 left, as OpenD said last"]
+    assert lines[4:] == ["and 4 more", "quota of 127.0.0.1:11111: 5 used, 95 left, as OpenD said 12 s ago"]
 
 
 def test_several_opends_are_named(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
@@ -302,7 +319,7 @@ def test_kill(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
 def test_kill_of_nobody(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     proxy.refuse(404, "there is no such client")
     assert cli.main(["clients", "kill", "7", "--connect", proxy.where]) == 1
-    assert capsys.readouterr().err == f"opendmux: {proxy.where} refuses: there is no such client\n"
+    assert capsys.readouterr().err == f"opendmux: the proxy on {proxy.where} says: there is no such client\n"
     assert cli.main(["clients", "kill", "7", "8", "--json", "--connect", proxy.where]) == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out)["closed"] == []
@@ -344,7 +361,7 @@ def test_a_wrong_key(proxy: Answering, capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setenv("OPENDMUX_KEY", "fc_wrong")
     proxy.refuse(403, "the key lacks the scope admin")
     assert cli.main(["status", "--connect", proxy.where]) == 1
-    assert capsys.readouterr().err == f"opendmux: {proxy.where} refuses: the key lacks the scope admin\n"
+    assert capsys.readouterr().err == f"opendmux: the proxy on {proxy.where} refuses: the key lacks the scope admin\n"
 
 
 # -- nobody, or somebody else

@@ -59,6 +59,22 @@ def test_without_keys_other_callers_may_read_and_simulate(iface: str) -> None:
     assert ANONYMOUS.scopes == {"qot:read", "acc:read", "trade:simulate"}
 
 
+@pytest.mark.parametrize(
+    ("proto_id", "scope"),
+    [(2202, "trade:real"), (2005, "trade:unlock or trade:real"), (3214, "qot:write")],
+)
+def test_who_can_have_no_key_is_not_sent_for_a_better_one(proto_id: int, scope: str) -> None:
+    """No key is good here, so the sentence is about the keys file, or the option that does without."""
+    play = Play()
+    play.call(play.caller(1, ANONYMOUS), proto_id)  # an order without trdEnv counts as real
+    denial = play.denial()
+    assert (denial.kind, denial.reason) == (DenialKind.PERMISSION, "scope")
+    assert denial.text.endswith(
+        f" was not sent: it needs {scope}, and this proxy has no keys file: make one with `opendmux keys add`, or "
+        "start it with --insecure-allow-trading"
+    )
+
+
 @pytest.mark.parametrize("local", [True, False])
 def test_without_keys_callers_over_websocket_are_anonymous(local: bool) -> None:
     admitted = Access().admit(None, iface="ws", local=local, wall=0.0, caller=True)

@@ -9,7 +9,7 @@ import pytest
 
 from opendmux.core.commands import Ask, Forward, Reply
 from opendmux.core.denial import DenialKind
-from opendmux.core.gate import HANDSHAKE_ROW, action_of, key_row, may_send_unknown, missing_scope, open_row
+from opendmux.core.gate import HANDSHAKE_ROW, action_of, denial_of, key_row, may_send_unknown, missing_scope, open_row
 from opendmux.core.keys import ALL_SCOPES, Key, Scopes
 from opendmux.wire.protocols import BASE_ROW, N_PROTOCOLS, PROTOCOLS, PUSH_IDS, Protocol, RequestAction
 from tests.core.key_kit import plaintext, ring
@@ -150,6 +150,9 @@ def test_unknown_ids_need_trade_real_and_a_word_about_them() -> None:
 def test_trade_real_unlocks_unless_the_key_is_strict(strict: bool, may: bool) -> None:
     key = Key("k", frozenset({Scopes.TRADE_REAL}), strict_unlock=strict)
     assert missing_scope(key, 2005) == ("" if may else Scopes.TRADE_UNLOCK)
+    without = Key("k", frozenset(), strict_unlock=strict)
+    scopes = "trade:unlock" if strict else "trade:unlock or trade:real"
+    assert denial_of(without, 2005).text.endswith(f"it needs a key with the scope {scopes}"), "every one that would do"
     assert (action_of(key_row(open_row(allow_unknown=False), key), 2005) is RequestAction.INSPECT) == may
 
 

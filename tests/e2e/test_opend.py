@@ -159,7 +159,7 @@ def test_the_code_by_the_protocol_where_there_is_no_console() -> None:
         assert sim.control.ask("report")["requests"]["1006"] == 3
         assert not sim.control.ask("report")["operations"]
         cannot = opend("ping", *here)
-        assert (cannot.returncode, "set telnet for opend" in cannot.stderr) == (1, True), cannot
+        assert (cannot.returncode, "start opendmux with --telnet HOST:PORT" in cannot.stderr) == (1, True), cannot
 
 
 def test_a_password_goes_in_by_stdin_and_comes_out_nowhere(tmp_path: Path) -> None:

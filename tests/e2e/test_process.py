@@ -166,7 +166,8 @@ def test_before_opend_is_there_the_port_refuses_and_the_log_says_what_is_waited_
             assert not where.endswith(":0"), "the port that it will be"
             proxy.wait_for(rf"upstream   OpenD at {re.escape(address)}: .*refused")
             proxy.wait_for(rf"pid {proxy.popen.pid}\b")
-            proxy.wait_for("`opendmux doctor` .* `opendmux status`")
+            doctor, status = f"`opendmux doctor --upstream {address}`", f"`opendmux status --connect {where}`"
+            proxy.wait_for(f"{re.escape(doctor)}.*{re.escape(status)}")
             assert not any("ready" in line for line in proxy.lines)
             free.close()
             with Opendmux("sim", "--listen", address):

@@ -96,6 +96,20 @@ async def test_a_disk_that_hangs_does_not_keep_the_outcome_from_its_owner(
         assert (await w.opend.requests.receive()).proto_id == PLACE, "once it is written again, orders go on"
 
 
+async def test_a_good_key_on_a_wrong_machine_is_put_down_too(autojump_clock: MockClock, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    elsewhere = Key("trader", TRADER.scopes, allowed_machines=frozenset())
+    house = House(
+        access=Access(Keyring.of([(elsewhere, digest_of(PLAINTEXT), None)])),
+        audit=AuditLog(str(path), in_thread=Disk()),
+    )
+    async with world(house=house) as w:
+        stranger = await w.connect()
+        hello = opend.InitConnectRequest(c2s=opend.InitConnectC2S(clientVer=300, clientID=PLAINTEXT))
+        await stranger.call(ProtoId.INIT_CONNECT, encode(hello))
+    assert told(path)[:-1] == [("proto_id=1001", "reject", "<none>", "machine")]
+
+
 async def test_refusals_are_put_down_and_counted(
     autojump_clock: MockClock, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

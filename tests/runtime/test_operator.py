@@ -104,7 +104,7 @@ async def test_codes_go_by_the_protocol_where_there_is_no_console(tmp_path: Path
         w.opend.answers[ProtoId.VERIFICATION] = lambda _frame: ret_body(0, -1, "wrong code")
         refused = await operator.perform(CODE, None, BOSS)
         assert (refused.refused, refused.note) == (True, "OpenD refuses: wrong code")
-        with pytest.raises(OperationError, match="set telnet for opend"):
+        with pytest.raises(OperationError, match=r"start opendmux with --telnet HOST:PORT, .* entry opend of"):
             await operator.perform(PING, None, BOSS)
 
 

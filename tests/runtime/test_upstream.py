@@ -360,5 +360,6 @@ async def test_a_later_end_says_nothing_about_keys(autojump_clock: MockClock, ca
     async with world() as w:
         await w.opend.drop()
         await trio.sleep(1)
-    assert "link lost" in caplog.text
+    (lost,) = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert lost == "OpenD at opend.test:11111: link lost: OpenD closed the connection; reconnecting", "said once"
     assert "RSA" not in caplog.text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 import pytest
 import trio
@@ -76,10 +78,13 @@ async def test_nothing_is_unknown_for_long(autojump_clock: MockClock) -> None:
         (one,) = look(status_of(w)).opends
         assert (one.quote_login, one.trade_login, one.program) == (True, True, "ready")
         assert (one.quota_used, one.quota_left, one.history_quota) == (3, 97, 30)
+        said_at, first = dt.datetime.fromisoformat(one.quota_at or ""), one.quota_at
+        assert 0 < (dt.datetime.fromisoformat(look(status_of(w)).time) - said_at).total_seconds() < 2
         assert one.rights == {"HK stocks": "LV2"}
         await trio.sleep(600)
         asked = [len(w.opend.bodies(proto_id)) for proto_id in (STATE, USER, SUBS)]
         assert asked == [21, 3, 3]
+        assert look(status_of(w)).opends[0].quota_at != first, "of the latest answer"
 
 
 async def test_it_is_ready_when_opend_has_said_how_it_is(autojump_clock: MockClock) -> None:

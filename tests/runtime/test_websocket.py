@@ -158,7 +158,10 @@ async def test_the_key_comes_as_its_md5(autojump_clock: MockClock) -> None:
 
 
 @pytest.mark.parametrize("shown", ["", md5(OTHER), KEY, "no hex", md5("fc_without")])
-async def test_a_wrong_key_gets_an_error_number(autojump_clock: MockClock, shown: str) -> None:
+async def test_a_wrong_key_gets_an_error_number(
+    autojump_clock: MockClock, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "opendmux.audit")
     house = house_with(record(), record("tcp", "fc_without", websocket=False))
     async with world(house=house) as w, connected(w) as client:
         login = await client.init(websocketKey=shown)
@@ -167,6 +170,8 @@ async def test_a_wrong_key_gets_an_error_number(autojump_clock: MockClock, shown
         code, reason = await client.closed()
         assert code == 1008
         assert "key" in reason
+    (said,) = caplog.messages
+    assert "1001 InitConnect refused: " in said, "once"
 
 
 async def test_a_token_at_the_handshake_is_the_login_of_ft_frames(autojump_clock: MockClock) -> None:

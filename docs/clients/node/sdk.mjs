@@ -12,7 +12,9 @@ let pushes = 0;
 const sdk = new FtWebsocket();
 sdk.onlogin = async (ok, detail) => {
   if (!ok) {
-    console.error(detail);
+    console.error('login refused:', detail);
+    console.error('Where opendmux has a keys file, OPENDMUX_KEY must be a key of it that was made with --websocket.');
+    console.error('Its log, and `opendmux status` under "turned away lately", say what was wrong.');
     process.exit(1);
   }
   await sdk.Sub({ c2s: { securityList, subTypeList: [1], isSubOrUnSub: true, isRegOrUnRegPush: true } });

@@ -108,7 +108,7 @@ def ask_text(args: argparse.Namespace, path: str) -> str:
 def _exchanged(
     args: argparse.Namespace, method: str, path: str, body: object, timeout_s: float
 ) -> tuple[str, int, bytes, str]:
-    """Who was asked, the status, the answer, and how to show the right to ask; empty: a key was shown, or none is
+    """Who has answered, the status, the answer, and how to show the right to ask; empty: a key was shown, or none is
     needed."""
     import http.client
     import ssl
@@ -142,7 +142,10 @@ def _exchanged(
         raise CommandError(f"{where} can't be reached: {error.strerror or error}") from None
     finally:
         connection.close()
-    return where, status, answer, "" if key is not None or place is not None else _rights(_is_here(address.host))
+    # An answer is the proxy's, whichever way it came: the path of a socket that was found by the address would read as
+    # if the file could not be opened.
+    answerer = str(address) if args.admin_socket is None and SOCKET_VARIABLE not in os.environ else where
+    return answerer, status, answer, "" if key is not None or place is not None else _rights(_is_here(address.host))
 
 
 def _why_no_tls(error: ssl.SSLError) -> str:
@@ -202,7 +205,8 @@ def _judged(address: str, status: int, body: bytes, rights: str) -> Any:
         raise CommandError(f"{address} is not an opendmux, or not one that this version knows")
     if status in (401, 403) and rights:
         text += f"; {rights}"
-    raise CommandError(f"{address} refuses: {text}")
+    said = "refuses" if status in (401, 403) else "says"
+    raise CommandError(f"the proxy on {address} {said}: {text}")
 
 
 def _key(path: Path | None) -> str | None:

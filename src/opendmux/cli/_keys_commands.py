@@ -35,7 +35,7 @@ HIDDEN: Final = ("hash", "previous_hash", "md5", "previous_md5")
 THIS: Final = "this"
 
 
-RELOAD = "a running opendmux goes by it after SIGHUP: kill -HUP with the pid of its banner"
+RELOAD = "a running opendmux goes by it after SIGHUP: kill -HUP with the pid that `opendmux status` shows"
 """What every change of the file needs to come true."""
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from rich.cells import cell_len, set_cell_size
 
 from ._control import Column, age, clean
+from ._snapshot_words import quota_cell, refusal, short
 
 __all__ = ["SORTS", "Line", "View", "frame"]
 
@@ -101,7 +102,7 @@ def _told(found: Row, view: View, columns: int) -> list[Line]:
     audit = found["audit"]
     if audit is not None and not audit["healthy"] and not any(one["kind"] == "audit" for one in lasting):
         said.append("the audit log can't be written: orders are refused")
-    past = [f"{_short(_since(one, now))} ago: {_sentence(one)}" for one in conditions if not one["active"]]
+    past = [f"{short(_since(one, now))} ago: {_sentence(one)}" for one in conditions if not one["active"]]
     shown: list[Line] = []
     for place, text in enumerate([*said, *reversed(past)]):
         style = "bold red" if place < len(said) else "yellow"
@@ -133,14 +134,14 @@ def _opends(found: Row) -> Block:
         [
             (
                 one["name"],
-                f"{'PAUSED' if one.get('paused') else one['state']} {_short(_since(one, now))}",
+                f"{'PAUSED' if one.get('paused') else one['state']} {short(_since(one, now))}",
                 f"{_letter('q', one['quote_login'])}{_letter('t', one['trade_login'])}",
                 _rate(one["requests_per_s"]),
                 str(one["pending"]),
                 _rate(one["pushes_in_per_s"]),
                 _rate(one["pushes_out_per_s"]),
                 _bytes(one["outbox_bytes"]),
-                "" if one["quota_used"] is None else f"{one['quota_used']}/{one['quota_used'] + one['quota_left']}",
+                quota_cell(one, found["time"]),
                 str(one["clients"]),
                 str(one["subscriptions"]),
                 str(one["reconnects"]),
@@ -170,7 +171,7 @@ def _clients(found: Row, view: View) -> Block:
                 client["key_id"] or "-",
                 client["transport"],
                 client["peer"],
-                _short(_since(client, now)),
+                short(_since(client, now)),
                 _rate(client["requests_per_s"]),
                 _rate(client["pushes_per_s"]),
                 _bytes(client["outbox_bytes"]),
@@ -221,8 +222,8 @@ def _subs(found: Row) -> Block:
                 one["name"],
                 str(one["holders"]),
                 str(one["registered"]),
-                "" if one["age_s"] is None else _short(one["age_s"]),
-                one["state"] if one["leaves_in_s"] is None else f"leaves in {_short(one['leaves_in_s'])}",
+                "" if one["age_s"] is None else short(one["age_s"]),
+                one["state"] if one["leaves_in_s"] is None else f"leaves in {short(one['leaves_in_s'])}",
             )
             for one in sorted(found["subscriptions"], key=lambda one: one["holders"], reverse=True)
         ],
@@ -236,10 +237,10 @@ def _rejects(found: Row) -> Block:
         [Column("turned away"), Column("times", right=True), Column("who"), Column("why")],
         [
             (
-                f"{_short((now - dt.datetime.fromisoformat(one['time'])).total_seconds())} ago",
+                f"{short((now - dt.datetime.fromisoformat(one['time'])).total_seconds())} ago",
                 str(one["count"]),
                 one["key_id"] or one["client_id"] or one["peer"],
-                one["text"],
+                refusal(one),
             )
             for one in found["rejects"]
         ],
@@ -310,15 +311,6 @@ def _cell(text: str, width: int, right: bool) -> str:
 
 def _since(one: Row, now: dt.datetime) -> float:
     return (now - dt.datetime.fromisoformat(one["since"])).total_seconds()
-
-
-def _short(seconds: float) -> str:
-    """``3m``: the larger unit of `age` alone."""
-    whole = max(0, int(seconds))
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if whole >= size:
-            return f"{whole // size}{unit}"
-    return f"{whole}s"
 
 
 def _rate(per_s: float) -> str:

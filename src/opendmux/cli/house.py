@@ -15,6 +15,7 @@ import trio
 
 from opendmux.config import Config
 from opendmux.config.admin_place import OFF, made_at
+from opendmux.config.checking import listener_name
 from opendmux.core.access import Access
 from opendmux.core.keys import Keyring
 from opendmux.core.origins import origin_in
@@ -114,7 +115,7 @@ def read_keys(config: Config) -> Keyring:
     keyring = loaded.file.keyring
     for listener in config.listeners:
         if listener.key and listener.key not in keyring.keys:
-            raise ConfigError(f"listener {listener.listen}: {config.keys} has no key with the id {listener.key!r}")
+            raise ConfigError(f"{listener_name(listener)}: {config.keys} has no key with the id {listener.key!r}")
     _warn_of_expired(keyring)
     return keyring
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +16,7 @@ from .settings import add_options, settings_from
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opendmux.config import Config
+    from opendmux.config import Address, Config
     from opendmux.runtime.notify import Manager
     from opendmux.runtime.server import Face, Proxy
 
@@ -168,9 +169,12 @@ def _print_waiting(proxy: Proxy, faces: Sequence[Face]) -> None:
                 f"  clients    are refused so far; they can come to {where} when OpenD has been reached",
                 f"  upstream   OpenD at {face.reach.name}: {upstream.reason or 'no answer yet'}",
             ]
+    first = next(face.reach for face in faces if id(face.reach) in away)
+    doctor = "opendmux doctor" if first.members else f"opendmux doctor --upstream {first.name}"
+    status = f"opendmux status --connect {_reached_at(proxy.addresses[0])}"
     lines += [
         f"  process    pid {os.getpid()}; Ctrl-C ends it",
-        "  next       `opendmux doctor` says what is wrong with OpenD, `opendmux status` how it stands here",
+        f"  next       what is wrong with OpenD: `{doctor}`; how it stands here: `{status}`",
     ]
     print("\n".join(lines), flush=True)
 
@@ -191,10 +195,9 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
         if face.reach.trade_name is not None:
             upstream += f"; trading at {face.reach.trade_name} alone"
         lines += [f"  clients    connect to {where}", f"  upstream   {upstream}"]
-    first = proxy.addresses[0]
-    host = "127.0.0.1" if first.host in ("0.0.0.0", "::") else first.host  # noqa: S104 (compared, not bound)
+    first = _reached_at(proxy.addresses[0])
     show_key = "futu.SysConfig.set_client_info('fc_...', 1); " if config.keys else ""
-    call = f"{show_key}c = futu.OpenQuoteContext('{host}', {first.port}); print(c.get_global_state()); c.close()"
+    call = f"{show_key}c = futu.OpenQuoteContext('{first.host}', {first.port}); print(c.get_global_state()); c.close()"
     lines += [
         *_access_lines(config),
         *([f"  TLS        {config.tls.cert}{'; required' if config.tls.require else ''}"] if config.tls.cert else []),
@@ -202,6 +205,11 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
         f"  stop       Ctrl-C; kill -HUP {os.getpid()} reads settings and keys again",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _reached_at(bound: Address) -> Address:
+    """Where a program on this machine finds it."""
+    return replace(bound, host="127.0.0.1") if bound.host in ("0.0.0.0", "::") else bound  # noqa: S104 (compared, not bound)
 
 
 def _print_ready(faces: Sequence[Face]) -> None:

@@ -9,6 +9,7 @@ from opendmux.wording import version_text
 
 from ._control import Column, add_options, age, clean, draw, print_json
 from ._control import status as ask_status
+from ._snapshot_words import quota_when, refusal
 
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +51,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(where: str, found: dict[str, Any]) -> None:
     word = "ready" if found["ready"] else "NOT READY"
-    print(f"opendmux {clean(found['opendmux'])} on {where}: {word}, up {age(found['up_s'])}")
+    pid = f", pid {found['pid']}" if "pid" in found else ""  # an older proxy does not tell
+    print(f"opendmux {clean(found['opendmux'])} on {where}: {word}, up {age(found['up_s'])}{pid}")
     if found["simulated"]:
         print("SIMULATED: the built-in simulator answers; no real market, no real money")
     for reason in found["reasons"]:
@@ -89,7 +91,7 @@ def _show(where: str, found: dict[str, Any]) -> None:
         for reject in found["rejects"][:REJECTS_SHOWN]:
             who = " ".join(clean(part) for part in (reject["key_id"], reject["client_id"], reject["peer"]) if part)
             ago = age((now - _moment(reject["time"])).total_seconds())
-            print(f"  {ago} ago, {reject['count']} x, {who}: {clean(reject['text'])}")
+            print(f"  {ago} ago, {reject['count']} x, {who}: {clean(refusal(reject))}")
 
 
 def _show_condition(one: dict[str, Any], now: dt.datetime) -> None:
@@ -111,7 +113,7 @@ def _show_opend(one: dict[str, Any], now: dt.datetime, *, several: bool) -> None
     said += [f"{area} login {_known(one[f'{area}_login'])}" for area in ("quote", "trade")]
     if one["reconnects"]:
         said.append("reconnected once" if one["reconnects"] == 1 else f"reconnected {one['reconnects']} times")
-    quota = "" if one["quota_used"] is None else f" ({_quota(one)})"
+    quota = "" if one["quota_used"] is None else f" ({_quota(one, now)})"
     lanes = [lane["name"] + ("" if lane["state"] == "ready" else " (down)") for lane in one["lanes"]]
     print()
     number = f"OpenD {one['number']}, " if several else ""  # `--opend` of other commands wants it
@@ -119,7 +121,9 @@ def _show_opend(one: dict[str, Any], now: dt.datetime, *, several: bool) -> None
     if GROUPED in one["name"]:
         print("  group          only who is in use is looked at; `opendmux doctor` looks at all of it")
     print(f"  clients        {one['clients']}")
-    stale = f", {one['stale']} of them stale" if one.get("stale") else ""
+    old = one.get("stale")
+    # While OpenD is away it holds none, and the prices of all that clients hold grow old.
+    stale = "" if not old else f", {old} of them stale" if old <= one["subscriptions"] else f"; of clients, {old} stale"
     print(f"  subscriptions  {one['subscriptions']}{stale}{quota}")
     print(f"  requests       {one['requests_per_s']:g}/s, {one['pending']} wait for OpenD")
     print(f"  pushes         {one['pushes_in_per_s']:g}/s in, {one['pushes_out_per_s']:g}/s out")
@@ -128,8 +132,9 @@ def _show_opend(one: dict[str, Any], now: dt.datetime, *, several: bool) -> None
         print(f"  lanes          {', '.join(lanes)}")
 
 
-def _quota(one: dict[str, Any]) -> str:
-    return f"OpenD's quota, as it said last: {one['quota_used']} used, {one['quota_left']} left"
+def _quota(one: dict[str, Any], now: dt.datetime) -> str:
+    figures = f"{one['quota_used']} used, {one['quota_left']} left"
+    return f"OpenD's quota, as it said {quota_when(one, now.isoformat())}: {figures}"
 
 
 def _moment(text: str) -> dt.datetime:

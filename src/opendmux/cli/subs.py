@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ._control import Column, add_options, age, draw, print_json, status
+from ._snapshot_words import quota_when
 
 if TYPE_CHECKING:
     import argparse
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"and {found['subscriptions_left_out']} more")
     for one in found["opends"]:
         if one["quota_used"] is not None:
-            print(f"quota of {one['name']}: {one['quota_used']} used, {one['quota_left']} left, as OpenD said last")
+            figures = f"{one['quota_used']} used, {one['quota_left']} left"
+            print(f"quota of {one['name']}: {figures}, as OpenD said {quota_when(one, found['time'])}")
     return 0
 
 

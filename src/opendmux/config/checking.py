@@ -13,9 +13,9 @@ from opendmux.wording import nearest
 
 from .address import parse_address
 from .reach import check_configured
-from .structs import LOG_LEVELS, PROTOCOLS, SIM, AlertConfig, Config
+from .structs import LOG_LEVELS, PROTOCOLS, SIM, AlertConfig, Config, Listener
 
-__all__ = ["alert_name", "check"]
+__all__ = ["alert_name", "check", "listener_name"]
 
 SDK_TIMEOUT_S: Final = 12.0
 """The Python SDK's wait for a reply."""
@@ -108,7 +108,7 @@ def _check_protocols(config: Config, named: Named) -> None:
     where = named("listeners")
     for name, protocols in (
         (named("protocols"), config.protocols),
-        *((f"{where}: listener {listener.listen}: protocols", listener.protocols) for listener in config.listeners),
+        *((f"{where}: {listener_name(listener)}: protocols", listener.protocols) for listener in config.listeners),
     ):
         if protocols is None:
             continue
@@ -175,6 +175,11 @@ def alert_name(alert: AlertConfig, number: int) -> str:
     return alert.name or f"alert {number}"
 
 
+def listener_name(listener: Listener) -> str:
+    """What an entry is called."""
+    return f"the listener on {' and '.join(listener.listen)}"
+
+
 def _check_tables(config: Config, named: Named) -> None:
     """The upstreams, and what the listeners say of them."""
     names = [upstream.name for upstream in config.upstreams]
@@ -189,7 +194,7 @@ def _check_tables(config: Config, named: Named) -> None:
         )
     known = names or ["opend"]
     for listener in config.listeners:
-        where = f"{named('listeners')}: listener {listener.listen}"
+        where = f"{named('listeners')}: {listener_name(listener)}"
         for text in listener.listen:
             parse_address(text, what=f"{where}: listen")
         if not listener.upstream:

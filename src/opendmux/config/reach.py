@@ -59,7 +59,8 @@ def check_reachable(config: Config, listener: Listener, address: Address) -> Non
     if not config.keys:
         raise ConfigError(
             f"listening on {address} without keys would let other machines trade: make a key with "
-            "`opendmux keys add` and give its file by --keys, or listen on 127.0.0.1"
+            "`opendmux keys add` and give its file by --keys (and a certificate, `opendmux tls self-signed`, by "
+            "--tls-cert and --tls-key), or listen on 127.0.0.1"
         )
     protocols = config.protocols if listener.protocols is None else listener.protocols
     plain_allowed = listener.insecure_plain and not config.tls.require

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ import msgspec
 from opendmux.errors import ConfigError
 from opendmux.wording import nearest, shown_value
 
-from .checking import check
+from .checking import alert_name, check
 from .reach import same_opends
 from .reading import converted, read
 from .schema import Entry, entries, expected, is_list
@@ -116,7 +117,7 @@ def settings_of(path: Path | None, environ: Mapping[str, str], flags: Iterable[G
     config = _at_home(config)
     settings = Settings(config, path, sources, (*notes, *_unused(config, sources)))
     check(config, settings.named)
-    return replace(settings, notes=(*settings.notes, *_doubled(settings)))
+    return replace(settings, notes=(*settings.notes, *_doubled(settings), *_not_runnable(settings, environ)))
 
 
 def variable_of(entry: Entry) -> str:
@@ -173,6 +174,16 @@ def _doubled(settings: Settings) -> list[str]:
         f"{settings.named('upstreams')}: {one.name!r} and {other.name!r} are the same OpenD at {one.address}: give the "
         "second one the api_port of the second OpenD, such as 11112, or take it out"
         for one, other in same_opends(settings.config.upstreams)
+    ]
+
+
+def _not_runnable(settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    """Commands of alerts that this user finds nowhere; they may be there when the alert comes."""
+    return [
+        f"{settings.named('alerts')}: {alert_name(alert, number)}: {alert.command[0]} can't be run from here: it is "
+        "not there, or may not be executed; the alert would tell nobody"
+        for number, alert in enumerate(settings.config.alerts, 1)
+        if alert.command and shutil.which(alert.command[0], path=environ.get("PATH")) is None
     ]
 
 

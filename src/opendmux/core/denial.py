@@ -8,8 +8,14 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["Denial", "DenialKind"]
+__all__ = ["WITHOUT_KEYS", "Denial", "DenialKind"]
+
+WITHOUT_KEYS: Final = (
+    ", and this proxy has no keys file: make one with `opendmux keys add`, or start it with --insecure-allow-trading"
+)
+"""Ends the sentence about a scope for callers where no key is good: they would look for a better one in vain."""
 
 
 class DenialKind(enum.Enum):

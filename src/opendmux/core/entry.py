@@ -116,8 +116,7 @@ class Entry:
                 hello.md5, iface=session.transport, local=session.local, wall=wall, bound_to=session.bound_to
             )
             if isinstance(admitted, Denial):
-                witness = Witness(request, "reject", admitted.reason, note=admitted.text)
-                return [witness, denied(request, admitted), end(session, admitted.text)]
+                return [denied(request, admitted), end(session, admitted.text)]
             session.key, session.digest = admitted.key, admitted.digest
         session.recv_notify = True
         commands = self._begin(request, now)

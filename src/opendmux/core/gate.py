@@ -15,8 +15,9 @@ from opendmux.wire.protocols import (
 )
 
 from .answers import name_of
-from .denial import Denial, DenialKind
+from .denial import WITHOUT_KEYS, Denial, DenialKind
 from .keys import Key, Scopes
+from .keyvalues import ANONYMOUS
 
 __all__ = [
     "HANDSHAKE_ROW",
@@ -98,12 +99,19 @@ def denial_of(key: Key | None, proto_id: int) -> Denial:
         # The scope alone would not do for a key without `allow_unknown`.
         lacks = scope if key is not None and key.allow_unknown else ""
         return Denial(DenialKind.PERMISSION, "unknown", text, lacks)
-    needed = f"it needs a key with the scope {_either(proto_id, scope)}" if scope else "it is not allowed any more"
+    if key is None or not scope:
+        needed = "it is not allowed any more"
+    elif key.id == ANONYMOUS:
+        needed = f"it needs {_either(key, proto_id, scope)}{WITHOUT_KEYS}"
+    else:
+        needed = f"it needs a key with the scope {_either(key, proto_id, scope)}"
     return Denial(DenialKind.PERMISSION, "scope", f"{name_of(proto_id)} was not sent: {needed}", scope)
 
 
-def _either(proto_id: int, scope: str) -> str:
-    return f"{scope} or {Scopes.TRADE_REAL}" if PROTOCOLS[proto_id].scope == "trade" else scope
+def _either(key: Key, proto_id: int, scope: str) -> str:
+    """With the other scope that would do."""
+    real_too = PROTOCOLS[proto_id].scope == "trade" or (scope == Scopes.TRADE_UNLOCK and not key.strict_unlock)
+    return f"{scope} or {Scopes.TRADE_REAL}" if real_too else scope
 
 
 def with_trade_link(row: bytes) -> bytes:

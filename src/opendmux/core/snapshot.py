@@ -135,6 +135,8 @@ class Opend(msgspec.Struct, frozen=True, kw_only=True):
     quota_used: int | None
     """What OpenD said last of its subscription quota; None: it has not."""
     quota_left: int | None
+    quota_at: str | None
+    """When it said so."""
     history_used: int | None
     """Securities with historical candles, likewise."""
     history_quota: int | None
@@ -259,6 +261,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     opendmux: str
     """Its version."""
+    pid: int
+    """Of its process: where SIGHUP goes."""
     time: str
     up_s: float
     ready: bool

@@ -51,6 +51,8 @@ class Subscriptions:
         """How long a request may wait for a lane that is being made."""
         self.quota: tuple[int, int] | None = None
         """(used, left) as OpenD said last; None: nobody has asked yet."""
+        self.quota_at = 0.0
+        """When it said so."""
         self._reply_s = reply_s
         """How long it may take in all."""
         self._fence = fence
@@ -98,7 +100,7 @@ class Subscriptions:
         all_conn = decode_untrusted(opend.GetSubInfoRequest, request.body, request.proto_fmt).c2s.isReqAllConn
         ask = opend.GetSubInfoRequest(c2s=opend.GetSubInfoC2S(isReqAllConn=False))
 
-        def then(outcome: Outcome, _now: float) -> list[Command]:
+        def then(outcome: Outcome, now: float) -> list[Command]:
             if outcome.failure is not None:
                 return [failed(request, outcome.failure)]
             ret_type, ret_msg = verdict(outcome)
@@ -108,7 +110,7 @@ class Subscriptions:
                 response = decode_untrusted(opend.GetSubInfoResponse, outcome.body, outcome.proto_fmt)
             except RemoteProtocolError:
                 return [failed(request, Failure.CORRUPT)]
-            self.quota = response.s2c.totalUsedQuota, response.s2c.remainQuota
+            self.quota, self.quota_at = (response.s2c.totalUsedQuota, response.s2c.remainQuota), now
             del response.s2c.connSubInfoList[:]
             owner = request.session.owner
             response.s2c.connSubInfoList.append(self._conn_info(owner, own=True))

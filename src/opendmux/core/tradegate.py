@@ -37,7 +37,7 @@ from .packet import is_real_untrusted
 from .prices import FRESH_S, STALE_S, snapshot_request
 from .roster import Roster
 from .sentwrites import SentWrite, SentWrites
-from .whitelists import about_orders, about_values, allowed, paced, permitted, scoped
+from .whitelists import about_orders, about_values, allowed, lacking, paced, permitted, scoped
 
 __all__ = ["HELD_PER_KEY", "HOLD_S", "TradeGate"]
 
@@ -113,12 +113,11 @@ class TradeGate:
         if key is None:
             return go(now)
         if not key.scopes & TRADE:
-            scope = f"{Scopes.TRADE_SIMULATE} or {Scopes.TRADE_REAL}"
-            return [_refusal(request, Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope))]
+            return [_refusal(request, lacking(key, f"{Scopes.TRADE_SIMULATE} or {Scopes.TRADE_REAL}"))]
         real = _real(request)
-        lacking = None if isinstance(real, Denial) else scoped(key, real)
-        if lacking is not None:
-            return [_refusal(request, lacking)]
+        unscoped = None if isinstance(real, Denial) else scoped(key, real)
+        if unscoped is not None:
+            return [_refusal(request, unscoped)]
         slot: float | None = None
         if paced(key.limits) and not _calming(request):
             admitted = self._limits.admit(key, now, wall)

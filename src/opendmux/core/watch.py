@@ -307,10 +307,10 @@ class Watch:
                 self.rights.take(user.rights, now)
             self.quotas.allowed(user.quota)
 
-    def _told_subscriptions(self, outcome: Outcome, _now: float) -> None:
+    def _told_subscriptions(self, outcome: Outcome, now: float) -> None:
         quota = read_quota_untrusted(outcome.body, outcome.proto_fmt)
         if quota is not None:
-            self._router.subscriptions.quota = quota
+            self._router.subscriptions.quota, self._router.subscriptions.quota_at = quota, now
         self.quotas.told("options", read_option_quota_untrusted(outcome.body, outcome.proto_fmt))
 
     def _told_history(self, outcome: Outcome, _now: float) -> None:

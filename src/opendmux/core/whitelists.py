@@ -9,8 +9,9 @@ from typing import Final
 from opendmux.wording import printable
 
 from .answers import name_of
-from .denial import Denial, DenialKind
+from .denial import WITHOUT_KEYS, Denial, DenialKind
 from .keys import Key, KeyLimits, Scopes
+from .keyvalues import ANONYMOUS
 from .markets import QOT_MARKETS
 from .orders import OrderFacts, Terms
 
@@ -20,6 +21,7 @@ __all__ = [
     "about_values",
     "allowed",
     "in_whitelists",
+    "lacking",
     "lists",
     "paced",
     "permitted",
@@ -57,14 +59,20 @@ def scoped(key: Key, real: bool) -> Denial | None:
     scope = Scopes.TRADE_REAL if real else Scopes.TRADE_SIMULATE
     if scope in key.scopes:
         return None
-    return Denial(DenialKind.PERMISSION, "scope", f"this key lacks {scope}", scope=scope)
+    return lacking(key, scope)
+
+
+def lacking(key: Key, scope: str) -> Denial:
+    """The key has not got this scope."""
+    text = f"it needs {scope}{WITHOUT_KEYS}" if key.id == ANONYMOUS else f"this key lacks {scope}"
+    return Denial(DenialKind.PERMISSION, "scope", text, scope=scope)
 
 
 def permitted(key: Key, real: bool, facts: OrderFacts | None, accounts: frozenset[int] | None) -> Denial | None:
     """The scope that trdEnv asks for, and the account. ``accounts``: those that the key may use; None: all."""
-    lacking = scoped(key, real)
-    if lacking is not None:
-        return lacking
+    denial = scoped(key, real)
+    if denial is not None:
+        return denial
     if accounts is None or (facts is not None and facts.acc_id in accounts):
         return None
     # Whether the account exists is not said.

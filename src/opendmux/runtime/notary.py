@@ -91,7 +91,10 @@ class Notary:
         log.log(level, "%s: %srefused: %s", session, about, denial.text)
         if self._house.audit is None or reply.request is None:
             return
-        if session.key is not None or denial.kind is DenialKind.UNAUTHENTICATED or reply.proto_id in AUDITED_IDS:
+        admission = denial.kind is DenialKind.UNAUTHENTICATED or (
+            denial.kind is DenialKind.PERMISSION and reply.proto_id == ProtoId.INIT_CONNECT
+        )
+        if session.key is not None or admission or reply.proto_id in AUDITED_IDS:
             came_to_us = denial.kind in (DenialKind.UNAVAILABLE, DenialKind.TIMEOUT)
             outcome: AuditOutcome = "failure" if came_to_us else "reject"
             event = _event(reply.request, outcome, key_id, denial.reason, denial.scope)

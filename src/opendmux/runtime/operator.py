@@ -210,7 +210,10 @@ class Operator:
     def _need_protocol(self, station: Station, member: Member, order: Order) -> None:
         """There is no console: codes can go by the protocol. Raises OperationError."""
         name = order.operation.name
-        hint = f"set telnet for {member.name}, the HOST:PORT of OpenD's telnet_port"
+        hint = (
+            "start opendmux with --telnet HOST:PORT, where OpenD's telnet_port listens, or set telnet in the entry "
+            f"{member.name} of [[upstreams]]"
+        )
         if order.operation.verification is None:
             raise OperationError(f"{name} was not sent: no console of OpenD at {member.address} is configured; {hint}")
         if len(station.reach.members_known) > 1:

@@ -6,6 +6,7 @@ One text is made for all who look and kept until the next sample or the next cha
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -119,6 +120,7 @@ class Status:
         audit = None if self.audit is None else self.audit()
         return snapshot.Snapshot(
             opendmux=self.version,
+            pid=os.getpid(),
             time=timestamp_of(wall),
             up_s=round(now - self._started, 1),
             ready=readiness.ready,

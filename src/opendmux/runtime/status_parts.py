@@ -86,6 +86,7 @@ def opend_of(
         reconnects=sum(lane.upstream.reconnects for lane in lanes.all),
         quota_used=None if quota is None else quota[0],
         quota_left=None if quota is None else quota[1],
+        quota_at=None if quota is None else timestamp_of(wall - now + hub.router.subscriptions.quota_at),
         history_used=watch.quotas.now["history"].used,
         history_quota=watch.quotas.now["history"].total,
         subscriptions=sum(len(lane.ledger.upstream_streams()) for lane in wanted),

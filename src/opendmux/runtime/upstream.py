@@ -223,7 +223,8 @@ class UpstreamLink:
             self.state = LinkState.DOWN
             hub.link_gone(self.number)
             if was_ready and self._reason:
-                log.warning("%s: link lost: %s", self._name, self._reason)
+                log.warning("%s: link lost: %s; reconnecting", self._name, self._reason)
+                self._logged = (self._reason, trio.current_time())  # said already
             if sock is not None:
                 sock.close()
             else:

@@ -195,10 +195,25 @@ def test_its_port(tmp_path: Path) -> None:
     section = Section("opendmux")
     addresses = [Address("127.0.0.1", port) for port in (1001, 1002, 1003, 1004, 0)]
     holder = _listen.judge([*addresses, Address("::1", 1001)], Sockets(tmp_path), section)
-    assert [finding.state for finding in section.findings] == [State.OK, State.PROBLEM, State.UNKNOWN, State.OK]
+    assert [finding.state for finding in section.findings] == [State.OK, State.PROBLEM, State.UNKNOWN]
     assert section.findings[1].figures == "FutuOpenD (pid 2)"
     assert holder.ours is not None
     assert (holder.ours.pid, holder.foreign) == (1, frozenset({1002}))
+    assert holder.free == (Address("127.0.0.1", 1004),)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "conclusion"),
+    [
+        (False, "Port 33333 is free for opendmux."),
+        (True, "Nothing listens on port 33333 yet: opendmux runs and waits for OpenD first."),
+    ],
+)
+def test_a_port_is_not_called_free_while_opendmux_waits(waiting: bool, conclusion: str) -> None:
+    section = Section("opendmux")
+    _listen.judge_free(_listen.Holder(free=(Address("127.0.0.1", 33333),)), section, waiting=waiting)
+    (found,) = section.findings
+    assert (found.state, found.conclusion, found.figures) == (State.OK, conclusion, "127.0.0.1:33333")
 
 
 def test_where_ports_cannot_be_seen(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def examine(args: argparse.Namespace) -> Examination:
     opendmux = Section("opendmux")
     holder = _listen.judge(listening, sockets, opendmux)
     failure = _ask_running(args, found, holder)
+    _listen.judge_free(holder, opendmux, waiting=found.snapshot is not None and not found.snapshot.get("ready"))
     named = args.upstream is not None or bool(config.upstreams) or found.settings.source("upstream").kind != "default"
     its_own = [] if named or found.snapshot is None else _running.addresses_of(found.snapshot)
     if its_own:  # it was started with options: nothing else tells where its OpenD is

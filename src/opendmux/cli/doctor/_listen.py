@@ -10,7 +10,7 @@ from opendmux.runtime.holders import Program, Sockets, command_for
 
 from ._finding import Section, State
 
-__all__ = ["Holder", "judge", "wanted_addresses"]
+__all__ = ["Holder", "judge", "judge_free", "wanted_addresses"]
 
 CHECK: Final = "opendmux's port"
 
@@ -27,12 +27,15 @@ class Holder(NamedTuple):
     """The opendmux that runs there, where its process may be seen."""
     foreign: frozenset[int] = frozenset()
     """Ports that are certainly another program's."""
+    free: tuple[Address, ...] = ()
+    """One of each port on which nobody listens; `judge_free` tells of them."""
 
 
 def judge(addresses: Sequence[Address], sockets: Sockets, section: Section) -> Holder:
-    """A finding for each port number."""
+    """A finding for each port number that is in use."""
     ours: Program | None = None
     foreign: set[int] = set()
+    free: list[Address] = []
     for port in dict.fromkeys(address.port for address in addresses if address.port):
         where = next(address for address in addresses if address.port == port)
         if not sockets.known:
@@ -46,7 +49,7 @@ def judge(addresses: Sequence[Address], sockets: Sockets, section: Section) -> H
             continue
         listening = sockets.listening(port)
         if not listening:
-            section.say(State.OK, CHECK, f"Port {port} is free for opendmux.", str(where))
+            free.append(where)
             continue
         program = next(iter(sockets.holders(listening).values()), None)
         who = str(program) if program else sockets.describe(listening[0])
@@ -71,4 +74,16 @@ def judge(addresses: Sequence[Address], sockets: Sockets, section: Section) -> H
                 "End that program, or give opendmux another port by --listen. OpenD's sample file uses 33333 for its "
                 "WebSocket service (websocket_port).",
             )
-    return Holder(ours, frozenset(foreign))
+    return Holder(ours, frozenset(foreign), tuple(free))
+
+
+def judge_free(holder: Holder, section: Section, *, waiting: bool) -> None:
+    """A finding for each port that nobody has. ``waiting``: an opendmux told, by its admin socket, that it is not
+    ready, so it is the one that will listen there."""
+    for where in holder.free:
+        text = (
+            f"Nothing listens on port {where.port} yet: opendmux runs and waits for OpenD first."
+            if waiting
+            else f"Port {where.port} is free for opendmux."
+        )
+        section.say(State.OK, CHECK, text, str(where))
