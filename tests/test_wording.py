@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opendmux.wording import masked, nearest, printable, shown_value
+from opendmux.wording import masked, nearest, printable, shown_value, version_text
 
 
 def test_the_nearest_name() -> None:
@@ -34,3 +34,8 @@ def test_nothing_that_a_terminal_obeys() -> None:
 def test_keys_are_masked() -> None:
     assert masked(f"key fc_{'a1' * 32}!") == "key fc_<masked>!"
     assert masked("fc_... or fc_bot") == "fc_... or fc_bot"
+
+
+@pytest.mark.parametrize(("server_ver", "text"), [(1011, "10.11"), (1003, "10.3"), (906, "9.6"), (221, "2.21")])
+def test_opends_version(server_ver: int, text: str) -> None:
+    assert version_text(server_ver) == text

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["masked", "nearest", "printable", "shown_value"]
+__all__ = ["masked", "nearest", "printable", "shown_value", "version_text"]
 
 _PLAINTEXT_KEY: Final = re.compile(r"fc_[0-9a-fA-F]{16,}")
 
@@ -39,3 +39,8 @@ def printable(text: str) -> str:
 def masked(text: str) -> str:
     """The text without whatever looks like the plaintext of a key."""
     return _PLAINTEXT_KEY.sub("fc_<masked>", text)
+
+
+def version_text(server_ver: int) -> str:
+    """OpenD's version as people know it: ``10.11`` for the serverVer 1011."""
+    return f"{server_ver // 100}.{server_ver % 100}"

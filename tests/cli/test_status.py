@@ -177,7 +177,7 @@ def test_status(proxy: Answering, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.startswith(f"opendmux 1.2.3 on {proxy.where}: ready, up 1 h 1 min, pid 4711\n")
     for text in (
-        "127.0.0.1:11111: ready for 1 h 0 min, version 1011, quote login yes, trade login not known, reconnected 2",
+        "127.0.0.1:11111: ready for 1 h 0 min, version 10.11, quote login yes, trade login not known, reconnected 2",
         "subscriptions  5 (OpenD's quota, as it said 12 s ago: 5 used, 95 left)",
         "1.5/s, 3 wait for OpenD",
         "20/s in, 40/s out",

@@ -290,6 +290,7 @@ def test_http_is_no_opend(patient: Patient) -> None:
         port = int(server.wait_for(r"port (\d+)")[1])
         found = patient.report("--upstream", f"127.0.0.1:{port}").of("OpenD's port")
     assert found["conclusion"] == (f"Another program listens on 127.0.0.1:{port}: it speaks HTTP and is not OpenD.")
+    assert found["next_step"].startswith("Check --upstream: ")
     if Path("/proc/net/tcp").exists():
         assert (
             found["figures"]

@@ -161,8 +161,27 @@ def test_before_opend_is_there_the_port_refuses_and_the_log_says_what_is_waited_
         address = f"127.0.0.1:{free.getsockname()[1]}"
         with Opendmux("--upstream", address, "--listen", "127.0.0.1:0") as proxy:
             proxy.wait_for_error(f"{address}: .*refused.*waiting")
+            proxy.wait_for(f"opendmux {re.escape(__version__)} waits for OpenD")
+            where = proxy.wait_for(r"are refused so far; they can come to (127\.0\.0\.1:\d+) when")[1]
+            assert not where.endswith(":0"), "the port that it will be"
+            proxy.wait_for(rf"upstream   OpenD at {re.escape(address)}: .*refused")
+            proxy.wait_for(rf"pid {proxy.popen.pid}\b")
+            doctor, status = f"`opendmux doctor --upstream {address}`", f"`opendmux status --connect {where}`"
+            proxy.wait_for(f"{re.escape(doctor)}.*{re.escape(status)}")
             assert not any("ready" in line for line in proxy.lines)
-            assert proxy.stop() == 0
+            free.close()
+            with Opendmux("sim", "--listen", address):
+                proxy.wait_ready()
+                assert f"connect to {where}" in "\n".join(proxy.lines)
+                assert proxy.lines.count(f"opendmux {__version__} waits for OpenD") == 1
+                assert proxy.stop() == 0
+
+
+def test_who_is_there_at_once_is_not_waited_for() -> None:
+    with Opendmux("--upstream", "sim", "--listen", "127.0.0.1:0") as proxy:
+        proxy.wait_for("Ctrl-C")
+        assert not any("waits" in line for line in proxy.lines)
+        assert proxy.stop() == 0
 
 
 def test_open_proxy_runs_inside_a_trio_program(tmp_path: Path) -> None:

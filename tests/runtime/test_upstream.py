@@ -323,6 +323,39 @@ async def test_an_end_before_the_first_answer_names_the_key(
     assert hint in caplog.text
 
 
+@pytest.mark.parametrize("rsa_key", [None, RSA])
+async def test_first_bytes_that_are_no_frame_name_the_wrong_port(
+    rsa_key: RsaKey | None, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world(up=False) as w:
+
+        async def dial() -> trio.abc.Stream:
+            ours, theirs = trio.testing.memory_stream_pair()
+            await theirs.send_all(b"HTTP/1.1 400 Bad Request\r\n")
+            return ours
+
+        w.proxy.link._dial = dial
+        w.proxy.link._rsa_key = rsa_key
+        await trio.sleep(60)
+        address = w.proxy.hub.router.lanes.main.upstream.address
+        told = f"what listens at {address} is not OpenD's API port (its first bytes are no frame): check --upstream"
+        assert w.proxy.hub.router.lanes.main.upstream.reason == told
+    assert told in caplog.text
+    assert "damaged" not in caplog.text
+    assert "RSA" not in caplog.text
+
+
+async def test_a_stream_that_is_damaged_later_is_said_to_be(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with world() as w:
+        assert w.opend.peer is not None
+        await w.opend.peer.stream.send_all(b"HTTP/1.1 400 Bad Request\r\n")
+        await trio.sleep(5)
+    assert "link lost: OpenD's stream is damaged" in caplog.text
+    assert "--upstream" not in caplog.text
+
+
 async def test_a_later_end_says_nothing_about_keys(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
     async with world() as w:
         await w.opend.drop()

@@ -48,6 +48,7 @@ def test_frames_before_a_bad_one_come_first() -> None:
     good = frame(3004, b"good", by(EncAlgo.AES_CBC))
     assert server.receive_untrusted(good + b"FU" + good) == frame(3004, b"good")
     assert server.failure == "a frame does not start with FT"
+    assert server.no_frame
     assert server.pending == 0
     with pytest.raises(RemoteProtocolError, match="does not start with FT"):
         server.receive_untrusted(b"")

@@ -7,15 +7,16 @@ import contextlib
 import logging
 import os
 import sys
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from .settings import add_options, settings_from
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from opendmux.config import Config
+    from opendmux.config import Address, Config
     from opendmux.runtime.notify import Manager
     from opendmux.runtime.server import Face, Proxy
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 log = logging.getLogger("opendmux.serve")
+
+WAITED_S: Final = 2.0
+"""OpenD has not been reached for so long after the start: whoever looks at the terminal is told what is waited for."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -102,8 +106,12 @@ async def _serve(config: Config, reloader: Reloader, manager: Manager, as_json: 
             proxy = await nursery.start(serve)
             nursery.start_soon(until_signal, proxy)
             nursery.start_soon(partial(report, manager, proxy, drain_s=config.timeouts.drain_s))
-            await proxy.listening.wait()
+            with trio.move_on_after(WAITED_S):
+                await proxy.listening.wait()
             with contextlib.suppress(BrokenPipeError):  # whoever wanted to read it has gone; the proxy stays
+                if not as_json:  # a program reads one object, the last word
+                    _print_waiting(proxy, faces)
+                await proxy.listening.wait()
                 if as_json:
                     _print_ready(faces)
                 else:
@@ -144,6 +152,33 @@ async def _signals(proxy: Proxy, reloader: Reloader, manager: Manager) -> int:
     raise AssertionError("signals end only with the process")
 
 
+def _print_waiting(proxy: Proxy, faces: Sequence[Face]) -> None:
+    """What is waited for, once; nothing when every OpenD has been reached."""
+    from opendmux._version import __version__
+    from opendmux.runtime.binding import address_of
+
+    away = {id(s.reach): s.hub.router.lanes.main.upstream for s in proxy.stations if not s.link.first_ready.is_set()}
+    if not away:
+        return
+    lines = [f"opendmux {__version__} waits for OpenD"]
+    for face in faces:
+        upstream = away.get(id(face.reach))
+        if upstream is not None:
+            where = " and ".join(str(address_of(sock)) for sock in face.bound)
+            lines += [
+                f"  clients    are refused so far; they can come to {where} when OpenD has been reached",
+                f"  upstream   OpenD at {face.reach.name}: {upstream.reason or 'no answer yet'}",
+            ]
+    first = next(face.reach for face in faces if id(face.reach) in away)
+    doctor = "opendmux doctor" if first.members else f"opendmux doctor --upstream {first.name}"
+    status = f"opendmux status --connect {_reached_at(proxy.addresses[0])}"
+    lines += [
+        f"  process    pid {os.getpid()}; Ctrl-C ends it",
+        f"  next       what is wrong with OpenD: `{doctor}`; how it stands here: `{status}`",
+    ]
+    print("\n".join(lines), flush=True)
+
+
 def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
     from opendmux._version import __version__
     from opendmux.native import IMPLEMENTATION, sha1_backend
@@ -160,10 +195,9 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
         if face.reach.trade_name is not None:
             upstream += f"; trading at {face.reach.trade_name} alone"
         lines += [f"  clients    connect to {where}", f"  upstream   {upstream}"]
-    first = proxy.addresses[0]
-    host = "127.0.0.1" if first.host in ("0.0.0.0", "::") else first.host  # noqa: S104 (compared, not bound)
+    first = _reached_at(proxy.addresses[0])
     show_key = "futu.SysConfig.set_client_info('fc_...', 1); " if config.keys else ""
-    call = f"{show_key}c = futu.OpenQuoteContext('{host}', {first.port}); print(c.get_global_state()); c.close()"
+    call = f"{show_key}c = futu.OpenQuoteContext('{first.host}', {first.port}); print(c.get_global_state()); c.close()"
     lines += [
         *_access_lines(config),
         *([f"  TLS        {config.tls.cert}{'; required' if config.tls.require else ''}"] if config.tls.cert else []),
@@ -171,6 +205,11 @@ def _print_banner(proxy: Proxy, faces: Sequence[Face], config: Config) -> None:
         f"  stop       Ctrl-C; kill -HUP {os.getpid()} reads settings and keys again",
     ]
     print("\n".join(lines), flush=True)
+
+
+def _reached_at(bound: Address) -> Address:
+    """Where a program on this machine finds it."""
+    return replace(bound, host="127.0.0.1") if bound.host in ("0.0.0.0", "::") else bound  # noqa: S104 (compared, not bound)
 
 
 def _print_ready(faces: Sequence[Face]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from opendmux.wording import version_text
+
 from ._control import Column, add_options, age, clean, draw, print_json
 from ._control import status as ask_status
 from ._snapshot_words import quota_when, refusal
@@ -105,7 +107,7 @@ def _show_opend(one: dict[str, Any], now: dt.datetime, *, several: bool) -> None
     state, since = ("paused", pause["since"]) if pause else (one["state"], one["since"])
     said = [f"{state} for {age((now - _moment(since)).total_seconds())}"]
     if one["version"] is not None:
-        said.append(f"version {one['version']}")
+        said.append(f"version {version_text(one['version'])}")
     if one.get("program") not in (None, "ready"):
         said.append(clean(one["program"]))
     said += [f"{area} login {_known(one[f'{area}_login'])}" for area in ("quote", "trade")]

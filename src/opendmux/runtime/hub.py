@@ -266,7 +266,7 @@ class Hub(Carrier):
         entry = event.entry
         if entry is None:
             if event.kind == STREAM_LOST and lane in self.links:
-                self.links[lane].drop("OpenD's stream is damaged: bad magic or a body over the limit")
+                self.links[lane].damaged()
             return
         if event.kind == OVERFLOW:
             self._overflow(entry.slot)

@@ -72,5 +72,8 @@ class LinkPort(Protocol):
     def drop(self, reason: str) -> None:
         """End the connection; a new one is made."""
 
+    def damaged(self) -> None:
+        """Its stream can't be cut into frames any more: end the connection; a new one is made."""
+
     def let_go(self) -> None:
         """End the connection, or the attempt to make one; a new one is made when the hub is not paused."""

@@ -27,6 +27,7 @@ from opendmux.wire import handshake
 from opendmux.wire.cipher import RsaKey
 from opendmux.wire.protocols import ProtoId
 from opendmux.wire.secure import ClientSide
+from opendmux.wording import version_text
 
 from .broadcast import Batch
 from .hub import Hub, now_ns
@@ -117,6 +118,16 @@ class UpstreamLink:
         """See `LinkPort`."""
         if self._drop is not None:
             self._drop(reason)
+
+    def damaged(self) -> None:
+        """See `LinkPort`."""
+        if self._greeted:
+            self.drop("OpenD's stream is damaged: bad magic or a body over the limit")
+        else:
+            self.drop(
+                f"what listens at {self._lane.upstream.address} is not OpenD's API port (its first bytes are no "
+                "frame): check --upstream"
+            )
 
     def let_go(self) -> None:
         """See `LinkPort`."""
@@ -242,7 +253,7 @@ class UpstreamLink:
             self._lane.upstream.reconnects += 1
         self.connects += 1
         hub.switch.set_link_ready(self.number, True)
-        log.info("%s is ready, version %d", self._name, identity.server_ver)
+        log.info("%s is ready, version %s", self._name, version_text(identity.server_ver))
         hub.execute(hub.router.links.up(self.number, trio.current_time()))
         self.flush()
         self.first_ready.set()
@@ -253,6 +264,7 @@ class UpstreamLink:
 
         def then(outcome: Outcome, _now: float) -> list[Command]:
             outcomes.append(outcome)
+            self._greeted = outcome.failure is None
             return []
 
         with trio.fail_after(self._timeouts.connect_s):
@@ -267,7 +279,6 @@ class UpstreamLink:
         outcome = outcomes[0]
         if outcome.failure is not None:
             raise RemoteProtocolError(f"InitConnect: {outcome.failure.value}")
-        self._greeted = True
         ret_type, ret_msg, identity = handshake.identity_untrusted(outcome.body)
         if ret_type != 0:
             raise RemoteProtocolError(f"InitConnect was refused: {ret_msg or ret_type}")
@@ -316,7 +327,10 @@ class UpstreamLink:
         except (trio.BrokenResourceError, OSError) as error:
             drop(self._perhaps_key(f"the connection broke: {_plain(error)}"))
         except RemoteProtocolError as error:
-            drop(self._perhaps_key(str(error)))
+            if self._secure is not None and self._secure.no_frame:
+                self.damaged()
+            else:
+                drop(self._perhaps_key(str(error)))
         else:
             drop(self._perhaps_key("OpenD closed the connection"))
 

@@ -53,6 +53,8 @@ class _Side(abc.ABC):
         self._cipher: PacketCipher | None = None
         self._plain = False
         self._failure: str | None = None
+        self.no_frame = False
+        """What came was no frame: this is what `failure` tells of."""
         self._held = bytearray()
 
     def _set_limit(self, max_body: int) -> None:
@@ -142,6 +144,7 @@ class _Side(abc.ABC):
         """Where the frame that starts at ``at`` ends; 0 while it is not complete."""
         held = self._held
         if not _MAGIC.startswith(held[at : at + len(_MAGIC)]):
+            self.no_frame = True
             raise RemoteProtocolError("a frame does not start with FT")
         if len(held) - at < HEADER_LEN:
             return 0

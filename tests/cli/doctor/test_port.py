@@ -85,9 +85,14 @@ CASES: list[tuple[Port, str, str, str]] = [
         port(Trouble.STRANGE, first=b"HTTP/1.1 400", speech=Speech.HTTP, listeners=[(HERE, "nginx (pid 9)")]),
         "it speaks HTTP and is not OpenD",
         "the program there: nginx (pid 9)",
-        "give OpenD another api_port",
+        "Check --upstream: it must be OpenD's API port (api_port in OpenD.xml, 11111 as a rule). If that is 11111",
     ),
-    (port(Trouble.STRANGE, first=b"220 mail"), "is not OpenD's protocol", "it begins b'220 mail'", "End it"),
+    (
+        port(Trouble.STRANGE, first=b"220 mail"),
+        "is not OpenD's protocol",
+        "it begins b'220 mail'",
+        "Check --upstream: ",
+    ),
     (port(Trouble.SILENT), "OpenD hangs, wants encryption", "", "upstream_rsa_private_key"),
     (port(Trouble.CLOSED), "closes them before InitConnect is answered", "", "upstream_rsa_private_key"),
     (

@@ -16,6 +16,7 @@ const checks = {
   sizes() {
     assert.deepStrictEqual([0, 1023, 1024, 1536, 1048576].map(logic.bytes), ["0 B", "1023 B", "1.0 kB", "1.5 kB", "1.0 MB"]);
     assert.deepStrictEqual([7, 1234, 1234567].map(logic.whole), ["7", "1\u202f234", "1\u202f234\u202f567"]);
+    assert.deepStrictEqual([1011, 906, 1003].map(logic.version), ["10.11", "9.6", "10.3"]);
   },
   durations() {
     assert.deepStrictEqual([-5, 0.9, 61, 3661, 90061].map(logic.duration), ["0 s", "0 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);

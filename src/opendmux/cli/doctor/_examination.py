@@ -21,6 +21,7 @@ from opendmux.errors import CommandError, ConfigError
 from opendmux.runtime.binding import meets
 from opendmux.runtime.holders import Sockets
 from opendmux.wire.cipher import RsaKey
+from opendmux.wording import version_text
 
 from . import _conflicts, _files, _folders, _listen, _machine, _port, _running, _telnet, _word, _xml
 from ._call import Call, CallError
@@ -195,7 +196,7 @@ def _opend(
         several = len(found.settings.config.upstreams) > 1
         told = told_of(found.snapshot, word.name)
         word = replace(word, several=several, asks_back=case.quote_right != "never", told=told)
-        version = _word.version_text(word.server_ver)
+        version = version_text(word.server_ver)
         found.versions[case.address] = version
         section.findings.extend((_port.judge(port, version=version), _port.judge_connections(port)))
         _word.judge(word, section, _machine.sdk_versions())

@@ -243,14 +243,16 @@ def _no_answer(port: Port, error: CallError) -> Finding:
         return _problem(
             f"Another program listens on {port.address}: it speaks {port.speech.value} and is not OpenD.",
             held,
-            f"OpenD can't have port {number} while that runs: end it and start OpenD again, or give OpenD another "
-            "api_port and opendmux the same one by --upstream.",
+            "Check --upstream: it must be OpenD's API port (api_port in OpenD.xml, 11111 as a rule). If that is "
+            f"{number}, OpenD can't have it while the other program runs: end that one and start OpenD again, or give "
+            "OpenD another api_port and opendmux the same one by --upstream.",
         )
     if error.trouble is Trouble.STRANGE and not port.encrypted:
         return _problem(
             f"Another program listens on {port.address}: what it says is not OpenD's protocol.",
             "; ".join(part for part in (held, f"it begins {error.first[:16]!r}" if error.first else "") if part),
-            f"End it and start OpenD again, or compare api_port in OpenD.xml with {number}.",
+            f"Check --upstream: compare {number} with api_port in OpenD.xml. If they are the same, end that program "
+            "and start OpenD again.",
         )
     if error.trouble is Trouble.CLOSED and port.here and port.connections >= CONNECTIONS_MAX - 1:
         return _problem(

@@ -23,14 +23,14 @@ from opendmux.wire.frame import RetType
 from opendmux.wire.messages import decode_untrusted, encode
 from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
-from opendmux.wording import printable
+from opendmux.wording import printable, version_text
 
 from ._call import Call, CallError
 from ._finding import Section, State
 from ._machine import said_sdks
 from ._told import Told, find
 
-__all__ = ["KNOWN_VERSION", "Word", "ask", "judge", "version_text"]
+__all__ = ["KNOWN_VERSION", "Word", "ask", "judge"]
 
 KNOWN_VERSION: Final = 1011
 """Of OpenD and the SDKs for whose protocol opendmux was written, as major * 100 + minor."""
@@ -110,11 +110,6 @@ def _asked(call: Call, proto_id: ProtoId, request: bytes, answer: type[M], refus
         refusals[name] = getattr(head, "retMsg") or "refused"  # noqa: B009
         return None
     return response
-
-
-def version_text(version: int) -> str:
-    """``10.11``."""
-    return f"{version // 100}.{version % 100}"
 
 
 # -- the judgement
