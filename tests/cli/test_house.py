@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def test_a_later_reading_sees_new_keys(tmp_path: Path, capsys: pytest.CaptureFix
         ),
         (
             Config(keys="FILE", listeners=(Listener(("[::1]:0", "a:1"), ("o",), key="z"),)),
-            "^the listener on .::1.:0 and a:1: ",
+            "the listener on [::1]:0 and a:1: ",
         ),
         (Config(keys="MISSING"), "MISSING"),
         (Config(keys="FILE", usage_db="FOLDER/none/x.db"), "x.db"),
@@ -83,5 +84,5 @@ def test_what_can_not_work_is_said(
         for name in ("keys", "usage_db", "audit_log")
         if (value := getattr(config, name))
     }
-    with pytest.raises(ConfigError, match=said.replace(".", r"\.")):
+    with pytest.raises(ConfigError, match=re.escape(said)):
         house_of(msgspec.structs.replace(config, **changes))
