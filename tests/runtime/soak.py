@@ -109,6 +109,19 @@ def pushed_keys(frame: Frame) -> list[PushedKey]:
     return [PushedKey(StreamId(security.market, security.code, SUB_TYPE_OF_PUSH[ProtoId(frame.proto_id)]), 0)]
 
 
+OWN_LIST = encode(opend.GetSubInfoRequest(c2s=opend.GetSubInfoC2S(isReqAllConn=False)))
+"""A 3003 for what the asking client holds."""
+
+
+def own_list(answer: Frame) -> set[StreamId]:
+    """What the answer to `OWN_LIST` names, each stream once."""
+    response = decode_untrusted(opend.GetSubInfoResponse, answer.body, answer.proto_fmt)
+    (own,) = response.s2c.connSubInfoList
+    listed = [StreamId(s.market, s.code, info.subType) for info in own.subInfoList for s in info.securityList]
+    assert own.usedQuota == len(listed) == len(set(listed))
+    return set(listed)
+
+
 def keys_of(stream: StreamId, rehab_types: Iterable[int]) -> list[PushedKey]:
     if stream.sub_type not in KL_TYPE_OF_SUB_TYPE:
         return [PushedKey(stream, 0)]
@@ -276,7 +289,7 @@ class Member:
 
     async def connect(self) -> None:
         client = Client(*await self.soak.listener.connect())
-        await client.init(push_proto_fmt=int(self.json))
+        await client.init(recv_notify=True, push_proto_fmt=int(self.json))
         self._client, self._ended = client, trio.Event()
         self._write_down("connected")
         self.soak.nursery.start_soon(self._read, client, self._ended)
@@ -308,6 +321,12 @@ class Member:
 
     def _frame(self, frame: Frame) -> None:
         if self._client is None:
+            return
+        if frame.proto_id == ProtoId.NOTIFY:
+            s2c = decode_untrusted(opend.NotifyResponse, frame.body, frame.proto_fmt).s2c
+            if "these subscriptions are over" in s2c.event.desc:
+                self._write_down(s2c.event.desc)
+                self.soak.nursery.start_soon(self._learn_what_is_left)
             return
         if frame.proto_id in PUSH_IDS:
             self._push(frame)
@@ -368,6 +387,18 @@ class Member:
         await self.call(proto_id, body)
         assert self._last is not None
         return self._last
+
+    async def _learn_what_is_left(self) -> None:
+        """As a program would that is told of a loss: it asks."""
+
+        def answered() -> None:
+            assert self._last is not None
+            left = own_list(self._last)
+            assert left <= self.held
+            self._unsubscribed(self.held - left)
+
+        if self._client is not None:
+            await self.call(ProtoId.QOT_GET_SUB_INFO, OWN_LIST, answered)
 
     def _subscribed(self, streams: list[StreamId], register: bool | None, rehab_types: list[int]) -> None:
         self.held.update(streams)

@@ -14,11 +14,9 @@ import trio
 from trio.testing import MockClock
 
 from opendmux.sim import SimConfig
-from opendmux.wire.messages import encode
-from opendmux.wire.pb import opend
 from opendmux.wire.protocols import ProtoId
 
-from .soak import PERIOD_S, Member, Soak, StreamId, soak
+from .soak import OWN_LIST, PERIOD_S, Member, Soak, StreamId, own_list, soak
 
 CLIENTS = 50
 LONG = os.environ.get("TEST_SOAK") == "1"
@@ -144,9 +142,4 @@ async def everybody_hears_of_an_order(s: Soak) -> None:
 
 async def sees_its_own_list(member: Member) -> None:
     """3003 says what the client holds, each stream once."""
-    body = encode(opend.GetSubInfoRequest(c2s=opend.GetSubInfoC2S(isReqAllConn=False)))
-    response = opend.GetSubInfoResponse.FromString((await member.ask(ProtoId.QOT_GET_SUB_INFO, body)).body)
-    (own,) = response.s2c.connSubInfoList
-    listed = [StreamId(s.market, s.code, info.subType) for info in own.subInfoList for s in info.securityList]
-    assert sorted(listed) == sorted(member.held)
-    assert own.usedQuota == len(listed)
+    assert own_list(await member.ask(ProtoId.QOT_GET_SUB_INFO, OWN_LIST)) == member.held
